@@ -1,0 +1,59 @@
+// Every bound of the engine, named once (law 4). Sizes are bytes and counts are items. What a user can
+// meet is readable through the C ABI (aspen_limit_get).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "core/base/time.h"
+
+namespace aspen::limits {
+
+// The wire and the data model.
+inline constexpr size_t kFrameBytesMax = 16u << 20;
+inline constexpr size_t kKeyBytesMax = 4u << 10;
+inline constexpr size_t kValueBytesMax = 4u << 20;
+inline constexpr size_t kTransactionOpsMax = 4096;
+inline constexpr size_t kTransactionBytesMax = 8u << 20;
+inline constexpr size_t kRangeEntriesMax = 10'000;  // per reply; a larger range continues
+inline constexpr size_t kRangeBytesMax = 4u << 20;  // per reply, at least one entry is always returned
+inline constexpr size_t kAddressBytesMax = 255;     // "host:port"
+inline constexpr size_t kTicketBytesMax = 4096;     // text form
+inline constexpr size_t kTicketPeersMax = 16;
+inline constexpr size_t kMembersMax = 64;  // voters and learners of one group
+
+// Membership.
+inline constexpr size_t kGrantChainMax = 4;
+inline constexpr size_t kGrantScopeBytesMax = 255;
+
+// Network: what one peer, and all peers that have not shown a membership, can make us hold.
+inline constexpr size_t kConnectionsMax = 4096;
+inline constexpr size_t kHandshakesMax = 256;  // connections without an accepted hello
+inline constexpr DurationNs kHandshakeTimeout = 5 * kSecond;
+inline constexpr size_t kHelloBytesMax = 16u << 10;
+inline constexpr size_t kSubprotocolsMax = 64;
+inline constexpr size_t kStreamsPerPeerMax = 256;
+inline constexpr size_t kStreamSendBufferBytesMax = 32u << 20;
+inline constexpr size_t kDatagramsQueuedMax = 1024;
+inline constexpr DurationNs kIdleTimeout = 10 * kSecond;
+inline constexpr DurationNs kKeepAlive = 3 * kSecond;
+
+// The kernel.
+inline constexpr size_t kBlockingThreadsMax = 8;
+inline constexpr size_t kBlockingQueueMax = 1024;
+
+// Client sessions and requests.
+inline constexpr size_t kOpsInFlightMax = 4096;  // per node handle; more are refused OVERLOADED
+inline constexpr size_t kSessionsMax = 10'000;   // per group; the least recently used goes first
+inline constexpr size_t kSessionResultsMax = kOpsInFlightMax;
+inline constexpr size_t kRequestsPerPeerMax = 2 * kOpsInFlightMax;
+
+// Raft.
+inline constexpr size_t kLogBytesMax = 64u << 20;  // kept in memory and on disk; then a snapshot
+inline constexpr size_t kLogEntriesMax = 100'000;
+inline constexpr size_t kAppendBytesMax = 1u << 20;  // entries of one append message, at least one
+inline constexpr size_t kAppendsInFlightMax = 64;    // per follower
+inline constexpr size_t kProposalsQueuedBytesMax = 64u << 20;
+inline constexpr size_t kSnapshotChunkBytes = 256u << 10;
+
+}  // namespace aspen::limits

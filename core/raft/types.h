@@ -1,0 +1,131 @@
+// The nouns of consensus, as in Ongaro's thesis ("Consensus: Bridging Theory and Practice", 2014).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/base/bytes.h"
+#include "core/base/node_id.h"
+#include "core/base/time.h"
+#include "core/base/wire.h"
+
+namespace aspen::raft {
+
+using Term = uint64_t;
+using Index = uint64_t;
+
+// One incarnation of a member: a random number a node draws when it creates its log. A node whose disk
+// was wiped comes back with the same NodeId and a new PeerId, so the votes and acknowledgements it has
+// forgotten can never be taken for the new one's. 0 is nobody.
+using PeerId = uint64_t;
+inline constexpr PeerId kNobody = 0;
+
+enum class MemberRole : uint8_t { learner = 0, voter = 1 };
+
+struct Member {
+  PeerId peer = kNobody;
+  NodeId node;
+  std::string address;  // "host:port" the others dial
+  MemberRole role = MemberRole::learner;
+
+  bool operator==(const Member&) const = default;
+};
+
+// Who takes part. While `outgoing` is not empty the group is in joint consensus (thesis 4.3): elections
+// and commits need a majority of the voters in `members` and a majority of `outgoing`.
+struct Config {
+  std::vector<Member> members;   // sorted by peer
+  std::vector<PeerId> outgoing;  // sorted; the voters of the configuration being left
+  bool joint() const { return !outgoing.empty(); }
+  const Member* find(PeerId peer) const;
+  const Member* find(const NodeId& node) const;
+  bool is_voter(PeerId peer) const;  // in either half
+
+  bool operator==(const Config&) const = default;
+};
+
+enum class EntryKind : uint8_t {
+  command = 0,  // for the state machine
+  config = 1,   // an encoded Config, in force from the moment it is appended
+  noop = 2,     // a new leader's first entry (thesis 6.4)
+};
+
+// `time` is the leader's stamp (law 6): wall nanoseconds, never less than the entry before it.
+struct Entry {
+  Index index = 0;
+  Term term = 0;
+  EntryKind kind = EntryKind::command;
+  WallNs time = 0;
+  Bytes data;
+
+  size_t size_bytes() const { return data.size() + 32; }
+  bool operator==(const Entry&) const = default;
+};
+
+// Entries are immutable once appended and are shared by the log, messages in flight and the writer.
+using EntryPtr = std::shared_ptr<const Entry>;
+
+struct HardState {
+  Term term = 0;
+  PeerId vote = kNobody;
+  bool operator==(const HardState&) const = default;
+};
+
+// What a snapshot stands for: the state after applying everything up to `index`.
+struct SnapshotMeta {
+  Index index = 0;
+  Term term = 0;
+  Config config;
+  WallNs time = 0;  // of the entry at `index`
+  bool operator==(const SnapshotMeta&) const = default;
+};
+
+enum class MessageKind : uint8_t {
+  pre_vote = 1,
+  pre_vote_reply = 2,
+  vote = 3,
+  vote_reply = 4,
+  append = 5,
+  append_reply = 6,
+  heartbeat = 7,
+  heartbeat_reply = 8,
+  snapshot = 9,       // offers one; its bytes travel apart (driver.h), accepted or refused by the driver
+  snapshot_reply = 10,
+  timeout_now = 11,   // leadership transfer
+};
+
+// One flat message; which fields mean something depends on the kind (message.cc, docs/wire.md).
+struct Message {
+  MessageKind kind = MessageKind::heartbeat;
+  PeerId from = kNobody;
+  PeerId to = kNobody;
+  Term term = 0;
+  Index index = 0;          // append: previous index; vote: last index; append_reply: match or rejected index
+  Term log_term = 0;        // append: previous term; vote: last term; append_reply: hint term
+  Index commit = 0;         // append, heartbeat
+  Index hint = 0;           // append_reply, rejected: where the follower's log may agree
+  bool reject = false;
+  bool transfer = false;    // vote: a leadership transfer, which leader stickiness must not stop
+  uint64_t round = 0;       // heartbeat and its reply: the read round it confirms
+  std::vector<EntryPtr> entries;
+  std::optional<SnapshotMeta> snapshot;
+};
+
+// Wire forms. Decoders refuse everything that is not canonical or over a limit with PROTOCOL.
+Bytes encode(const Message& message);
+Result<Message> decode_message(BytesView bytes);
+void encode(wire::Writer& writer, const Config& config);
+Config decode_config(wire::Reader& reader);
+Bytes encode(const Config& config);
+Result<Config> decode_config(BytesView bytes);
+Bytes encode(const Entry& entry);  // as the log stores it: everything but the index
+Result<Entry> decode_entry(Index index, BytesView bytes);
+Bytes encode(const HardState& state);
+Result<HardState> decode_hard_state(BytesView bytes);
+Bytes encode(const SnapshotMeta& meta);
+Result<SnapshotMeta> decode_snapshot_meta(BytesView bytes);
+
+}  // namespace aspen::raft
