@@ -1,0 +1,30 @@
+#include "core/rt/env.h"
+
+#include <sodium.h>
+
+#include <ctime>
+
+namespace aspen::rt {
+namespace {
+
+int64_t read_clock(clockid_t clock) {
+  timespec t;
+  clock_gettime(clock, &t);
+  return t.tv_sec * kSecond + t.tv_nsec;
+}
+
+class SystemEnv final : public Env {
+ public:
+  TimeNs now() override { return read_clock(CLOCK_MONOTONIC); }
+  WallNs wall_now() override { return read_clock(CLOCK_REALTIME); }
+  void random(void* out, size_t size) override { randombytes_buf(out, size); }
+};
+
+}  // namespace
+
+Env& system_env() {
+  static SystemEnv& env = *new SystemEnv;  // outlives every thread that may still use it at exit
+  return env;
+}
+
+}  // namespace aspen::rt
