@@ -28,10 +28,10 @@ inline constexpr Roles kRolesAll = kRoleClient | kRoleMember;
 
 struct Grant {
   GrantKind kind = GrantKind::node;
-  NodeId subject;
+  NodeId subject{};
   Roles roles = 0;
-  Bytes scope;               // keys and names the holder may touch start with it; empty: all
-  WallNs not_after = 0;      // 0: no expiry
+  Bytes scope{};         // keys and names the holder may touch start with it; empty: all
+  WallNs not_after = 0;  // 0: no expiry
   std::array<uint8_t, 16> revocation_id{};
   Signature signature{};
   bool operator==(const Grant&) const = default;
@@ -39,8 +39,9 @@ struct Grant {
 
 using GrantChain = std::vector<Grant>;
 
-// Makes the next link. Fills revocation_id and signature. Errors: INVALID_ARGUMENT when it would widen.
+// Makes the next link. Fills the signature, and revocation_id (random) unless the caller has set one.
 // `chain` leads to `issuer`'s key and is empty when the issuer is the root.
+// Errors: INVALID_ARGUMENT naming the rule the link would break; every rule but expiry is held.
 Result<Grant> issue(const NetworkId& network, const GrantChain& chain, const KeyPair& issuer, Grant grant);
 
 // What a verified chain amounts to.
@@ -54,7 +55,13 @@ struct Membership {
 Result<Membership> verify_chain(const NetworkId& network, const GrantChain& chain, const NodeId& subject,
                                 WallNs now);
 
+// The same for a chain that empowers an issuer: its last link may be of any kind and subject. An empty chain
+// stands for the root itself. Errors: NOT_A_MEMBER, GRANT_EXPIRED.
+Result<Membership> verify_links(const NetworkId& network, const GrantChain& chain, WallNs now);
+
 void encode(wire::Writer& writer, const GrantChain& chain);
+// Refuses (in the reader) more than limits::kGrantChainMax links, unknown kinds and scopes over the limit;
+// says nothing about the chain's validity.
 GrantChain decode_chain(wire::Reader& reader);
 
 }  // namespace aspen::crypto
