@@ -1,0 +1,368 @@
+/* aspen: a distributed system in a library. This header is the only door to the engine, for C, C++ and the
+ * Python, Node and Go packages alike.
+ *
+ *   aspen_node_options_t options;
+ *   aspen_node_options_init(&options, sizeof options);
+ *   options.mode = ASPEN_MODE_EMBEDDED;
+ *   options.dir = "/var/lib/app";
+ *   aspen_op_t* op;
+ *   aspen_node_open(&options, NULL, 0, &op);
+ *   if (aspen_op_wait(op, -1) != ASPEN_OK || aspen_op_status(op) != ASPEN_OK) puts(aspen_op_message(op));
+ *   aspen_node_t* node = aspen_op_take_node(op);
+ *   aspen_op_free(op);
+ *
+ *   aspen_kv_put(node, "k", 1, "v", 1, NULL, NULL, 0, &op);
+ *   aspen_op_wait(op, -1);
+ *   aspen_op_free(op);
+ *   aspen_node_free(node);
+ *
+ * Rules that hold for every function:
+ *
+ * Operations. A call that may take time makes an operation: `(..., queue, tag, &op)`. It completes exactly
+ * once, never inside the call. Its completion is an event on `queue`, carrying `tag`; with a NULL queue it is
+ * waited for with aspen_op_wait. The call itself returns ASPEN_OK, or ASPEN_INVALID_ARGUMENT when a pointer
+ * it needs is NULL or a struct_size is unknown (then no operation exists and *op is NULL). Every other fault
+ * is the operation's status, with a message that names it.
+ *
+ * Ownership. Inputs are copied before a call returns. A `T** out` is the caller's and has one
+ * aspen_<noun>_free, which takes NULL, runs on any thread and in any order. What is read from an operation
+ * (texts, entries) is borrowed until aspen_op_free.
+ *
+ * Options. Structs with a `struct_size` are filled by their _init and grow only at the end; NULL means the
+ * defaults. Times are nanoseconds. Strings are NUL-terminated UTF-8; keys and values are bytes.
+ *
+ * Threads. Every function may be called from any thread at the same time, except that an object must not be
+ * freed while another thread is inside a call with it. The library calls back only aspen_log_fn. It installs
+ * no signal handler, writes to no standard stream and does not exit.
+ */
+#ifndef ASPEN_H
+#define ASPEN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define ASPEN_API __attribute__((visibility("default")))
+#else
+#define ASPEN_API
+#endif
+
+typedef struct aspen_node aspen_node_t;   /* an opened node */
+typedef struct aspen_op aspen_op_t;       /* one operation and its result */
+typedef struct aspen_cq aspen_cq_t;       /* a completion queue */
+typedef struct aspen_batch aspen_batch_t; /* conditions and changes, applied together or not at all */
+
+/* ---- version ---------------------------------------------------------------------------------------- */
+
+/* "major.minor.patch"; static. */
+ASPEN_API const char* aspen_version(void);
+/* Grows when functions or trailing struct fields are added; never shrinks within a major version. */
+ASPEN_API uint32_t aspen_abi_version(void);
+
+/* ---- errors ----------------------------------------------------------------------------------------- */
+
+/* capi/errors.def explains each. Values are frozen. */
+enum {
+  ASPEN_OK = 0,
+  ASPEN_INVALID_ARGUMENT = 1,
+  ASPEN_LIMIT_EXCEEDED = 2,
+  ASPEN_NOT_FOUND = 3,
+  ASPEN_ALREADY_EXISTS = 4,
+  ASPEN_PERMISSION_DENIED = 5,
+  ASPEN_NOT_A_MEMBER = 6,
+  ASPEN_GRANT_EXPIRED = 7,
+  ASPEN_TICKET_INVALID = 8,
+  ASPEN_WRONG_PEER = 9,
+  ASPEN_PROTOCOL = 10,
+  ASPEN_UNSUPPORTED = 11,
+  ASPEN_CANCELLED = 12,
+  ASPEN_DEADLINE_EXCEEDED = 13,
+  ASPEN_SHUTDOWN = 14,
+  ASPEN_UNAVAILABLE = 15,
+  ASPEN_NOT_LEADER = 16,
+  ASPEN_CONNECTION_LOST = 17,
+  ASPEN_OVERLOADED = 18,
+  ASPEN_SESSION_EXPIRED = 19,
+  ASPEN_IN_USE = 20,
+  ASPEN_WRONG_NODE = 21,
+  ASPEN_CORRUPT = 22,
+  ASPEN_IO = 23,
+  ASPEN_INTERNAL = 24
+};
+
+/* What a failed mutation may have done. */
+enum {
+  ASPEN_APPLIED_NO = 0,   /* certainly not applied, now or later */
+  ASPEN_APPLIED_MAYBE = 1 /* it may take effect, now or later */
+};
+
+/* The error table, for bindings. Codes run from 1 to aspen_error_count(). An unknown code has the name
+ * "UNKNOWN", an empty text, is not retryable and maybe applied. Names and texts are static. */
+ASPEN_API int32_t aspen_error_count(void);
+ASPEN_API const char* aspen_error_name(int32_t code);
+ASPEN_API const char* aspen_error_text(int32_t code);
+ASPEN_API uint8_t aspen_error_retryable(int32_t code);
+ASPEN_API int32_t aspen_error_applied(int32_t code);
+/* The code of a name such as "NOT_LEADER"; -1 when there is none. */
+ASPEN_API int32_t aspen_error_code(const char* name);
+
+/* ---- limits ----------------------------------------------------------------------------------------- */
+
+enum {
+  ASPEN_LIMIT_KEY_BYTES = 1,
+  ASPEN_LIMIT_VALUE_BYTES = 2,
+  ASPEN_LIMIT_TRANSACTION_OPS = 3,
+  ASPEN_LIMIT_TRANSACTION_BYTES = 4,
+  ASPEN_LIMIT_RANGE_ENTRIES = 5,
+  ASPEN_LIMIT_RANGE_BYTES = 6,
+  ASPEN_LIMIT_FRAME_BYTES = 7,
+  ASPEN_LIMIT_OPS_IN_FLIGHT = 8
+};
+
+/* Limits run from 1 to aspen_limit_count(); an unknown one is 0 with the name "UNKNOWN". */
+ASPEN_API int32_t aspen_limit_count(void);
+ASPEN_API uint64_t aspen_limit_get(int32_t limit);
+ASPEN_API const char* aspen_limit_name(int32_t limit);
+
+/* ---- log -------------------------------------------------------------------------------------------- */
+
+enum { ASPEN_LOG_DEBUG = 0, ASPEN_LOG_INFO = 1, ASPEN_LOG_WARN = 2, ASPEN_LOG_ERROR = 3, ASPEN_LOG_OFF = 4 };
+
+/* Called from engine threads, one line at a time; must not call back into the library and must not block.
+ * `line` is not NUL-terminated. */
+typedef void (*aspen_log_fn)(int32_t level, const char* line, size_t line_size, void* context);
+/* Process-wide. NULL drops all lines (the default). When it returns, the former function is not running. */
+ASPEN_API void aspen_log_set(aspen_log_fn function, void* context, int32_t level);
+
+/* ---- completion queues ------------------------------------------------------------------------------ */
+
+typedef struct aspen_event {
+  uint64_t tag;   /* as given with the operation */
+  aspen_op_t* op; /* the operation; NULL when it was freed before it completed */
+  int32_t status; /* aspen_op_status(op) */
+  uint32_t reserved;
+  uint64_t reserved2;
+} aspen_event_t;
+
+/* Returns ASPEN_OK, or ASPEN_IO when the process is out of descriptors. */
+ASPEN_API int32_t aspen_cq_new(aspen_cq_t** out);
+/* Events not yet taken are dropped; operations that still name the queue complete without it. */
+ASPEN_API void aspen_cq_free(aspen_cq_t* queue);
+/* A descriptor that is readable while events wait: for poll, epoll, an event loop. Not to be read or closed.
+ */
+ASPEN_API int aspen_cq_fd(const aspen_cq_t* queue);
+/* Takes up to `max` events, oldest first, and returns how many. Never waits. */
+ASPEN_API size_t aspen_cq_poll(aspen_cq_t* queue, aspen_event_t* events, size_t max);
+/* Waits until an event is there: ASPEN_OK, or ASPEN_DEADLINE_EXCEEDED after `timeout_ns` (negative: no
+ * limit). */
+ASPEN_API int32_t aspen_cq_wait(aspen_cq_t* queue, int64_t timeout_ns);
+
+/* ---- operations ------------------------------------------------------------------------------------- */
+
+/* Waits for completion: ASPEN_OK when complete (whatever its status), ASPEN_DEADLINE_EXCEEDED when
+ * `timeout_ns` (negative: no limit) passed first; the operation goes on. */
+ASPEN_API int32_t aspen_op_wait(aspen_op_t* op, int64_t timeout_ns);
+ASPEN_API uint8_t aspen_op_done(const aspen_op_t* op);
+/* Asks it to end. Sticky and idempotent; the operation still completes, with CANCELLED or, when it was too
+ * late, with its result. */
+ASPEN_API void aspen_op_cancel(aspen_op_t* op);
+/* A pending operation is cancelled and freed when it has completed; its event then carries a NULL op. */
+ASPEN_API void aspen_op_free(aspen_op_t* op);
+
+/* The following read a completed operation; on a pending one they give the zero value (status: INTERNAL). */
+ASPEN_API int32_t aspen_op_status(const aspen_op_t* op);
+/* For people: which thing, which limit, what to do. Empty when the status is ASPEN_OK. */
+ASPEN_API const char* aspen_op_message(const aspen_op_t* op);
+ASPEN_API int32_t aspen_op_applied(const aspen_op_t* op);
+ASPEN_API uint8_t aspen_op_retryable(const aspen_op_t* op);
+/* The text an operation answers with (a ticket, a status document); "" when it has none. */
+ASPEN_API const char* aspen_op_text(const aspen_op_t* op);
+/* The node of a completed aspen_node_open, now the caller's; NULL when it failed or was taken already. */
+ASPEN_API aspen_node_t* aspen_op_take_node(aspen_op_t* op);
+
+/* ---- nodes ------------------------------------------------------------------------------------------ */
+
+enum {
+  ASPEN_MODE_EMBEDDED = 0, /* one store in `dir`, no network */
+  ASPEN_MODE_FOUND = 1,    /* `dir` and `listen`: the first member of a new network */
+  ASPEN_MODE_JOIN = 2,     /* `dir`, `listen` and `ticket`: a further member */
+  ASPEN_MODE_CLIENT = 3    /* `ticket` only: uses the network, stores nothing */
+};
+
+/* A directory that already holds a node is reopened as that node (FOUND and JOIN alike: it keeps its
+ * identity, network and data; the ticket is then only checked to be of the same network). */
+typedef struct aspen_node_options {
+  uint32_t struct_size;
+  int32_t mode;
+  const char* dir;       /* data directory, created when absent (its parent must exist) */
+  const char* listen;    /* "host:port"; port 0: any */
+  const char* advertise; /* "host:port" the others dial; NULL: the address listened on */
+  const char* ticket;
+  int64_t open_timeout_ns; /* until the node serves; 0: 30 s */
+  int64_t heartbeat_ns;    /* of the consensus leader; 0: 50 ms. The same on all members. */
+  int64_t election_ns;     /* silence before an election; 0: 300 ms; at least 4 heartbeats */
+} aspen_node_options_t;
+
+ASPEN_API void aspen_node_options_init(aspen_node_options_t* options, size_t struct_size);
+
+/* Completes when the node serves: a founder and an embedded node at once, a joining one when it is a member
+ * and has caught up, a client when it reached a member. Take the node with aspen_op_take_node. */
+ASPEN_API int32_t aspen_node_open(const aspen_node_options_t* options, aspen_cq_t* queue, uint64_t tag,
+                                  aspen_op_t** op);
+/* Leaves: hands leadership on when it has it, completes all operations of the node (SHUTDOWN), flushes and
+ * closes its data. Later calls with the node complete with SHUTDOWN. */
+ASPEN_API int32_t aspen_node_close(aspen_node_t* node, aspen_cq_t* queue, uint64_t tag, aspen_op_t** op);
+/* Closes an open node first, waiting for it. */
+ASPEN_API void aspen_node_free(aspen_node_t* node);
+
+/* Borrowed from the node. The id is 52 characters; the address is "" without a network. */
+ASPEN_API const char* aspen_node_id(const aspen_node_t* node);
+ASPEN_API const char* aspen_node_address(const aspen_node_t* node);
+
+/* Text: a ticket with which others can join or connect. Whoever holds it can do so too. Valid for `valid_ns`
+ * (0: without limit). Errors: UNSUPPORTED on an embedded node, PERMISSION_DENIED on one that may not invite.
+ */
+ASPEN_API int32_t aspen_node_ticket(aspen_node_t* node, int64_t valid_ns, aspen_cq_t* queue, uint64_t tag,
+                                    aspen_op_t** op);
+/* Text: a JSON document, {"node_id","network_id","mode","role","address","leader","term","commit","applied",
+ * "members":[{"node_id","address","role","leader","reachable"}]}; of a client: as its leader sees it.
+ * `role` is leader, follower, learner, candidate or client. */
+ASPEN_API int32_t aspen_node_status(aspen_node_t* node, int64_t timeout_ns, aspen_cq_t* queue, uint64_t tag,
+                                    aspen_op_t** op);
+
+/* ---- identifiers ------------------------------------------------------------------------------------ */
+
+/* The text form of a 32-byte node id: 52 characters and a NUL. */
+ASPEN_API void aspen_node_id_format(const uint8_t id[32], char text[53]);
+/* ASPEN_OK, or ASPEN_INVALID_ARGUMENT when `text` is not a node id in canonical form. */
+ASPEN_API int32_t aspen_node_id_parse(const char* text, uint8_t id[32]);
+/* Checks a ticket without using it. The operation is complete when this returns. Text: JSON
+ * {"network_id","peers":[{"node_id","address"}],"roles","not_after_unix_ns"}. Errors: TICKET_INVALID,
+ * GRANT_EXPIRED. */
+ASPEN_API int32_t aspen_ticket_inspect(const char* ticket, aspen_op_t** op);
+
+/* ---- key-value store -------------------------------------------------------------------------------- */
+
+/* Keys and values are bytes; a key is 1 to ASPEN_LIMIT_KEY_BYTES long. Every write has a revision, which
+ * only grows. Writes are durable on a majority before they complete, and are applied exactly once however
+ * often the engine had to send them. Requests find the leader by themselves. */
+
+enum {
+  ASPEN_READ_LINEARIZABLE = 0, /* sees every write that completed before the read began */
+  ASPEN_READ_STALE = 1         /* what the nearest member has applied; may be old */
+};
+
+typedef struct aspen_call_options {
+  uint32_t struct_size;
+  int32_t consistency; /* of reads */
+  int64_t timeout_ns;  /* 0: 10 s */
+} aspen_call_options_t;
+
+ASPEN_API void aspen_call_options_init(aspen_call_options_t* options, size_t struct_size);
+
+typedef struct aspen_entry {
+  const uint8_t* key;
+  size_t key_size;
+  const uint8_t* value;
+  size_t value_size;
+  uint64_t create_revision; /* of the write that created the key */
+  uint64_t mod_revision;    /* of the last write */
+  uint64_t version;         /* 1 at creation, one more per write; starts again after a delete */
+} aspen_entry_t;
+
+/* Result: 0 or 1 entry; a missing key is no error. */
+ASPEN_API int32_t aspen_kv_get(aspen_node_t* node, const void* key, size_t key_size,
+                               const aspen_call_options_t* options, aspen_cq_t* queue, uint64_t tag,
+                               aspen_op_t** op);
+ASPEN_API int32_t aspen_kv_put(aspen_node_t* node, const void* key, size_t key_size, const void* value,
+                               size_t value_size, const aspen_call_options_t* options, aspen_cq_t* queue,
+                               uint64_t tag, aspen_op_t** op);
+/* Change 0 of the result says whether the key was there. */
+ASPEN_API int32_t aspen_kv_delete(aspen_node_t* node, const void* key, size_t key_size,
+                                  const aspen_call_options_t* options, aspen_cq_t* queue, uint64_t tag,
+                                  aspen_op_t** op);
+
+/* Compare and swap. A comparison that does not hold is no error: aspen_op_succeeded is 0, and the result's
+ * entry is what the key has instead (no entry: it is absent). */
+enum {
+  ASPEN_IF_ABSENT = 1,
+  ASPEN_IF_PRESENT = 2,
+  ASPEN_IF_VALUE = 3,   /* the value equals the operand */
+  ASPEN_IF_REVISION = 4 /* mod_revision equals the operand, 8 bytes little-endian */
+};
+/* Puts `value` if the comparison holds. */
+ASPEN_API int32_t aspen_kv_cas(aspen_node_t* node, const void* key, size_t key_size, int32_t comparison,
+                               const void* operand, size_t operand_size, const void* value, size_t value_size,
+                               const aspen_call_options_t* options, aspen_cq_t* queue, uint64_t tag,
+                               aspen_op_t** op);
+
+/* Keys from `start` (inclusive) to `end` (exclusive), or those with `prefix`, in order. A reply holds at most
+ * ASPEN_LIMIT_RANGE_ENTRIES entries and ASPEN_LIMIT_RANGE_BYTES bytes: while aspen_op_more, call again with
+ * `continuation` set to aspen_op_continuation and everything else the same. */
+typedef struct aspen_range_options {
+  uint32_t struct_size;
+  int32_t consistency;
+  int64_t timeout_ns;
+  const void* prefix; /* not NULL: instead of start and end */
+  size_t prefix_size;
+  const void* start; /* NULL: from the first key */
+  size_t start_size;
+  const void* end; /* NULL: to the last key */
+  size_t end_size;
+  const void* continuation;
+  size_t continuation_size;
+  uint64_t limit; /* entries; 0: as many as a reply holds */
+  uint8_t reverse;
+  uint8_t keys_only;
+} aspen_range_options_t;
+
+ASPEN_API void aspen_range_options_init(aspen_range_options_t* options, size_t struct_size);
+ASPEN_API int32_t aspen_kv_range(aspen_node_t* node, const aspen_range_options_t* options, aspen_cq_t* queue,
+                                 uint64_t tag, aspen_op_t** op);
+
+/* Conditions and changes, checked and applied as one: when all conditions hold all changes are made at one
+ * revision, else none (aspen_op_succeeded is 0, aspen_op_failed_condition tells which, and the result's entry
+ * is that key's). At most ASPEN_LIMIT_TRANSACTION_OPS and ASPEN_LIMIT_TRANSACTION_BYTES; a key at most once
+ * among the changes. A batch can be applied more than once. */
+ASPEN_API int32_t aspen_batch_new(aspen_batch_t** out);
+ASPEN_API void aspen_batch_free(aspen_batch_t* batch);
+/* These return ASPEN_INVALID_ARGUMENT for a NULL pointer or an unknown comparison; sizes are checked when the
+ * batch is applied. */
+ASPEN_API int32_t aspen_batch_put(aspen_batch_t* batch, const void* key, size_t key_size, const void* value,
+                                  size_t value_size);
+ASPEN_API int32_t aspen_batch_delete(aspen_batch_t* batch, const void* key, size_t key_size);
+ASPEN_API int32_t aspen_batch_check(aspen_batch_t* batch, const void* key, size_t key_size,
+                                    int32_t comparison, const void* operand, size_t operand_size);
+ASPEN_API int32_t aspen_kv_apply(aspen_node_t* node, const aspen_batch_t* batch,
+                                 const aspen_call_options_t* options, aspen_cq_t* queue, uint64_t tag,
+                                 aspen_op_t** op);
+
+/* Results of key-value operations. */
+
+/* Of a write: its revision. Of a read: the newest revision it could see. */
+ASPEN_API uint64_t aspen_op_revision(const aspen_op_t* op);
+/* 1 when the write was made: always for put and delete, and when all conditions of a cas or batch held. */
+ASPEN_API uint8_t aspen_op_succeeded(const aspen_op_t* op);
+/* The index of the condition that did not hold; -1 when none. */
+ASPEN_API int64_t aspen_op_failed_condition(const aspen_op_t* op);
+ASPEN_API size_t aspen_op_entry_count(const aspen_op_t* op);
+/* ASPEN_OK, or ASPEN_NOT_FOUND past the end. */
+ASPEN_API int32_t aspen_op_entry(const aspen_op_t* op, size_t index, aspen_entry_t* entry);
+/* One per change of the write. */
+ASPEN_API size_t aspen_op_change_count(const aspen_op_t* op);
+/* Whether the key was there before, and its mod_revision then (0 when not). Either pointer may be NULL. */
+ASPEN_API int32_t aspen_op_change(const aspen_op_t* op, size_t index, uint8_t* existed,
+                                  uint64_t* previous_revision);
+/* Of a range: whether entries are left, and where to go on. */
+ASPEN_API uint8_t aspen_op_more(const aspen_op_t* op);
+ASPEN_API const uint8_t* aspen_op_continuation(const aspen_op_t* op, size_t* size);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* ASPEN_H */
