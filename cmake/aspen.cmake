@@ -24,8 +24,11 @@ if(ASPEN_TESTS)
   find_package(GTest REQUIRED)
 endif()
 
-# aspen_module(NAME LINKS...): the folder's *.cc as library aspen_NAME, its *_test.cc as NAME_test.
-# `LINKS` are the modules below it and the third-party libraries it uses.
+# aspen_module(NAME LINKS...): the folder's *.cc as library aspen_NAME, its *_test.cc as NAME_test, each
+# X_fuzz.cc as X_fuzz. `LINKS` are the modules below it and the third-party libraries it uses.
+#
+# Under the fuzz preset X_fuzz is a libFuzzer program (`make fuzz` runs it); otherwise it reads the committed
+# inputs of corpus/X once. Either way that reading is a test, so that no finding comes back.
 function(aspen_module name)
   file(GLOB sources CONFIGURE_DEPENDS *.cc)
   file(GLOB tests CONFIGURE_DEPENDS *_test.cc)
@@ -44,5 +47,19 @@ function(aspen_module name)
     target_compile_definitions(${name}_test PRIVATE ASPEN_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
     add_test(NAME ${name} COMMAND ${name}_test --gtest_brief=1)
     set_tests_properties(${name} PROPERTIES TIMEOUT 300)
+  endif()
+  if(ASPEN_TESTS)
+    foreach(source ${fuzzers})
+      get_filename_component(fuzzer ${source} NAME_WE)
+      string(REGEX REPLACE "_fuzz$" "" decoder ${fuzzer})
+      add_executable(${fuzzer} ${source})
+      target_link_libraries(${fuzzer} PRIVATE aspen_${name})
+      if(ASPEN_SANITIZE MATCHES "fuzzer")
+        target_link_options(${fuzzer} PRIVATE -fsanitize=fuzzer)
+      else()
+        target_sources(${fuzzer} PRIVATE ${CMAKE_SOURCE_DIR}/cmake/fuzz_replay.cc)
+      endif()
+      add_test(NAME ${fuzzer} COMMAND ${fuzzer} -runs=0 ${CMAKE_CURRENT_SOURCE_DIR}/corpus/${decoder})
+    endforeach()
   endif()
 endfunction()

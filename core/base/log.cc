@@ -31,7 +31,7 @@ void set_log_sink(LogSink function, void* context, LogLevel level) {
 }
 
 bool log_enabled(LogLevel level) {
-  return level >= threshold.load(std::memory_order_relaxed);
+  return level < LogLevel::off && level >= threshold.load(std::memory_order_relaxed);
 }
 
 void log_line(LogLevel level, std::string_view line) {

@@ -1,7 +1,8 @@
 // Logging with levels. The engine never writes to stdout or stderr by itself: lines go to one process-wide
 // sink (a callback set through the C ABI, or the command's own), and are dropped when there is none.
 //
-// Thread safety: all functions may be called from any thread; the sink must allow that too.
+// Thread safety: all functions may be called from any thread. The sink is called by one thread at a time,
+// whichever logs, under a lock: it must return soon and must not log itself.
 #pragma once
 
 #include <fmt/format.h>

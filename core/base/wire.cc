@@ -146,7 +146,8 @@ uint64_t Reader::begin() {
   uint64_t length = u64();
   if (ok() && length > end_ - pos_) refuse_at(start, "truncated");
   outer_ends_.push_back(end_);
-  if (ok()) end_ = pos_ + length;
+  if (!ok()) return 0;
+  end_ = pos_ + length;
   return kind;
 }
 
@@ -164,6 +165,8 @@ void Reader::end_skip() {
 }
 
 Result<> Reader::finish(const char* what) {
+  // A decoder that returned early inside a message has not seen the rest of it.
+  if (!outer_ends_.empty()) refuse_at(pos_, "a message was not read to its end");
   if (ok() && pos_ != end_) refuse_at(pos_, fmt::format("{} bytes left over", end_ - pos_));
   if (error_) return fail(Code::PROTOCOL, "{}: {}", what, *error_);
   return {};
