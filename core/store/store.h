@@ -85,7 +85,7 @@ class Store : public Reader {
 };
 
 struct RocksOptions {
-  std::string path;                       // a directory, created when absent; its parent must exist
+  std::string path;  // a directory, created when absent; its parent must exist
   bool wal = true;
   size_t memtable_bytes = 64u << 20;
   size_t cache_bytes = 64u << 20;
