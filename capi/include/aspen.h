@@ -291,14 +291,15 @@ ASPEN_API int32_t aspen_kv_delete(aspen_node_t* node, const void* key, size_t ke
 enum {
   ASPEN_IF_ABSENT = 1,
   ASPEN_IF_PRESENT = 2,
-  ASPEN_IF_VALUE = 3,   /* the value equals the operand */
-  ASPEN_IF_REVISION = 4 /* mod_revision equals the operand, 8 bytes little-endian */
+  ASPEN_IF_VALUE = 3,   /* the value equals `expected` */
+  ASPEN_IF_REVISION = 4 /* mod_revision equals `revision` */
 };
-/* Puts `value` if the comparison holds. */
+/* Puts `value` if the comparison holds. `expected` and `revision` are read only by the comparison they are
+ * for. */
 ASPEN_API int32_t aspen_kv_cas(aspen_node_t* node, const void* key, size_t key_size, int32_t comparison,
-                               const void* operand, size_t operand_size, const void* value, size_t value_size,
-                               const aspen_call_options_t* options, aspen_cq_t* queue, uint64_t tag,
-                               aspen_op_t** op);
+                               const void* expected, size_t expected_size, uint64_t revision,
+                               const void* value, size_t value_size, const aspen_call_options_t* options,
+                               aspen_cq_t* queue, uint64_t tag, aspen_op_t** op);
 
 /* Keys from `start` (inclusive) to `end` (exclusive), or those with `prefix`, in order. A reply holds at most
  * ASPEN_LIMIT_RANGE_ENTRIES entries and ASPEN_LIMIT_RANGE_BYTES bytes: while aspen_op_more, call again with
@@ -336,7 +337,8 @@ ASPEN_API int32_t aspen_batch_put(aspen_batch_t* batch, const void* key, size_t 
                                   size_t value_size);
 ASPEN_API int32_t aspen_batch_delete(aspen_batch_t* batch, const void* key, size_t key_size);
 ASPEN_API int32_t aspen_batch_check(aspen_batch_t* batch, const void* key, size_t key_size,
-                                    int32_t comparison, const void* operand, size_t operand_size);
+                                    int32_t comparison, const void* expected, size_t expected_size,
+                                    uint64_t revision);
 ASPEN_API int32_t aspen_kv_apply(aspen_node_t* node, const aspen_batch_t* batch,
                                  const aspen_call_options_t* options, aspen_cq_t* queue, uint64_t tag,
                                  aspen_op_t** op);
