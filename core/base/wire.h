@@ -33,7 +33,7 @@ class Writer {
   void boolean(bool value) { u8(value ? 1 : 0); }
   // Random values (ids, keys, signatures): the size is part of the format and is not written.
   void fixed(BytesView value) { out_.append(value); }
-  void bytes(BytesView value);
+  void bytes(BytesView value);  // text as well
   // A message: everything between begin and end is its fields. Messages nest.
   void begin(uint64_t kind);
   void end();
@@ -60,6 +60,8 @@ class Reader {
   BytesView fixed(size_t size);
   // Length-prefixed bytes of at most `max`; borrowed from the input.
   BytesView bytes(size_t max, const char* what);
+  // The same for text: UTF-8 (RFC 3629) without NUL, so that it can be handed out as a C string.
+  BytesView text(size_t max, const char* what);
   // A list's count, refused when over `max` or when the bytes left cannot hold that many items.
   size_t count(size_t max, const char* what);
 

@@ -11,7 +11,7 @@
 
 namespace aspen::wire {
 
-inline constexpr BytesView kFields = "0uimbfsc()]";  // every field type, once
+inline constexpr BytesView kFields = "0uimbfstc()]";  // every field type, once
 
 class CanonicalCheck {
  public:
@@ -67,6 +67,9 @@ class CanonicalCheck {
         break;
       case 's':
         writer_.bytes(sized(reader.bytes(100, "bytes"), &value));
+        break;
+      case 't':
+        writer_.bytes(sized(reader.text(100, "text"), &value));
         break;
       case 'c':
         writer_.u64(value = reader.count(100, "items"));

@@ -121,6 +121,59 @@ TEST(Wire, BytesLongerThanOneLengthByte) {
   EXPECT_EQ(verdict(writer.view(), [&](Reader& r) { EXPECT_EQ(r.bytes(300, "v"), long_value); }), "");
 }
 
+TEST(Wire, TextIsUtf8WithoutNul) {
+  const std::string_view accepted[] = {
+      "",
+      "a",
+      "\x7f",
+      "\xc2\x80",
+      "\xdf\xbf",
+      "\xe0\xa0\x80",
+      "\xed\x9f\xbf",
+      "\xee\x80\x80",
+      "\xef\xbf\xbf",
+      "\xf0\x90\x80\x80",
+      "\xf4\x8f\xbf\xbf",
+      "caf\xc3\xa9 \xe2\x82\xac!",
+  };
+  for (std::string_view text : accepted) {
+    Writer writer;
+    writer.bytes(text);
+    EXPECT_EQ(verdict(writer.view(), [&](Reader& r) { EXPECT_EQ(r.text(20, "label"), text); }), "");
+  }
+  const std::string_view refused[] = {
+      "\0"sv,
+      "a\0b"sv,
+      "\x80",
+      "\xbf",
+      "\xc0\x80",
+      "\xc1\xbf",
+      "\xc2",
+      "\xc2\x41",
+      "\xe0\x9f\xbf",
+      "\xe2\x82",
+      "\xed\xa0\x80",
+      "\xed\xbf\xbf",
+      "\xe2\x82x",
+      "\xf0\x8f\xbf\xbf",
+      "\xf0\x90\x80",
+      "\xf4\x90\x80\x80",
+      "\xf5\x80\x80\x80",
+      "ok\xff",
+  };
+  for (std::string_view text : refused) {
+    Writer writer;
+    writer.bytes(text);
+    EXPECT_EQ(verdict(writer.view(), [](Reader& r) { EXPECT_EQ(r.text(20, "label"), ""); }),
+              "it: label is not text (UTF-8 without NUL) at byte 0")
+        << hex(text);
+  }
+  EXPECT_EQ(verdict(unhex("0261"), [](Reader& r) { EXPECT_EQ(r.text(20, "label"), ""); }),
+            "it: truncated at byte 1");
+  EXPECT_EQ(verdict(unhex("026161"), [](Reader& r) { EXPECT_EQ(r.text(1, "label"), ""); }),
+            "it: label is 2 bytes; at most 1 at byte 0");
+}
+
 Bytes nested_message() {
   Writer writer;
   writer.begin(7);
@@ -245,6 +298,7 @@ TEST(Wire, RefusesEverySecondEncodingAndSaysWhere) {
        "00",
        "it: 1 bytes left over at byte 3", list},
       {"0301", "it: truncated at byte 0", list},
+      {"0201", "it: truncated at byte 0", list},
       {"06010101010101", "it: 6 names; at most 5 at byte 0", list},
       {"ffffffffffffffffff01", "it: 18446744073709551615 names; at most 5 at byte 0", list},
       {"", "it: truncated at byte 0", message},
