@@ -16,22 +16,31 @@
 //
 // Turns may overlap: the driver may take further effects while a write is in flight, as long as writes
 // reach the disk in the order they were taken, and each one's messages_after_sync and synced() follow it.
+// Within one Effects, handle proposals_dropped before committed: an index may be in both.
+//
+// Who votes: whoever is asked. A learner, or a peer that has no configuration yet, may not know that it has
+// become a voter; the candidate counts only the voters of its own configuration (thesis 4.1, 4.2.1). But
+// only a peer that is a voter in its own configuration ever campaigns.
 //
 // Invariants (asserted, and checked by the lab): at most one leader per term; entries at or below commit
 // never change; a vote, an acknowledged entry or a new term leaves this core only after its sync; the
-// leader counts itself for an entry only after its own sync; commit index never moves back.
+// leader counts itself for an entry only after its own sync; an entry is handed out to apply only when it is
+// committed and synced here, so applied state never runs ahead of this log; commit index never moves back.
 //
 // Thread safety: none; owned by one engine thread. Nothing here blocks, allocates without bound or reads
 // a clock. The random election timeout comes from `Options::random`.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <map>
-#include <memory>
-#include <string>
+#include <optional>
 #include <vector>
 
+#include "core/raft/durability.h"
 #include "core/raft/log.h"
+#include "core/raft/membership.h"
+#include "core/raft/progress.h"
 #include "core/raft/types.h"
 
 namespace aspen::raft {
@@ -41,9 +50,9 @@ struct Options {
   DurationNs heartbeat = 50 * kMillisecond;
   // Elections start after a random time in [election, 2 * election) without a leader.
   DurationNs election = 300 * kMillisecond;
-  size_t append_bytes_max = 0;      // 0: limits::kAppendBytesMax
-  size_t appends_in_flight_max = 0;
-  size_t proposals_bytes_max = 0;   // uncommitted bytes a leader accepts
+  size_t append_bytes_max = 0;       // 0: limits::kAppendBytesMax
+  size_t appends_in_flight_max = 0;  // 0: limits::kAppendsInFlightMax
+  size_t proposals_bytes_max = 0;    // uncommitted bytes a leader accepts; 0: kProposalsQueuedBytesMax
   std::function<uint64_t()> random;
 };
 
@@ -51,8 +60,8 @@ struct Options {
 // made the single voter of a new group by bootstrap().
 struct Durable {
   HardState hard_state;
-  SnapshotMeta snapshot;           // index 0: none
-  std::vector<EntryPtr> entries;   // following the snapshot, contiguous
+  SnapshotMeta snapshot;          // index 0: none
+  std::vector<EntryPtr> entries;  // following the snapshot, contiguous
 };
 
 enum class Role : uint8_t { follower, pre_candidate, candidate, leader };
@@ -61,22 +70,25 @@ struct Effects {
   std::vector<Message> messages;
   std::vector<Message> messages_after_sync;
   std::optional<HardState> hard_state;
-  Index truncate_from = 0;              // not 0: remove entries at and above it before writing `entries`
+  Index truncate_from = 0;  // not 0: remove entries at and above it before writing `entries`
   std::vector<EntryPtr> entries;
-  uint64_t sync_token = 0;              // not 0: something is to be synced; give it back to synced()
-  std::vector<EntryPtr> committed;      // to apply, in order, each exactly once
-  struct ReadReady { uint64_t id; Index index; };
-  std::vector<ReadReady> reads_ready;   // serve read `id` once `index` is applied
-  std::vector<uint64_t> reads_failed;   // not (or no longer) the leader
-  std::vector<Index> proposals_dropped; // own proposals at these indexes were overwritten: not applied
-  bool state_changed = false;           // role, term or leader changed: see status()
+  uint64_t sync_token = 0;          // not 0: something is to be synced; give it back to synced()
+  std::vector<EntryPtr> committed;  // to apply, in order, each exactly once
+  struct ReadReady {
+    uint64_t id;
+    Index index;
+  };
+  std::vector<ReadReady> reads_ready;    // serve read `id` once `index` is applied
+  std::vector<uint64_t> reads_failed;    // not (or no longer) the leader
+  std::vector<Index> proposals_dropped;  // own proposals at these indexes were overwritten: not applied
+  bool state_changed = false;            // role, term, leader or configuration changed: see status()
   bool empty() const;
 };
 
 struct Progress {
   Index match = 0;
   Index next = 1;
-  bool active = false;     // heard from within the last election timeout
+  bool active = false;  // heard from within the last election timeout
   bool snapshotting = false;
 };
 
@@ -95,11 +107,12 @@ struct Status {
 
 class Core {
  public:
+  // `applied` is the state machine's. Requires: snapshot.index <= applied <= the last index (what was
+  // applied had been synced here first; the driver refuses a disk that says otherwise as CORRUPT).
   Core(Options options, Durable durable, Index applied, TimeNs now);
-  ~Core();
 
-  // Makes an empty core the only voter of a new group: a committed configuration at index 1. Requires: no
-  // log, no term. The effects must be synced before anything else is promised.
+  // Makes an empty core the only voter of a new group, with a configuration at index 1, and its leader as
+  // soon as the effects are synced. Requires: no log, no term.
   void bootstrap(const Member& self, WallNs wall, TimeNs now);
 
   void tick(TimeNs now);
@@ -110,7 +123,10 @@ class Core {
   void step(Message message, TimeNs now);
 
   // Appends commands on the leader and returns the index of the first; they commit later, or show up in
-  // `proposals_dropped`. Errors: NOT_LEADER; OVERLOADED when uncommitted bytes are over the limit.
+  // `proposals_dropped`. (After snapshot_installed() earlier proposals may have been committed or not: the
+  // log that would tell is gone.) Errors: NOT_LEADER; UNAVAILABLE while leadership is handed over;
+  // OVERLOADED when uncommitted bytes are over the limit; LIMIT_EXCEEDED for a command over kEntryBytesMax;
+  // INVALID_ARGUMENT for none.
   Result<Index> propose(std::vector<Bytes> commands, WallNs wall, TimeNs now);
   // Starts a membership change to `members` (voters and learners with addresses): one entry when at most
   // one voter differs, else joint consensus, left automatically. Errors: NOT_LEADER; UNAVAILABLE while
@@ -125,11 +141,16 @@ class Core {
 
   void synced(uint64_t token, TimeNs now);
   void applied(Index index);
-  // The driver has installed the snapshot offered by `message` (kind snapshot) durably: state machine and
-  // log (cleared, starting after meta.index). Returns false when it is stale and must not be used.
+  // Whether the snapshot offered by `offer` (kind snapshot, which is also given to step()) is to be fetched
+  // and installed; false when it is stale and must not be used.
   bool snapshot_wanted(const Message& offer) const;
+  // The driver has installed it durably: state machine and log (cleared, starting after meta.index). The
+  // driver asks snapshot_wanted() again before it replaces anything, lets writes in flight end, and gives
+  // this core no input in between: an append acknowledged meanwhile would be wiped with the old log.
   void snapshot_installed(const Message& offer, TimeNs now);
-  // On the leader: sending a snapshot to `peer` ended.
+  // On the leader: sending a snapshot to `peer` ended, `ok` when the peer has said that it is installed. Has
+  // to be called for every offer in `messages`, whose `snapshot` the driver replaces by the meta of the state
+  // that it sends.
   void snapshot_sent(PeerId peer, bool ok, TimeNs now);
   // Forgets entries up to `meta.index`, which the driver has made unnecessary (state flushed past them) and
   // removed from its log store.
@@ -138,21 +159,135 @@ class Core {
   void unreachable(PeerId peer);
 
   Effects take_effects();
+  // False when take_effects() would return nothing. True may also turn out to be nothing.
   bool has_effects() const;
   Status status() const;
-  Role role() const;
-  Term term() const;
-  PeerId leader() const;
-  Index commit() const;
-  const Config& config() const;
+  Role role() const { return role_; }
+  Term term() const { return hard_.term; }
+  PeerId leader() const { return leader_; }
+  Index commit() const { return commit_; }
+  const Config& config() const { return configs_.current(); }
+  const Log& log() const { return log_; }
+  Index first_index() const { return log_.first_index(); }
+  Index last_index() const { return log_.last_index(); }
+  size_t log_size_bytes() const { return log_.size_bytes(); }
   // The term of an entry still in the log or of the snapshot; nullopt when it is gone.
-  std::optional<Term> term_at(Index index) const;
+  std::optional<Term> term_at(Index index) const { return log_.term_at(index); }
   // What a snapshot taken after applying `index` has to say. Requires: index <= applied and in the log.
   SnapshotMeta snapshot_meta(Index index) const;
 
  private:
-  struct Impl;
-  std::unique_ptr<Impl> impl_;
+  struct Transfer {
+    PeerId to;
+    TimeNs deadline;
+    bool sent;
+  };
+  struct Read {
+    uint64_t id;
+    Index index;
+    uint64_t round;  // confirmed by this round or a later one; 0: waits for the term's first commit
+  };
+  struct IndexRange {
+    Index first;
+    Index last;
+  };
+  struct Held {
+    uint64_t token;
+    Message message;
+  };
+
+  // core.cc
+  void advance(TimeNs now);
+  void send(Message message);
+  bool promises(const Message& message) const;
+  void set_state(Role role, PeerId leader);
+  void append_entry(EntryPtr entry);
+  void append_local(EntryKind kind, Bytes data, WallNs time);
+  void collect_write(Effects& effects);
+  void collect_promises(Effects& effects);
+
+  // core_election.cc
+  bool may_campaign() const;
+  bool leader_is_fresh() const;
+  TimeNs election_deadline() const { return timer_from_ + election_timeout_; }
+  void restart_election_timer();
+  void tick_follower();
+  void start_pre_vote();
+  void campaign(bool transfer);
+  void request_votes(MessageKind kind, Term term, bool transfer);
+  void count_votes();
+  void become_follower(Term term, PeerId leader);
+  void become_leader();
+  bool step_newer_term(const Message& message);
+  void step_older_term(const Message& message);
+  void on_vote(const Message& message);
+  void on_vote_reply(const Message& message);
+  void on_timeout_now();
+  void advance_transfer();
+
+  // core_replication.cc
+  bool heard_from_leader(const Message& message);
+  void on_append(const Message& message);
+  void on_append_reply(const Message& message);
+  void on_heartbeat(const Message& message);
+  void on_heartbeat_reply(const Message& message);
+  void tick_leader();
+  bool quorum_is_active() const;
+  void replicate_all();
+  void replicate(PeerId peer, FollowerProgress& follower);
+  bool send_append(PeerId peer, FollowerProgress& follower);
+  void send_heartbeat(PeerId peer, FollowerProgress& follower);
+  void advance_commit();
+  void commit_to(Index index);
+  void truncate_from(Index index);
+
+  // core_read.cc
+  bool committed_in_term() const { return role_ == Role::leader && commit_ >= term_start_; }
+  void admit_reads();
+  void start_read_round();
+  void confirm_reads();
+  void fail_reads();
+
+  // core_member.cc
+  void config_changed();
+  void config_committed();
+  void leave_leadership();
+
+  // core_snapshot.cc
+  void offer_snapshot(PeerId peer, FollowerProgress& follower);
+  void on_snapshot_offer(const Message& message);
+
+  Options options_;
+  Log log_;
+  ConfigHistory configs_;
+  Durability disk_;
+  HardState hard_;
+  Role role_ = Role::follower;
+  PeerId leader_ = kNobody;
+  Index commit_;
+  Index handed_out_;  // entries up to here were given out as committed
+  Index applied_;
+
+  TimeNs now_;
+  TimeNs timer_from_;
+  DurationNs election_timeout_ = 0;
+  std::map<PeerId, bool> votes_;  // of the running (pre-)election
+
+  // The leader's.
+  std::map<PeerId, FollowerProgress> followers_;
+  TimeNs heartbeat_due_ = kNever;
+  Index term_start_ = 0;  // its noop: until this is committed, it does not know what is
+  std::optional<Transfer> transfer_;
+  size_t uncommitted_bytes_ = 0;
+  std::deque<Read> reads_;      // rounds never decrease
+  uint64_t round_ = 0;          // newest read round sent, never reused
+  bool replicate_due_ = false;  // followers may have something to get when effects are taken
+
+  std::deque<IndexRange> own_proposals_;  // not known to be committed; outlives leadership
+
+  Effects out_;                    // what take_effects() returns next
+  std::vector<Message> promises_;  // leave only after what is unwritten now is synced
+  std::deque<Held> held_;          // promises that wait for a write in flight
 };
 
 }  // namespace aspen::raft

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/base/bytes.h"
+#include "core/base/limits.h"
 #include "core/base/node_id.h"
 #include "core/base/time.h"
 #include "core/base/wire.h"
@@ -37,9 +38,11 @@ struct Member {
 // Who takes part. While `outgoing` is not empty the group is in joint consensus (thesis 4.3): elections
 // and commits need a majority of the voters in `members` and a majority of `outgoing`.
 struct Config {
-  std::vector<Member> members;   // sorted by peer
-  std::vector<PeerId> outgoing;  // sorted; the voters of the configuration being left
+  std::vector<Member> members;        // sorted by peer
+  std::vector<PeerId> outgoing = {};  // sorted; the voters of the configuration being left
+  std::vector<Member> leaving = {};   // sorted by peer; those of `outgoing` that are not in `members`
   bool joint() const { return !outgoing.empty(); }
+  // Both look in `members` first, then in `leaving`: whoever has to be reached is found.
   const Member* find(PeerId peer) const;
   const Member* find(const NodeId& node) const;
   bool is_voter(PeerId peer) const;  // in either half
@@ -53,13 +56,19 @@ enum class EntryKind : uint8_t {
   noop = 2,     // a new leader's first entry (thesis 6.4)
 };
 
+// The largest `data` of an entry: an append message that carries just one still fits a frame.
+inline constexpr size_t kEntryBytesMax = limits::kFrameBytesMax - (64u << 10);
+
+// Terms, indexes and rounds stay below this on the wire and on disk, so that sums cannot wrap.
+inline constexpr uint64_t kNumberMax = uint64_t{1} << 62;
+
 // `time` is the leader's stamp (law 6): wall nanoseconds, never less than the entry before it.
 struct Entry {
   Index index = 0;
   Term term = 0;
   EntryKind kind = EntryKind::command;
   WallNs time = 0;
-  Bytes data;
+  Bytes data = {};
 
   size_t size_bytes() const { return data.size() + 32; }
   bool operator==(const Entry&) const = default;
@@ -92,9 +101,9 @@ enum class MessageKind : uint8_t {
   append_reply = 6,
   heartbeat = 7,
   heartbeat_reply = 8,
-  snapshot = 9,       // offers one; its bytes travel apart (driver.h), accepted or refused by the driver
+  snapshot = 9,  // offers one; its bytes travel apart (driver.h), accepted or refused by the driver
   snapshot_reply = 10,
-  timeout_now = 11,   // leadership transfer
+  timeout_now = 11,  // leadership transfer
 };
 
 // One flat message; which fields mean something depends on the kind (message.cc, docs/wire.md).
@@ -103,18 +112,19 @@ struct Message {
   PeerId from = kNobody;
   PeerId to = kNobody;
   Term term = 0;
-  Index index = 0;          // append: previous index; vote: last index; append_reply: match or rejected index
-  Term log_term = 0;        // append: previous term; vote: last term; append_reply: hint term
-  Index commit = 0;         // append, heartbeat
-  Index hint = 0;           // append_reply, rejected: where the follower's log may agree
+  Index index = 0;    // append: previous index; vote: last index; append_reply: match or rejected index
+  Term log_term = 0;  // append: previous term; vote: last term; append_reply: hint term
+  Index commit = 0;   // append, heartbeat
+  Index hint = 0;     // append_reply, rejected: where the follower's log may agree
   bool reject = false;
-  bool transfer = false;    // vote: a leadership transfer, which leader stickiness must not stop
-  uint64_t round = 0;       // heartbeat and its reply: the read round it confirms
-  std::vector<EntryPtr> entries;
-  std::optional<SnapshotMeta> snapshot;
+  bool transfer = false;  // vote: a leadership transfer, which leader stickiness must not stop
+  uint64_t round = 0;     // heartbeat and its reply: the newest read round, and that it was heard
+  std::vector<EntryPtr> entries = {};
+  std::optional<SnapshotMeta> snapshot = {};
 };
 
-// Wire forms. Decoders refuse everything that is not canonical or over a limit with PROTOCOL.
+// Wire forms (message.cc). Decoders refuse everything that is not canonical or over a limit with PROTOCOL,
+// and an append whose entries are not numbered and ordered as Raft requires, so a Core need not look again.
 Bytes encode(const Message& message);
 Result<Message> decode_message(BytesView bytes);
 void encode(wire::Writer& writer, const Config& config);

@@ -1,0 +1,50 @@
+// Configurations over time, and how one turns into the next (thesis 4).
+//
+// A configuration is in force from the moment its entry is appended, not when it is committed; so when
+// that entry is truncated, the one before it is in force again. Where at most one voter differs, majorities
+// of both configurations overlap and one entry is enough (4.1); otherwise the change goes through a joint
+// configuration (4.3), which the leader leaves as soon as it is committed.
+#pragma once
+
+#include <deque>
+
+#include "core/raft/types.h"
+
+namespace aspen::raft {
+
+// The configurations of a log and of the snapshot below it.
+//
+// Invariants: indexes increase; there is always one at or below the log's snapshot.
+// Thread safety: none; owned by one core.
+class ConfigHistory {
+ public:
+  explicit ConfigHistory(const SnapshotMeta& snapshot) { reset(snapshot); }
+
+  const Config& current() const { return configs_.back().config; }
+  Index current_index() const { return configs_.back().index; }
+  // In force once `index` is the last entry. Requires: index is not below the log's snapshot.
+  const Config& at(Index index) const;
+
+  void append(Index index, Config config);
+  // True when another configuration is in force now.
+  bool truncate_from(Index from);
+  void compact(const SnapshotMeta& snapshot);
+  void reset(const SnapshotMeta& snapshot);
+
+ private:
+  struct Item {
+    Index index;
+    Config config;
+  };
+  std::deque<Item> configs_;
+};
+
+// The configuration to append in order to get from `current` (not joint) to `members`, which need not be
+// sorted. Errors: INVALID_ARGUMENT for no voter, a peer or node twice, peer 0, an address that is too
+// long, or more than limits::kMembersMax.
+Result<Config> plan_change(const Config& current, std::vector<Member> members);
+
+// What follows a joint configuration.
+Config leave_joint(const Config& joint);
+
+}  // namespace aspen::raft

@@ -1,0 +1,77 @@
+#include "core/raft/progress.h"
+
+#include <algorithm>
+
+#include "core/base/assert.h"
+
+namespace aspen::raft {
+
+bool FollowerProgress::may_send(size_t window) const {
+  switch (state_) {
+    case State::probe:
+      return !probe_sent_;
+    case State::replicate:
+      return in_flight_.size() < window;
+    case State::snapshot:
+      return false;
+  }
+  return false;
+}
+
+void FollowerProgress::sent(Index last) {
+  if (state_ == State::probe) {
+    probe_sent_ = true;
+    return;
+  }
+  if (last < next_) return;
+  in_flight_.push_back(last);
+  next_ = last + 1;
+}
+
+void FollowerProgress::accepted(Index index, Index log_first) {
+  match_ = std::max(match_, index);
+  while (!in_flight_.empty() && in_flight_.front() <= match_) in_flight_.pop_front();
+  next_ = std::max(next_, match_ + 1);
+  // Waiting for a snapshot ends when the log alone can bring the follower forward.
+  if (state_ == State::probe || (state_ == State::snapshot && match_ + 1 >= log_first)) {
+    state_ = State::replicate;
+    next_ = match_ + 1;
+    probe_sent_ = false;
+  }
+  ASPEN_ASSERT(match_ < next_);
+}
+
+bool FollowerProgress::rejected(Index rejected, Index agree) {
+  if (state_ == State::snapshot || rejected <= match_) return false;
+  if (state_ == State::replicate) {
+    probe(false);
+    return true;
+  }
+  if (rejected != next_ - 1) return false;
+  next_ = std::max(std::min(rejected, agree + 1), match_ + 1);
+  probe_sent_ = false;
+  return true;
+}
+
+void FollowerProgress::probe(bool wait) {
+  if (state_ == State::replicate) next_ = match_ + 1;
+  state_ = State::probe;
+  in_flight_.clear();
+  probe_sent_ = wait;
+  ping = false;
+}
+
+void FollowerProgress::snapshot_offered(Index index) {
+  state_ = State::snapshot;
+  snapshot_ = index;
+  in_flight_.clear();
+}
+
+void FollowerProgress::snapshot_ended(bool ok) {
+  if (state_ != State::snapshot) return;
+  next_ = std::max(ok ? snapshot_ + 1 : 0, match_ + 1);
+  state_ = State::probe;
+  probe_sent_ = false;
+}
+
+}  // namespace aspen::raft
