@@ -1,0 +1,194 @@
+#include "core/kv/layout.h"
+
+#include "core/base/limits.h"
+
+namespace aspen::kv::layout {
+namespace {
+
+constexpr size_t kSessionBytes = 8;
+constexpr size_t kSlotBytes = 2;
+constexpr size_t kMetaBytesMax = 64u << 10;  // a configuration of limits::kMembersMax members fits
+constexpr size_t kReplyBytesMax = limits::kValueBytesMax + (64u << 10);
+static_assert(limits::kSessionResultsMax <= 1u << (8 * kSlotBytes));
+
+void append_big_endian(Bytes& out, uint64_t value, size_t size) {
+  for (size_t i = size; i > 0; --i) out.push_back(static_cast<char>(value >> (8 * (i - 1))));
+}
+
+uint64_t read_big_endian(BytesView bytes) {
+  uint64_t value = 0;
+  for (char byte : bytes) value = value << 8 | static_cast<uint8_t>(byte);
+  return value;
+}
+
+Bytes row_prefix(uint32_t generation, RowKind kind, size_t reserve) {
+  Bytes key;
+  key.reserve(kGenerationBytes + 1 + reserve);
+  append_big_endian(key, generation, kGenerationBytes);
+  key.push_back(static_cast<char>(kind));
+  return key;
+}
+
+Result<> finish_row(wire::Reader& reader, const char* what) {
+  if (auto finished = reader.finish(what); !finished)
+    return fail(Code::CORRUPT, "stored {}", finished.error().message);
+  return {};
+}
+
+}  // namespace
+
+BytesView head_key() {
+  return BytesView("\0", 1);
+}
+
+Bytes generation_prefix(uint32_t generation) {
+  Bytes key;
+  append_big_endian(key, generation, kGenerationBytes);
+  return key;
+}
+
+Bytes progress_key(uint32_t generation) {
+  return row_prefix(generation, RowKind::progress, 0);
+}
+
+Bytes record_key(uint32_t generation, BytesView key) {
+  return row_prefix(generation, RowKind::record, key.size()).append(key);
+}
+
+Bytes records_prefix(uint32_t generation) {
+  return row_prefix(generation, RowKind::record, 0);
+}
+
+Bytes session_key(uint32_t generation, SessionId session) {
+  Bytes key = row_prefix(generation, RowKind::session, kSessionBytes);
+  append_big_endian(key, session, kSessionBytes);
+  return key;
+}
+
+Bytes result_key(uint32_t generation, SessionId session, uint64_t sequence) {
+  Bytes key = row_prefix(generation, RowKind::session, kSessionBytes + kSlotBytes);
+  append_big_endian(key, session, kSessionBytes);
+  append_big_endian(key, slot_of(sequence), kSlotBytes);
+  return key;
+}
+
+Bytes sessions_prefix(uint32_t generation) {
+  return row_prefix(generation, RowKind::session, 0);
+}
+
+uint16_t slot_of(uint64_t sequence) {
+  return static_cast<uint16_t>(sequence % limits::kSessionResultsMax);
+}
+
+Result<RowName> parse_row_name(BytesView key) {
+  if (key.empty()) return fail(Code::CORRUPT, "stored row without a kind");
+  RowName name;
+  name.kind = static_cast<RowKind>(key[0]);
+  BytesView rest = key.substr(1);
+  switch (name.kind) {
+    case RowKind::progress:
+      if (rest.empty()) return name;
+      break;
+    case RowKind::record:
+      name.record = rest;
+      if (!rest.empty() && rest.size() <= limits::kKeyBytesMax) return name;
+      break;
+    case RowKind::session:
+      if (rest.size() != kSessionBytes && rest.size() != kSessionBytes + kSlotBytes) break;
+      name.session = read_big_endian(rest.substr(0, kSessionBytes));
+      name.is_result = rest.size() > kSessionBytes;
+      name.slot = static_cast<uint16_t>(read_big_endian(rest.substr(kSessionBytes)));
+      if (name.slot < limits::kSessionResultsMax) return name;
+      break;
+  }
+  return fail(Code::CORRUPT, "stored row of kind {} with a key of {} bytes", static_cast<uint8_t>(key[0]),
+              rest.size());
+}
+
+Bytes encode(const Head& head) {
+  wire::Writer writer;
+  writer.u64(kFormatVersion);
+  writer.u64(head.generation);
+  writer.boolean(head.restored.has_value());
+  if (head.restored) writer.bytes(raft::encode(*head.restored));
+  return writer.take();
+}
+
+Bytes encode(const Progress& progress) {
+  wire::Writer writer;
+  writer.u64(progress.applied);
+  writer.i64(progress.time);
+  return writer.take();
+}
+
+Bytes encode(const SessionRow& session) {
+  wire::Writer writer;
+  writer.i64(session.last_used);
+  writer.u64(session.acknowledged_below);
+  return writer.take();
+}
+
+Bytes encode(const ResultRow& result) {
+  wire::Writer writer;
+  writer.u64(result.sequence);
+  writer.bytes(result.reply);
+  return writer.take();
+}
+
+Result<Head> decode_head(BytesView bytes) {
+  wire::Reader reader(bytes);
+  uint64_t version = reader.u64();
+  if (reader.ok() && version != kFormatVersion) {
+    return fail(Code::UNSUPPORTED, "the key-value state has format version {}; this build reads {}", version,
+                kFormatVersion);
+  }
+  Head head;
+  head.generation = static_cast<uint32_t>(reader.u64_max(UINT32_MAX - 1, "generation"));
+  if (reader.ok() && head.generation == 0) reader.refuse("generation is 0");
+  if (reader.boolean()) {
+    auto meta = raft::decode_snapshot_meta(reader.bytes(kMetaBytesMax, "snapshot meta"));
+    if (meta) {
+      head.restored = *std::move(meta);
+    } else if (reader.ok()) {
+      reader.refuse(meta.error().message);
+    }
+  }
+  ASPEN_CHECK(finish_row(reader, "head"));
+  return head;
+}
+
+Result<Progress> decode_progress(BytesView bytes) {
+  wire::Reader reader(bytes);
+  Progress progress;
+  progress.applied = reader.u64();
+  progress.time = reader.i64();
+  ASPEN_CHECK(finish_row(reader, "progress"));
+  return progress;
+}
+
+Result<SessionRow> decode_session(BytesView bytes) {
+  wire::Reader reader(bytes);
+  SessionRow session;
+  session.last_used = reader.i64();
+  session.acknowledged_below = reader.u64();
+  ASPEN_CHECK(finish_row(reader, "session"));
+  return session;
+}
+
+Result<ResultRow> decode_result(BytesView bytes) {
+  wire::Reader reader(bytes);
+  ResultRow result;
+  result.sequence = reader.u64();
+  result.reply = reader.bytes(kReplyBytesMax, "reply");
+  ASPEN_CHECK(finish_row(reader, "result"));
+  return result;
+}
+
+Result<RecordView> decode_record(BytesView bytes) {
+  wire::Reader reader(bytes);
+  RecordView record = decode_record_view(reader);
+  ASPEN_CHECK(finish_row(reader, "record"));
+  return record;
+}
+
+}  // namespace aspen::kv::layout

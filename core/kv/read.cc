@@ -1,0 +1,107 @@
+#include "core/kv/read.h"
+
+#include "core/base/limits.h"
+
+namespace aspen::kv {
+namespace {
+
+// A continuation is a key and one zero byte.
+constexpr size_t kBoundBytesMax = limits::kKeyBytesMax + 1;
+
+template <typename T>
+Bytes encode_alone(const T& value) {
+  wire::Writer writer;
+  encode(writer, value);
+  return writer.take();
+}
+
+}  // namespace
+
+void encode(wire::Writer& writer, const RangeRequest& request) {
+  writer.bytes(request.start);
+  writer.bytes(request.end);
+  writer.u64(request.limit);
+  writer.boolean(request.reverse);
+  writer.boolean(request.keys_only);
+}
+
+void encode(wire::Writer& writer, const RangeReply& reply) {
+  writer.u64(reply.entries.size());
+  for (const KeyRecord& entry : reply.entries) {
+    writer.bytes(entry.key);
+    encode(writer, entry.record);
+  }
+  writer.boolean(reply.more);
+  if (reply.more) writer.bytes(reply.continuation);
+  writer.u64(reply.revision);
+}
+
+void encode(wire::Writer& writer, const GetReply& reply) {
+  writer.boolean(reply.record.has_value());
+  if (reply.record) encode(writer, *reply.record);
+  writer.u64(reply.revision);
+}
+
+RangeRequest decode_range_request(wire::Reader& reader) {
+  RangeRequest request;
+  request.start = reader.bytes(kBoundBytesMax, "range start");
+  request.end = reader.bytes(kBoundBytesMax, "range end");
+  request.limit = static_cast<uint32_t>(reader.u64_max(UINT32_MAX, "range limit"));
+  request.reverse = reader.boolean();
+  request.keys_only = reader.boolean();
+  return request;
+}
+
+RangeReply decode_range_reply(wire::Reader& reader) {
+  RangeReply reply;
+  size_t entries = reader.count(limits::kRangeEntriesMax, "entries");
+  reply.entries.reserve(entries);
+  for (size_t i = 0; i < entries && reader.ok(); ++i) {
+    Bytes key(reader.bytes(limits::kKeyBytesMax, "key"));
+    reply.entries.push_back({std::move(key), decode_record(reader)});
+  }
+  reply.more = reader.boolean();
+  if (reply.more) reply.continuation = reader.bytes(kBoundBytesMax, "continuation");
+  reply.revision = reader.u64();
+  return reply;
+}
+
+GetReply decode_get_reply(wire::Reader& reader) {
+  GetReply reply;
+  if (reader.boolean()) reply.record = decode_record(reader);
+  reply.revision = reader.u64();
+  return reply;
+}
+
+Bytes encode(const RangeRequest& request) {
+  return encode_alone(request);
+}
+Bytes encode(const RangeReply& reply) {
+  return encode_alone(reply);
+}
+Bytes encode(const GetReply& reply) {
+  return encode_alone(reply);
+}
+
+Result<RangeRequest> decode_range_request(BytesView bytes) {
+  wire::Reader reader(bytes);
+  RangeRequest request = decode_range_request(reader);
+  ASPEN_CHECK(reader.finish("range request"));
+  return request;
+}
+
+Result<RangeReply> decode_range_reply(BytesView bytes) {
+  wire::Reader reader(bytes);
+  RangeReply reply = decode_range_reply(reader);
+  ASPEN_CHECK(reader.finish("range reply"));
+  return reply;
+}
+
+Result<GetReply> decode_get_reply(BytesView bytes) {
+  wire::Reader reader(bytes);
+  GetReply reply = decode_get_reply(reader);
+  ASPEN_CHECK(reader.finish("get reply"));
+  return reply;
+}
+
+}  // namespace aspen::kv

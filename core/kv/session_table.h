@@ -1,0 +1,77 @@
+// What each client session has been answered: the memory behind exactly-once.
+//
+// Everything is held twice, here for speed and in the Store for good; every change here adds its rows to
+// the caller's batch (layout.h), so the two agree as soon as that batch is written.
+//
+// Invariants: at most limits::kSessionsMax sessions; every reply kept has a sequence in
+// [acknowledged_below, acknowledged_below + limits::kSessionResultsMax); all of it is a function of the
+// log alone. Thread safety: none.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "core/base/limits.h"
+#include "core/base/time.h"
+#include "core/kv/types.h"
+#include "core/store/store.h"
+
+namespace aspen::kv {
+
+// What replies may take, with kReplyOverheadBytes for each. Over the first a session's writes are refused;
+// over the second the least recently used sessions go.
+inline constexpr size_t kSessionReplyBytesMax = 4u << 20;
+inline constexpr size_t kSessionsReplyBytesMax = 256u << 20;
+inline constexpr size_t kReplyOverheadBytes = 64;
+
+class SessionTable {
+ public:
+  explicit SessionTable(uint32_t generation = 0) : generation_(generation) {}
+  // Reads a generation's sessions. Errors: CORRUPT, IO.
+  static Result<SessionTable> load(const store::Reader& reader, uint32_t generation);
+
+  size_t size() const { return sessions_.size(); }
+
+  // Opens a session; when there are too many, the least recently used one is forgotten first (the lower
+  // id, when two were last used at the same time).
+  void open(SessionId id, WallNs now, store::Batch& batch);
+  // A session that is not there is no fault: it may have been forgotten, or closed already.
+  void close(SessionId id, store::Batch& batch);
+
+  // Decides about write number `sequence`: the reply it was given before (borrowed until the next call),
+  // or nullopt when it is new and is to be applied and remembered. Errors, to be the write's reply:
+  // SESSION_EXPIRED; INVALID_ARGUMENT when the client has acknowledged its reply; OVERLOADED.
+  Result<std::optional<BytesView>> admit(SessionId id, uint64_t sequence, uint64_t acknowledged_below,
+                                         WallNs now);
+  // Requires: admit() has just returned nullopt for this write.
+  void remember(SessionId id, uint64_t sequence, BytesView reply, store::Batch& batch);
+
+  // Adds the rows of the sessions used since the last call, once for any number of their writes.
+  void write_used(store::Batch& batch);
+
+ private:
+  struct Session {
+    WallNs last_used = 0;
+    uint64_t acknowledged_below = 0;
+    uint64_t highest_sequence = 0;  // of those with a row in the store, acknowledged or not
+    std::map<uint64_t, Bytes> replies;
+    size_t reply_bytes = 0;
+    bool row_is_stale = false;
+  };
+  using Sessions = std::unordered_map<SessionId, Session>;
+
+  void use(Sessions::iterator session, WallNs now);
+  void keep_reply(Session& session, uint64_t sequence, BytesView reply);
+  void forget_acknowledged(Session& session);
+  void erase(Sessions::iterator session, store::Batch& batch);
+  void erase_least_recently_used(store::Batch& batch);
+
+  uint32_t generation_;
+  Sessions sessions_;
+  std::vector<SessionId> used_;
+  size_t reply_bytes_ = 0;
+};
+
+}  // namespace aspen::kv

@@ -1,0 +1,106 @@
+#include "core/kv/snapshot.h"
+
+#include "core/base/limits.h"
+#include "core/kv/layout.h"
+
+namespace aspen::kv {
+namespace {
+
+constexpr std::string_view kDomain = "aspen.kv.snapshot";
+constexpr size_t kRowKeyBytesMax = limits::kKeyBytesMax + 1;
+constexpr size_t kRowValueBytesMax = limits::kValueBytesMax + (128u << 10);
+
+}  // namespace
+
+SnapshotSource::SnapshotSource(std::unique_ptr<store::Reader> reader, uint32_t generation)
+    : reader_(std::move(reader)), it_(reader_->iterate()), prefix_(layout::generation_prefix(generation)) {
+  it_->seek(prefix_);
+}
+
+Result<Bytes> SnapshotSource::next() {
+  if (ended_) return Bytes();
+  wire::Writer encoded;
+  uint64_t rows = 0;
+  for (; encoded.size() < limits::kSnapshotChunkBytes && it_->valid() && it_->key().starts_with(prefix_);
+       it_->next()) {
+    ASPEN_TRY(bool row_wanted, wanted());
+    if (!row_wanted) continue;
+    encoded.bytes(it_->key().substr(prefix_.size()));
+    encoded.bytes(it_->value());
+    ++rows;
+  }
+  ASPEN_CHECK(it_->status());
+  rows_ += rows;
+  if (rows > 0) return seal(false, rows, encoded.view());
+  ended_ = true;
+  return seal(true, rows_, {});
+}
+
+Result<bool> SnapshotSource::wanted() {
+  ASPEN_TRY(layout::RowName name, layout::parse_row_name(it_->key().substr(prefix_.size())));
+  if (name.kind != layout::RowKind::session) return true;
+  if (name.is_result) {
+    ASPEN_TRY(layout::ResultRow row, layout::decode_result(it_->value()));
+    return row.sequence >= acknowledged_below_;
+  }
+  ASPEN_TRY(layout::SessionRow row, layout::decode_session(it_->value()));
+  acknowledged_below_ = row.acknowledged_below;
+  return true;
+}
+
+Bytes SnapshotSource::seal(bool last, uint64_t rows, BytesView encoded_rows) {
+  wire::Writer body;
+  body.u64(sequence_++);
+  body.boolean(last);
+  body.u64(rows);
+  body.fixed(encoded_rows);
+  previous_ = hash(kDomain, {hash_view(previous_), body.view()});
+  return Bytes(hash_view(previous_)).append(body.view());
+}
+
+Result<> SnapshotParser::parse(BytesView chunk, const Row& row) {
+  if (failed_) return fail(Code::CORRUPT, "snapshot: an earlier chunk was refused");
+  failed_ = true;
+  if (ended_) return fail(Code::CORRUPT, "snapshot: a chunk after the last one");
+  if (chunk.size() < sizeof(Hash)) return fail(Code::CORRUPT, "snapshot: a chunk of {} bytes", chunk.size());
+  BytesView body = chunk.substr(sizeof(Hash));
+  Hash expected = hash(kDomain, {hash_view(previous_), body});
+  if (chunk.substr(0, sizeof(Hash)) != hash_view(expected)) {
+    return fail(Code::CORRUPT, "snapshot: what came as chunk {} is damaged or another one", sequence_);
+  }
+  ASPEN_CHECK(parse_body(body, row));
+  previous_ = expected;
+  ++sequence_;
+  failed_ = false;
+  return {};
+}
+
+Result<> SnapshotParser::parse_body(BytesView body, const Row& row) {
+  wire::Reader reader(body);
+  uint64_t sequence = reader.u64();
+  if (reader.ok() && sequence != sequence_)
+    reader.refuse(fmt::format("chunk {} instead of {}", sequence, sequence_));
+  ended_ = reader.boolean();
+  uint64_t rows = reader.u64();
+  if (ended_ && rows != rows_) reader.refuse(fmt::format("{} rows instead of {}", rows_, rows));
+  for (uint64_t i = 0; !ended_ && i < rows && reader.ok(); ++i) {
+    BytesView key = reader.bytes(kRowKeyBytesMax, "row key");
+    BytesView value = reader.bytes(kRowValueBytesMax, "row value");
+    if (reader.ok() && rows_ > 0 && key <= last_key_) reader.refuse("rows out of order");
+    if (!reader.ok()) break;
+    ASPEN_CHECK(row(key, value));
+    last_key_ = key;
+    ++rows_;
+  }
+  if (auto finished = reader.finish("snapshot"); !finished)
+    return fail(Code::CORRUPT, "{}", finished.error().message);
+  return {};
+}
+
+Result<> SnapshotParser::finish() const {
+  if (failed_) return fail(Code::CORRUPT, "snapshot: a chunk was refused");
+  if (!ended_) return fail(Code::CORRUPT, "snapshot: ends after chunk {}, before its last", sequence_);
+  return {};
+}
+
+}  // namespace aspen::kv

@@ -1,0 +1,67 @@
+// The state as a stream of chunks, for a member that is too far behind to catch up from the log.
+//
+// A chunk is a hash and a body; the hash also covers the hash of the chunk before it, so a chunk that is
+// damaged, missing, out of place or from another snapshot is refused when it arrives. The last chunk has
+// no rows but their number: without it the stream is not whole. Its hash stands for the whole state,
+// which makes it the fingerprint too.
+//
+//   chunk = hash (32 bytes), sequence, last (0 or 1), number of rows, rows of (key, value)
+//
+// In the last chunk the number is that of all rows. Rows are as layout.h has them, without generation,
+// in ascending order of their keys; results a client has acknowledged are left out.
+//
+// Thread safety: each object belongs to one thread.
+#pragma once
+
+#include <functional>
+
+#include "core/base/hash.h"
+#include "core/kv/types.h"
+#include "core/raft/state_machine.h"
+#include "core/store/store.h"
+
+namespace aspen::kv {
+
+class SnapshotSource final : public raft::SnapshotSource {
+ public:
+  SnapshotSource(std::unique_ptr<store::Reader> reader, uint32_t generation);
+  Result<Bytes> next() override;
+
+ private:
+  // Whether the row at the cursor belongs to the state. Errors: CORRUPT.
+  Result<bool> wanted();
+  Bytes seal(bool last, uint64_t rows, BytesView encoded_rows);
+
+  std::unique_ptr<store::Reader> reader_;
+  std::unique_ptr<store::Iterator> it_;  // after reader_: goes first
+  const Bytes prefix_;
+  Hash previous_{};
+  uint64_t sequence_ = 0;
+  uint64_t rows_ = 0;
+  uint64_t acknowledged_below_ = 0;  // of the session whose results are next
+  bool ended_ = false;
+};
+
+// Checks a stream and hands out its rows.
+class SnapshotParser {
+ public:
+  using Row = std::function<Result<>(BytesView key, BytesView value)>;
+
+  // Calls `row` for every row of the chunk. Errors: CORRUPT, and what `row` returns; after one the
+  // snapshot is lost.
+  Result<> parse(BytesView chunk, const Row& row);
+  // Errors: CORRUPT when the last chunk has not come, or anything was refused.
+  Result<> finish() const;
+
+ private:
+  Result<> parse_body(BytesView body, const Row& row);
+
+  Hash previous_{};
+  uint64_t sequence_ = 0;
+  uint64_t rows_ = 0;
+  Bytes last_key_;
+  bool ended_ = false;
+  bool failed_ = false;
+};
+
+}  // namespace aspen::kv

@@ -1,0 +1,71 @@
+// The replicated key-value store: applies commands to an ordered Store, in memory or on disk.
+//
+//   ASPEN_TRY(auto machine, kv::StateMachine::open(store::open_memory()));
+//   ASPEN_TRY(auto replies, machine->apply(entries));   // one batch, whatever the number of entries
+//   ASPEN_TRY(WriteReply reply, decode_write_reply(replies[0]));
+//   ASPEN_TRY(GetReply got, machine->get("key"));
+//
+// Replies are remembered per session (command.h), in memory for reading and in the Store in the same batch
+// as the changes they report, so that after a crash, a restart or a restored snapshot a retried command
+// is still applied once. How things lie in the Store is in layout.h.
+//
+// Invariants: what the Store holds is always the state after exactly applied() entries; equal logs give
+// equal states, however apply() cut them into spans.
+// Thread safety: as raft::StateMachine; reads belong to the engine thread.
+#pragma once
+
+#include <atomic>
+#include <memory>
+
+#include "core/kv/command.h"
+#include "core/kv/read.h"
+#include "core/kv/session_table.h"
+#include "core/raft/state_machine.h"
+#include "core/store/store.h"
+
+namespace aspen::kv {
+
+class StateMachine final : public raft::StateMachine {
+ public:
+  // Takes the whole store. Errors: CORRUPT; UNSUPPORTED when another version of the format wrote it; IO.
+  static Result<std::unique_ptr<StateMachine>> open(std::unique_ptr<store::Store> store);
+
+  // Requires: the first entry follows applied().
+  Result<std::vector<Bytes>> apply(std::span<const raft::EntryPtr> entries) override;
+  raft::Index applied() const override { return applied_.load(std::memory_order_acquire); }
+  // Log time: of the last entry applied.
+  WallNs last_time() const { return last_time_; }
+  Result<raft::Index> flush() override;
+
+  Result<GetReply> get(BytesView key) const;
+  Result<RangeReply> range(const RangeRequest& request) const;
+
+  // Sources and sinks must not outlive the state machine.
+  Result<std::unique_ptr<raft::SnapshotSource>> snapshot() override;
+  Result<std::unique_ptr<raft::SnapshotSink>> restore(const raft::SnapshotMeta& meta) override;
+  std::optional<raft::SnapshotMeta> restored() const override { return restored_; }
+  Result<Bytes> fingerprint() override;
+
+ private:
+  class Sink;
+  class Changes;
+
+  explicit StateMachine(std::unique_ptr<store::Store> store) : store_(std::move(store)) {}
+  Result<> create();
+  Result<> load();
+  Result<> erase_other_generations();
+
+  Result<Bytes> apply_entry(const raft::Entry& entry, Changes& changes);
+  Result<Bytes> apply_in_session(const Command& command, const raft::Entry& entry, Changes& changes);
+  Result<WriteReply> apply_write(const Command& command, raft::Index index, Changes& changes);
+
+  std::unique_ptr<store::Store> store_;
+  uint32_t generation_ = 0;
+  uint32_t last_generation_ = 0;  // the highest ever given to a sink
+  std::atomic<raft::Index> applied_ = 0;
+  WallNs last_time_ = 0;
+  std::optional<raft::SnapshotMeta> restored_;
+  SessionTable sessions_;
+};
+
+}  // namespace aspen::kv

@@ -1,0 +1,44 @@
+#include "core/kv/types.h"
+
+#include "core/base/limits.h"
+
+namespace aspen::kv {
+
+void encode(wire::Writer& writer, const RecordView& record) {
+  writer.u64(record.create_revision);
+  writer.u64(record.mod_revision);
+  writer.u64(record.version);
+  writer.bytes(record.value);
+}
+
+void encode(wire::Writer& writer, const Record& record) {
+  encode(writer, RecordView{record.value, record.create_revision, record.mod_revision, record.version});
+}
+
+RecordView decode_record_view(wire::Reader& reader) {
+  RecordView record;
+  record.create_revision = reader.u64();
+  record.mod_revision = reader.u64();
+  record.version = reader.u64();
+  record.value = reader.bytes(limits::kValueBytesMax, "value");
+  return record;
+}
+
+Record decode_record(wire::Reader& reader) {
+  return decode_record_view(reader).copy();
+}
+
+Bytes encode(const Record& record) {
+  wire::Writer writer;
+  encode(writer, record);
+  return writer.take();
+}
+
+Result<Record> decode_record(BytesView bytes) {
+  wire::Reader reader(bytes);
+  Record record = decode_record(reader);
+  ASPEN_CHECK(reader.finish("record"));
+  return record;
+}
+
+}  // namespace aspen::kv

@@ -1,0 +1,49 @@
+// The nouns of the key-value store.
+//
+// Every key has the history of its current life beside its value. A revision is the log index of the
+// command that made the change, so revisions of one store are totally ordered and never reused.
+#pragma once
+
+#include "core/base/bytes.h"
+#include "core/base/error.h"
+#include "core/base/wire.h"
+
+namespace aspen::kv {
+
+// The log index of the command that opened the session; 0: none.
+using SessionId = uint64_t;
+
+struct Record {
+  Bytes value;
+  uint64_t create_revision = 0;  // when the key came to be; erasing it ends that life
+  uint64_t mod_revision = 0;     // when it was last put
+  uint64_t version = 0;          // puts since it was created, the first one counted
+
+  bool operator==(const Record&) const = default;
+};
+
+struct KeyRecord {
+  Bytes key;
+  Record record;
+
+  bool operator==(const KeyRecord&) const = default;
+};
+
+// A record whose value is borrowed.
+struct RecordView {
+  BytesView value;
+  uint64_t create_revision = 0;
+  uint64_t mod_revision = 0;
+  uint64_t version = 0;
+
+  Record copy() const { return {Bytes(value), create_revision, mod_revision, version}; }
+};
+
+void encode(wire::Writer& writer, const RecordView& record);
+void encode(wire::Writer& writer, const Record& record);
+RecordView decode_record_view(wire::Reader& reader);
+Record decode_record(wire::Reader& reader);
+Bytes encode(const Record& record);
+Result<Record> decode_record(BytesView bytes);
+
+}  // namespace aspen::kv
