@@ -49,7 +49,7 @@ Result<Ticket> decode_ticket(BytesView encoding) {
   for (size_t i = 0; i < peers && reader.ok(); ++i) {
     TicketPeer& peer = ticket.peers.emplace_back();
     fixed(peer.node.key);
-    peer.address = Bytes(reader.bytes(limits::kAddressBytesMax, "peer address"));
+    peer.address = Bytes(reader.text(limits::kAddressBytesMax, "peer address"));
   }
   fixed(ticket.invitation_seed);
   ticket.chain = decode_chain(reader);
