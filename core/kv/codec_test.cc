@@ -1,0 +1,264 @@
+// Everything that crosses the wire or lies in the log or the store: there and back, and nothing else.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <random>
+
+#include "core/base/limits.h"
+#include "core/kv/command.h"
+#include "core/kv/layout.h"
+#include "core/kv/read.h"
+
+namespace aspen::kv {
+namespace {
+
+std::vector<Command> commands() {
+  Command open, close, empty, full;
+  open.kind = Command::Kind::open_session;
+  close.kind = Command::Kind::close_session;
+  close.session = 300;
+  full.session = 1;
+  full.sequence = UINT64_MAX;
+  full.acknowledged_below = 5;
+  full.conditions = {{Condition::Kind::absent, "a"},
+                     {Condition::Kind::present, Bytes("\0", 1)},
+                     {Condition::Kind::value_equals, "c", "value"},
+                     {Condition::Kind::mod_revision_equals, "d", "", 1u << 20}};
+  full.ops = {{Op::Kind::put, "k", Bytes("\0\xff", 2)}, {Op::Kind::erase, "gone"}, {Op::Kind::put, "e", ""}};
+  return {open, close, empty, full};
+}
+
+std::vector<WriteReply> write_replies() {
+  WriteReply done, failed, failed_absent;
+  done.succeeded = true;
+  done.revision = 1000;
+  done.results = {{true, 999}, {false, 0}, {true, 0}};
+  failed.revision = 7;
+  failed.failed_condition = 3;
+  failed.current = Record{"v", 1, 2, 3};
+  return {done, failed, failed_absent};
+}
+
+const std::vector<RangeRequest> kRangeRequests = {
+    {}, {.start = "a", .end = "b", .limit = UINT32_MAX, .reverse = true, .keys_only = true}};
+
+std::vector<RangeReply> range_replies() {
+  RangeReply some;
+  some.entries = {{"a", {"1", 1, 2, 3}}, {"b", {"", 4, 5, 6}}};
+  some.more = true;
+  some.continuation = Bytes("b\0", 2);
+  some.revision = 9;
+  return {RangeReply(), some};
+}
+
+TEST(Codec, RoundTrips) {
+  for (const Command& command : commands()) EXPECT_EQ(decode_command(encode(command)).value(), command);
+  for (const WriteReply& reply : write_replies()) EXPECT_EQ(decode_write_reply(encode(reply)).value(), reply);
+  for (SessionId id : {SessionId(0), SessionId(1), UINT64_MAX}) {
+    EXPECT_EQ(decode_session_reply(encode_session_reply(id)).value(), id);
+  }
+  for (const RangeRequest& request : kRangeRequests) {
+    EXPECT_EQ(decode_range_request(encode(request)).value(), request);
+  }
+  for (const RangeReply& reply : range_replies()) EXPECT_EQ(decode_range_reply(encode(reply)).value(), reply);
+  for (const GetReply& reply : {GetReply(), GetReply{Record{"v", 1, 2, 3}, 4}}) {
+    EXPECT_EQ(decode_get_reply(encode(reply)).value(), reply);
+  }
+  const Record record{Bytes(300, 'x'), 1, UINT64_MAX, 3};
+  EXPECT_EQ(decode_record(BytesView(encode(record))).value(), record);
+}
+
+TEST(Codec, ErrorsComeBackAsErrors) {
+  for (Applied applied : {Applied::NO, Applied::MAYBE}) {
+    Bytes bytes = encode_error_reply(Error(Code::OVERLOADED, applied, "too much"));
+    auto reply = decode_write_reply(bytes);
+    ASSERT_FALSE(reply);
+    EXPECT_EQ(reply.error().code, Code::OVERLOADED);
+    EXPECT_EQ(reply.error().applied, applied);
+    EXPECT_EQ(reply.error().message, "too much");
+    EXPECT_EQ(decode_session_reply(bytes).error().code, Code::OVERLOADED);
+  }
+  EXPECT_TRUE(
+      decode_write_reply(encode_error_reply(Error(Code::IO, Bytes(100'000, 'x')))).error().message.size() >
+      100);
+}
+
+TEST(Codec, RefusesTheWrongKind) {
+  EXPECT_EQ(decode_write_reply(encode_session_reply(1)).error().code, Code::PROTOCOL);
+  EXPECT_EQ(decode_session_reply(encode(WriteReply())).error().code, Code::PROTOCOL);
+  EXPECT_EQ(decode_write_reply("").error().code, Code::PROTOCOL);
+  wire::Writer unknown_error;
+  unknown_error.begin(1);
+  unknown_error.u64(9999);
+  unknown_error.boolean(false);
+  unknown_error.bytes("");
+  unknown_error.end();
+  EXPECT_EQ(decode_write_reply(unknown_error.view()).error().code, Code::PROTOCOL);
+}
+
+// Damages every byte of an encoding, cuts it everywhere and extends it. What is still accepted must be
+// canonical: it encodes to the very same bytes.
+template <typename Decode>
+void expect_only_canonical(const Bytes& good, Decode reencode) {
+  auto check = [&](const Bytes& bytes) {
+    if (std::optional<Bytes> again = reencode(bytes)) {
+      EXPECT_EQ(*again, bytes);
+    }
+  };
+  for (size_t size = 0; size < good.size(); ++size) {
+    EXPECT_FALSE(reencode(good.substr(0, size))) << "cut to " << size;
+  }
+  EXPECT_FALSE(reencode(good + Bytes(1, '\0')));
+  for (size_t i = 0; i < good.size(); ++i) {
+    for (int value = 0; value < 256; ++value) {
+      Bytes bytes = good;
+      bytes[i] = static_cast<char>(value);
+      check(bytes);
+      bytes.insert(i, 1, static_cast<char>(value ^ 0x80));
+      check(bytes);
+    }
+  }
+  std::mt19937_64 random(good.size());
+  for (int round = 0; round < 3000; ++round) {
+    Bytes bytes = good.substr(0, random() % (good.size() + 1));
+    for (size_t n = random() % 12; n > 0; --n) {
+      bytes.insert(random() % (bytes.size() + 1), 1,
+                   static_cast<char>(random() % 3 == 0 ? random() : random() % 5));
+    }
+    check(bytes);
+  }
+}
+
+template <typename Decoder>
+auto reencode_with(Decoder decoder) {
+  return [decoder](BytesView bytes) -> std::optional<Bytes> {
+    auto value = decoder(bytes);
+    if (value) return encode(*value);
+    EXPECT_EQ(value.error().code, Code::PROTOCOL);
+    return std::nullopt;
+  };
+}
+
+TEST(Codec, AcceptsOnlyCanonicalBytes) {
+  for (const Command& command : commands())
+    expect_only_canonical(encode(command), reencode_with(decode_command));
+  for (const RangeRequest& request : kRangeRequests) {
+    expect_only_canonical(encode(request),
+                          reencode_with([](BytesView b) { return decode_range_request(b); }));
+  }
+  for (const RangeReply& reply : range_replies()) {
+    expect_only_canonical(encode(reply), reencode_with([](BytesView b) { return decode_range_reply(b); }));
+  }
+  expect_only_canonical(encode(GetReply{Record{"v", 1, 2, 3}, 4}),
+                        reencode_with([](BytesView b) { return decode_get_reply(b); }));
+  expect_only_canonical(encode(Record{"value", 1, 200, 3}),
+                        reencode_with([](BytesView b) { return decode_record(b); }));
+  for (const WriteReply& reply : write_replies()) {
+    expect_only_canonical(encode(reply), [](BytesView bytes) -> std::optional<Bytes> {
+      auto value = decode_write_reply(bytes);
+      if (value) return encode(*value);
+      // Damage may turn it into another reply: an error.
+      if (value.error().code == Code::PROTOCOL) return std::nullopt;
+      return encode_error_reply(value.error());
+    });
+  }
+}
+
+TEST(Codec, RefusesWhatIsOverALimit) {
+  auto refused = [](const Command& command) { return decode_command(encode(command)).error().code; };
+  Command command;
+  command.ops = {{Op::Kind::erase, Bytes(limits::kKeyBytesMax + 1, 'k')}};
+  EXPECT_EQ(refused(command), Code::PROTOCOL);
+  command.ops = {{Op::Kind::put, "k", Bytes(limits::kValueBytesMax + 1, 'v')}};
+  EXPECT_EQ(refused(command), Code::PROTOCOL);
+  command.ops.assign(limits::kTransactionOpsMax + 1, {Op::Kind::erase, "k"});
+  EXPECT_EQ(refused(command), Code::PROTOCOL);
+  // A count far beyond the bytes that follow must not make us allocate.
+  wire::Writer huge;
+  huge.begin(2);
+  for (uint64_t field : {0u, 0u, 0u, 4096u}) huge.u64(field);
+  huge.end();
+  EXPECT_EQ(decode_command(huge.view()).error().code, Code::PROTOCOL);
+}
+
+TEST(Validate, NamesTheThingAndTheLimit) {
+  auto with_op = [](Op op) {
+    Command command;
+    command.ops = {std::move(op)};
+    return command;
+  };
+  auto refusal = [](const Command& command) {
+    auto valid = validate(command);
+    return valid ? "OK" : valid.error().to_string();
+  };
+  for (const Command& command : commands()) EXPECT_EQ(refusal(command), "OK");
+  EXPECT_EQ(refusal(with_op({Op::Kind::put, Bytes(4096, 'k'), Bytes(4u << 20, 'v')})), "OK");
+  EXPECT_EQ(refusal(with_op({Op::Kind::put, ""})), "INVALID_ARGUMENT: key is empty");
+  EXPECT_EQ(refusal(with_op({Op::Kind::erase, Bytes(4097, 'k')})),
+            "LIMIT_EXCEEDED: key is 4097 bytes; at most 4096");
+  EXPECT_EQ(refusal(with_op({Op::Kind::put, "k", Bytes((4u << 20) + 1, 'v')})),
+            "LIMIT_EXCEEDED: value is 4194305 bytes; at most 4194304");
+
+  Command command;
+  command.conditions = {{Condition::Kind::present, ""}};
+  EXPECT_EQ(refusal(command), "INVALID_ARGUMENT: key is empty");
+  command.conditions.assign(4097, {Condition::Kind::present, "k"});
+  EXPECT_EQ(refusal(command), "LIMIT_EXCEEDED: transaction has 4097 conditions; at most 4096");
+  command.conditions.assign(4096, {Condition::Kind::present, "k"});
+  EXPECT_EQ(refusal(command), "OK");
+  command.conditions.clear();
+  for (int i = 0; i < 4096; ++i) command.ops.push_back({Op::Kind::put, std::to_string(i), "v"});
+  EXPECT_EQ(refusal(command), "OK");
+  command.ops.push_back({Op::Kind::erase, "one more"});
+  EXPECT_EQ(refusal(command), "LIMIT_EXCEEDED: transaction has 4097 operations; at most 4096");
+  command.ops = {{Op::Kind::put, "a"}, {Op::Kind::put, "b"}, {Op::Kind::erase, "a"}};
+  EXPECT_EQ(refusal(command), "INVALID_ARGUMENT: a key is changed by two operations of one transaction");
+  command.ops.clear();
+  for (Bytes key : {"a", "b", "c"}) command.ops.push_back({Op::Kind::put, key, Bytes(3u << 20, 'v')});
+  EXPECT_EQ(refusal(command), "LIMIT_EXCEEDED: transaction is 9437187 bytes; at most 8388608");
+}
+
+TEST(Layout, RowsRoundTripAndSort) {
+  EXPECT_EQ(layout::decode_progress(encode(layout::Progress{5, -7})).value().time, -7);
+  EXPECT_EQ(layout::decode_session(encode(layout::SessionRow{9, 300})).value().acknowledged_below, 300u);
+  EXPECT_EQ(layout::decode_result(encode(layout::ResultRow{4097, "reply"})).value().reply, "reply");
+  layout::Head head;
+  head.generation = 7;
+  head.restored.emplace().index = 12;
+  EXPECT_EQ(layout::decode_head(encode(head)).value().restored, head.restored);
+  for (BytesView bad : {"", "\x80", "\x05"}) {
+    EXPECT_EQ(layout::decode_progress(bad).error().code, Code::CORRUPT);
+    EXPECT_EQ(layout::decode_session(bad).error().code, Code::CORRUPT);
+    EXPECT_EQ(layout::decode_result(bad).error().code, Code::CORRUPT);
+    EXPECT_EQ(layout::decode_record(bad).error().code, Code::CORRUPT);
+  }
+  const std::vector<Bytes> sorted = {
+      Bytes(layout::head_key()),      layout::generation_prefix(1),   layout::progress_key(1),
+      layout::records_prefix(1),      layout::record_key(1, "a"),     layout::record_key(1, "\xff\xff"),
+      layout::session_key(1, 2),      layout::result_key(1, 2, 4096), layout::result_key(1, 2, 4095),
+      layout::session_key(1, 3),      layout::session_key(1, 256),    layout::generation_prefix(2),
+      layout::generation_prefix(256),
+  };
+  EXPECT_TRUE(std::ranges::is_sorted(sorted));
+  EXPECT_EQ(layout::result_key(1, 2, 1), layout::result_key(1, 2, 4097));
+}
+
+TEST(Layout, RowNames) {
+  auto name = [](const Bytes& key) {
+    return layout::parse_row_name(BytesView(key).substr(layout::kGenerationBytes));
+  };
+  EXPECT_EQ(name(layout::progress_key(1)).value().kind, layout::RowKind::progress);
+  EXPECT_EQ(name(layout::record_key(1, "key")).value().record, "key");
+  EXPECT_EQ(name(layout::session_key(1, 77)).value().session, 77u);
+  EXPECT_FALSE(name(layout::session_key(1, 77)).value().is_result);
+  EXPECT_EQ(name(layout::result_key(1, 77, 4100)).value().slot, 4u);
+  EXPECT_TRUE(name(layout::result_key(1, 77, 4096)).value().is_result);
+  for (const Bytes& bad :
+       {Bytes(), Bytes("\x03key"), Bytes("\0x", 2), Bytes("\x01"), Bytes(4098, '\x01'), Bytes("\x02"),
+        Bytes(8, '\x02'), Bytes(10, '\x02'), Bytes(12, '\x02'), Bytes(11, '\xff')}) {
+    EXPECT_EQ(layout::parse_row_name(bad).error().code, Code::CORRUPT) << bad.size();
+  }
+}
+
+}  // namespace
+}  // namespace aspen::kv

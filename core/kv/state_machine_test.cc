@@ -1,0 +1,406 @@
+// The store as its clients see it: records, transactions, ranges; and what replicas must agree on.
+#include "core/kv/state_machine.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <random>
+
+#include "core/base/limits.h"
+#include "core/kv/layout.h"
+#include "core/kv/test_log.h"
+
+namespace aspen::kv {
+namespace {
+
+using Kind = Condition::Kind;
+
+class StateMachineTest : public testing::Test {
+ protected:
+  WriteReply run(std::vector<Op> ops, std::vector<Condition> conditions = {}) {
+    return log_.run(*machine_, write(std::move(ops), std::move(conditions)));
+  }
+  std::optional<Record> get(BytesView key) { return must(machine_->get(key)).record; }
+  RangeReply range(const RangeRequest& request) { return must(machine_->range(request)); }
+  std::string keys(const RangeRequest& request) {
+    std::string joined;
+    for (const KeyRecord& entry : range(request).entries) joined += entry.key + " ";
+    return joined;
+  }
+
+  TestLog log_;
+  std::unique_ptr<StateMachine> machine_ = open_machine();
+};
+
+TEST_F(StateMachineTest, ARecordHasItsHistory) {
+  EXPECT_EQ(get("k"), std::nullopt);
+  EXPECT_EQ(must(machine_->get("k")).revision, 0u);
+  WriteReply first = run({put("k", "a")});
+  EXPECT_TRUE(first.succeeded);
+  EXPECT_EQ(first.revision, 1u);
+  EXPECT_EQ(first.results, (std::vector<OpResult>{{false, 0}}));
+  EXPECT_EQ(get("k"), (Record{"a", 1, 1, 1}));
+
+  run({put("other", "")});
+  EXPECT_EQ(run({put("k", "b")}).results, (std::vector<OpResult>{{true, 1}}));
+  EXPECT_EQ(get("k"), (Record{"b", 1, 3, 2}));
+  EXPECT_EQ(must(machine_->get("k")).revision, 3u);
+
+  EXPECT_EQ(run({erase("k")}).results, (std::vector<OpResult>{{true, 3}}));
+  EXPECT_EQ(get("k"), std::nullopt);
+  EXPECT_EQ(run({erase("k")}).results, (std::vector<OpResult>{{false, 0}}));
+  run({put("k", "c")});
+  EXPECT_EQ(get("k"), (Record{"c", 6, 6, 1}));
+  EXPECT_EQ(get("other"), (Record{"", 2, 2, 1}));
+}
+
+TEST_F(StateMachineTest, KeysAndValuesAreBinary) {
+  const std::vector<Bytes> odd = {Bytes(1, '\0'), Bytes("\xff\xff", 2), Bytes("a\0b", 3),
+                                  Bytes(limits::kKeyBytesMax, '\xff')};
+  for (const Bytes& key : odd) run({put(key, key)});
+  EXPECT_EQ(range({}).entries.size(), odd.size());
+  run({put("large", Bytes(limits::kValueBytesMax, 'v'))});
+  for (const Bytes& key : odd) EXPECT_EQ(get(key)->value, key);
+  EXPECT_EQ(get("large")->value.size(), limits::kValueBytesMax);
+}
+
+TEST_F(StateMachineTest, ConditionsDecideAboutAllOperations) {
+  run({put("a", "1"), put("b", "2")});
+  const Record b{"2", 1, 1, 1};
+  struct Case {
+    Condition condition;
+    bool holds;
+  };
+  const std::vector<Case> cases = {
+      {{Kind::absent, "x"}, true},
+      {{Kind::absent, "b"}, false},
+      {{Kind::present, "b"}, true},
+      {{Kind::present, "x"}, false},
+      {{Kind::value_equals, "b", "2"}, true},
+      {{Kind::value_equals, "b", "22"}, false},
+      {{Kind::value_equals, "x", ""}, false},
+      {{Kind::mod_revision_equals, "b", "", 1}, true},
+      {{Kind::mod_revision_equals, "b", "", 2}, false},
+      {{Kind::mod_revision_equals, "x", "", 0}, true},
+      {{Kind::mod_revision_equals, "b", "", 0}, false},
+      {{Kind::mod_revision_equals, "x", "", 1}, false},
+  };
+  for (size_t i = 0; i < cases.size(); ++i) {
+    const Condition& condition = cases[i].condition;
+    WriteReply reply = run({put("marker", std::to_string(i))}, {{Kind::present, "a"}, condition});
+    EXPECT_EQ(reply.succeeded, cases[i].holds) << i;
+    EXPECT_EQ(get("marker").value_or(Record()).value == std::to_string(i), cases[i].holds) << i;
+    EXPECT_EQ(reply.revision, machine_->applied());
+    if (cases[i].holds) continue;
+    EXPECT_EQ(reply.failed_condition, 1u) << i;
+    EXPECT_EQ(reply.current, condition.key == "b" ? std::optional(b) : std::nullopt) << i;
+    EXPECT_TRUE(reply.results.empty());
+  }
+}
+
+TEST_F(StateMachineTest, ATransactionIsOneRevision) {
+  run({put("a", "1"), put("b", "1"), put("c", "1")});
+  WriteReply reply = run({erase("a"), put("b", "2"), put("d", "1"), erase("x")}, {{Kind::present, "a"}});
+  EXPECT_EQ(reply.results, (std::vector<OpResult>{{true, 1}, {true, 1}, {false, 0}, {false, 0}}));
+  EXPECT_EQ(keys({}), "b c d ");
+  EXPECT_EQ(get("b"), (Record{"2", 1, 2, 2}));
+  EXPECT_EQ(get("d"), (Record{"1", 2, 2, 1}));
+  EXPECT_TRUE(run({}, {{Kind::present, "b"}}).succeeded);
+}
+
+TEST_F(StateMachineTest, EntriesOfOneSpanSeeEachOther) {
+  log_.append(write({put("k", "1")}));
+  log_.append(write({put("k", "2")}, {{Kind::value_equals, "k", "1"}}));
+  log_.append(write({erase("k")}, {{Kind::mod_revision_equals, "k", "", 2}}));
+  log_.append(write({put("k", "4")}, {{Kind::absent, "k"}}));
+  log_.append(write({put("k", "5")}, {{Kind::absent, "k"}}));
+  auto replies = log_.apply(*machine_);
+  for (size_t i = 0; i < 4; ++i) EXPECT_TRUE(must(decode_write_reply(replies[i])).succeeded) << i;
+  EXPECT_EQ(must(decode_write_reply(replies[4])).current, (Record{"4", 4, 4, 1}));
+  EXPECT_EQ(get("k"), (Record{"4", 4, 4, 1}));
+}
+
+TEST_F(StateMachineTest, WhatCannotBeCarriedOutIsAReply) {
+  log_.append_bytes("nonsense");
+  log_.append_bytes("");
+  log_.append_bytes("ignored", kMillisecond, raft::EntryKind::noop);
+  log_.append_bytes(Bytes("\0", 1), kMillisecond, raft::EntryKind::config);
+  log_.append(write({put("", "v")}));
+  log_.append(write({put("a", "1"), put("a", "2")}));
+  log_.append(write({put("ok", "v")}));
+  auto replies = log_.apply(*machine_);
+  auto code = [&](size_t i) { return decode_write_reply(replies[i]).error().code; };
+  EXPECT_EQ(code(0), Code::INVALID_ARGUMENT);
+  EXPECT_EQ(code(1), Code::INVALID_ARGUMENT);
+  EXPECT_EQ(replies[2], "");
+  EXPECT_EQ(replies[3], "");
+  EXPECT_EQ(code(4), Code::INVALID_ARGUMENT);
+  EXPECT_EQ(code(5), Code::INVALID_ARGUMENT);
+  EXPECT_TRUE(must(decode_write_reply(replies[6])).succeeded);
+  EXPECT_EQ(keys({}), "ok ");
+  EXPECT_EQ(machine_->last_time(), 7 * kMillisecond);
+  EXPECT_TRUE(must(machine_->apply({})).empty());
+}
+
+TEST_F(StateMachineTest, RangesGoBothWays) {
+  for (BytesView key : {"a", "b", "ba", "bb", "c"}) run({put(key, "v")});
+  EXPECT_EQ(keys({}), "a b ba bb c ");
+  EXPECT_EQ(keys({.reverse = true}), "c bb ba b a ");
+  EXPECT_EQ(keys({.start = "b"}), "b ba bb c ");
+  EXPECT_EQ(keys({.start = "b", .end = "bb"}), "b ba ");
+  EXPECT_EQ(keys({.start = "b", .end = "bb", .reverse = true}), "ba b ");
+  EXPECT_EQ(keys({.start = "b", .end = prefix_end("b"), .reverse = true}), "bb ba b ");
+  EXPECT_EQ(keys({.start = "d"}), "");
+  EXPECT_EQ(keys({.end = "a", .reverse = true}), "");
+  EXPECT_EQ(keys({.start = "c", .end = "a"}), "");
+  EXPECT_EQ(keys({.start = "c", .end = "a", .reverse = true}), "");
+  RangeReply reply = range({.limit = 2, .keys_only = true});
+  EXPECT_EQ(reply.entries[1], (KeyRecord{"b", Record{"", 2, 2, 1}}));
+  EXPECT_TRUE(reply.more);
+  EXPECT_EQ(reply.revision, 5u);
+  EXPECT_FALSE(range({.limit = 5}).more);
+}
+
+TEST_F(StateMachineTest, RangesContinueWhereTheyEnded) {
+  std::string all;
+  for (int i = 0; i < 50; ++i) {
+    Bytes key = {static_cast<char>('a' + i % 7), static_cast<char>(i % 3 * 127), static_cast<char>(i)};
+    run({put(key, Bytes(static_cast<size_t>(i) * 3, 'v'))});
+  }
+  for (bool reverse : {false, true}) {
+    std::vector<KeyRecord> whole = range({.reverse = reverse}).entries;
+    for (uint32_t limit : {1u, 2u, 7u, 49u, 50u, 51u}) {
+      std::vector<KeyRecord> parts;
+      RangeRequest request{.limit = limit, .reverse = reverse};
+      for (;;) {
+        RangeReply reply = range(request);
+        ASSERT_FALSE(reply.entries.empty());
+        ASSERT_LE(reply.entries.size(), limit);
+        std::ranges::move(reply.entries, std::back_inserter(parts));
+        if (!reply.more) break;
+        (reverse ? request.end : request.start) = reply.continuation;
+      }
+      EXPECT_EQ(parts, whole) << limit << (reverse ? " reverse" : "");
+    }
+  }
+}
+
+TEST_F(StateMachineTest, RangeRepliesAreBounded) {
+  for (char key = 'a'; key < 'e'; ++key) run({put(Bytes(1, key), Bytes(limits::kRangeBytesMax / 2, 'v'))});
+  EXPECT_EQ(range({}).entries.size(), 1u);  // two would be over, by their keys
+  EXPECT_TRUE(range({}).more);
+  EXPECT_EQ(range({.keys_only = true}).entries.size(), 4u);
+  run({put("a", Bytes(limits::kRangeBytesMax, 'v'))});
+  EXPECT_EQ(range({}).entries.size(), 1u);  // over by itself, and yet returned
+
+  for (size_t i = 0; i < 6; ++i) {
+    std::vector<Op> ops;
+    for (size_t j = 0; j < 2000; ++j) ops.push_back(put("n" + std::to_string(i * 2000 + j), ""));
+    run(std::move(ops));
+  }
+  EXPECT_EQ(range({.start = "n"}).entries.size(), limits::kRangeEntriesMax);
+  EXPECT_EQ(range({.start = "n", .limit = UINT32_MAX}).entries.size(), limits::kRangeEntriesMax);
+}
+
+TEST_F(StateMachineTest, ReadsSeeOnlyRecords) {
+  SessionId session = log_.open(*machine_);
+  log_.run(*machine_, in_session(session, 1, 0, write({put("k", "v")})));
+  EXPECT_EQ(keys({}), "k ");
+  EXPECT_EQ(keys({.reverse = true}), "k ");
+  EXPECT_EQ(get(""), std::nullopt);
+}
+
+TEST(Opening, RefusesOtherVersionsAndOtherData) {
+  auto with = [](BytesView key, BytesView value) {
+    auto store = store::open_memory();
+    store::Batch batch;
+    batch.put(key, value);
+    EXPECT_TRUE(store->write(std::move(batch), store::Sync::no));
+    return StateMachine::open(std::move(store));
+  };
+  EXPECT_EQ(with("something", "else").error().code, Code::CORRUPT);
+  EXPECT_EQ(with(layout::head_key(), "").error().code, Code::CORRUPT);
+  EXPECT_EQ(with(layout::head_key(), encode(layout::Head{})).error().code, Code::CORRUPT);  // no progress
+  Bytes newer = encode(layout::Head{});
+  newer[0] = 2;
+  auto refused = with(layout::head_key(), newer);
+  EXPECT_EQ(refused.error().code, Code::UNSUPPORTED);
+  EXPECT_NE(refused.error().message.find("version 2"), std::string::npos);
+  EXPECT_NE(refused.error().message.find("reads 1"), std::string::npos);
+}
+
+// Commands of every kind, from a few sessions that retry, acknowledge and close, over few keys.
+class RandomLog {
+ public:
+  explicit RandomLog(uint64_t seed) : random_(seed) {}
+
+  TestLog make(size_t entries) {
+    TestLog log;
+    for (size_t i = 0; i < entries; ++i) {
+      switch (random_() % 12) {
+        case 0:
+          sessions_.push_back(log.last_index() + 1);
+          log.append(open_session(), random_() % 2);  // ties of time
+          break;
+        case 1:
+          log.append(close_session(session()));
+          break;
+        case 2:
+          log.append_bytes(Bytes(random_() % 9, static_cast<char>(random_())));
+          break;
+        default: {
+          Command command = transaction();
+          uint64_t acknowledged = i / 8;
+          if (random_() % 3 > 0)
+            command = in_session(session(), acknowledged + random_() % 12, acknowledged, command);
+          log.append(command);
+          if (random_() % 8 == 0) log.append(command);
+        }
+      }
+    }
+    return log;
+  }
+
+ private:
+  Bytes key() { return Bytes(1 + random_() % 2, static_cast<char>('a' + random_() % 4)); }
+  Bytes value() { return Bytes(random_() % 30, static_cast<char>('0' + random_() % 3)); }
+  SessionId session() { return sessions_.empty() ? 1 : sessions_[random_() % sessions_.size()]; }
+  Command transaction() {
+    Command command;
+    for (size_t n = random_() % 3; n > 0; --n) {
+      command.conditions.push_back({static_cast<Kind>(1 + random_() % 4), key(), value(), random_() % 20});
+    }
+    for (size_t n = random_() % 4; n > 0; --n) {
+      command.ops.push_back({static_cast<Op::Kind>(1 + random_() % 2), key(), value()});
+    }
+    return command;
+  }
+
+  std::mt19937_64 random_;
+  std::vector<SessionId> sessions_;
+};
+
+TEST(Determinism, SpansDoNotMatter) {
+  for (uint64_t seed = 1; seed <= 30; ++seed) {
+    TestLog log = RandomLog(seed).make(400);
+    auto one = open_machine();
+    auto replies = log.apply(*one, 1);
+    for (size_t span : {2, 7, 1000}) {
+      auto other = open_machine();
+      EXPECT_EQ(log.apply(*other, span), replies);
+      EXPECT_EQ(must(other->fingerprint()), must(one->fingerprint())) << "seed " << seed << " span " << span;
+    }
+  }
+}
+
+TEST(Determinism, FingerprintsTellStatesApart) {
+  TestLog log;
+  auto machine = open_machine();
+  SessionId session = log.open(*machine);
+  std::set<Bytes> seen = {must(machine->fingerprint())};
+  auto differs = [&](const Command& command) {
+    log.run_raw(*machine, command, 0);
+    return seen.insert(must(machine->fingerprint())).second;
+  };
+  EXPECT_TRUE(differs(in_session(session, 1, 0, write({}))));
+  EXPECT_TRUE(differs(in_session(session, 2, 1, write({}))));
+  EXPECT_TRUE(differs(write({put("a", "")})));
+  EXPECT_TRUE(differs(write({erase("a")})));
+  EXPECT_TRUE(differs(close_session(session)));
+  log.append_bytes("", 0, raft::EntryKind::noop);
+  log.apply(*machine);
+  EXPECT_TRUE(seen.insert(must(machine->fingerprint())).second);
+  EXPECT_FALSE(seen.insert(must(machine->fingerprint())).second);
+}
+
+// The rules of apply(), restated as simply as they can be, against random logs.
+class Model {
+ public:
+  void apply(const raft::Entry& entry, const Bytes& reply) {
+    auto command = decode_command(entry.data);
+    if (!command || !validate(*command)) {
+      EXPECT_FALSE(decode_write_reply(reply));
+      return;
+    }
+    if (command->kind == Command::Kind::open_session) replies_[entry.index];
+    if (command->kind == Command::Kind::close_session) replies_.erase(command->session);
+    if (command->kind != Command::Kind::write) return;
+    if (command->session == 0) {
+      EXPECT_EQ(reply, execute(*command, entry.index));
+      return;
+    }
+    auto session = replies_.find(command->session);
+    if (session == replies_.end()) {
+      EXPECT_EQ(decode_write_reply(reply).error().code, Code::SESSION_EXPIRED);
+      return;
+    }
+    auto& [acknowledged, given] = session->second;
+    acknowledged = std::max(acknowledged, command->acknowledged_below);
+    if (command->sequence < acknowledged) {
+      EXPECT_EQ(decode_write_reply(reply).error().code, Code::INVALID_ARGUMENT);
+      return;
+    }
+    if (!given.contains(command->sequence)) given[command->sequence] = execute(*command, entry.index);
+    EXPECT_EQ(reply, given[command->sequence]);
+  }
+
+  std::map<Bytes, Record> records;
+
+ private:
+  Bytes execute(const Command& command, raft::Index index) {
+    WriteReply reply;
+    reply.revision = index;
+    for (const Condition& condition : command.conditions) {
+      auto found = records.find(condition.key);
+      bool there = found != records.end();
+      bool holds = condition.kind == Kind::absent    ? !there
+                   : condition.kind == Kind::present ? there
+                   : condition.kind == Kind::value_equals
+                       ? there && found->second.value == condition.value
+                       : (there ? found->second.mod_revision : 0) == condition.revision;
+      if (!holds) {
+        if (there) reply.current = found->second;
+        return encode(reply);
+      }
+      ++reply.failed_condition;
+    }
+    reply.succeeded = true;
+    for (const Op& op : command.ops) {
+      auto found = records.find(op.key);
+      bool there = found != records.end();
+      reply.results.push_back({there, there ? found->second.mod_revision : 0});
+      if (op.kind == Op::Kind::erase) {
+        if (there) records.erase(found);
+      } else if (there) {
+        found->second = {op.value, found->second.create_revision, index, found->second.version + 1};
+      } else {
+        records[op.key] = {op.value, index, index, 1};
+      }
+    }
+    return encode(reply);
+  }
+
+  std::map<SessionId, std::pair<uint64_t, std::map<uint64_t, Bytes>>> replies_;
+};
+
+TEST(Randomized, AgreesWithAModel) {
+  std::mt19937_64 random(11);
+  for (uint64_t seed = 100; seed < 130; ++seed) {
+    TestLog log = RandomLog(seed).make(500);
+    auto machine = open_machine();
+    Model model;
+    while (machine->applied() < log.last_index()) {
+      raft::Index first = machine->applied();
+      auto replies = log.apply(*machine, SIZE_MAX, first + 1 + random() % 9);
+      for (size_t i = 0; i < replies.size(); ++i) model.apply(*log.entries()[first + i], replies[i]);
+      ASSERT_FALSE(testing::Test::HasFailure()) << "seed " << seed;
+    }
+    std::map<Bytes, Record> records;
+    for (KeyRecord& entry : must(machine->range({})).entries) records[entry.key] = entry.record;
+    EXPECT_EQ(records, model.records) << "seed " << seed;
+    for (auto& [key, record] : model.records) EXPECT_EQ(must(machine->get(key)).record, record);
+  }
+}
+
+}  // namespace
+}  // namespace aspen::kv
