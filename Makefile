@@ -1,0 +1,38 @@
+# Shortcuts; the work is done by CMake (CMakePresets.json) and scripts/.
+.DEFAULT_GOAL := help
+.PHONY: help setup build test demo asan tsan fuzz bench format clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+setup: ## install what is missing (apt packages, Python packages in build/venv)
+	@scripts/setup
+
+build: setup ## build release: build/release/bin/aspen, build/release/lib/libaspen.so
+	@echo "build: release into build/release"
+	@cmake --preset release >build/cmake.log 2>&1 || { cat build/cmake.log; exit 1; }
+	@cmake --build --preset release
+
+test: setup ## build and run every test in every language
+	@scripts/test
+
+demo: build ## three nodes, five languages, a killed leader, and no lost write
+	@scripts/demo
+
+asan: setup ## build and run the C++ tests under ASan and UBSan
+	@scripts/sanitize asan
+
+tsan: setup ## build and run the C++ tests under TSan
+	@scripts/sanitize tsan
+
+fuzz: setup ## fuzz every decoder, 60 seconds each
+	@scripts/fuzz
+
+bench: build ## measure, beside what bounds it
+	@scripts/bench
+
+format: ## format C and C++ sources
+	@scripts/format
+
+clean: ## remove everything that was built
+	rm -rf build
