@@ -11,6 +11,10 @@ pkg_check_modules(quic REQUIRED IMPORTED_TARGET libngtcp2 libngtcp2_crypto_gnutl
 add_library(aspen_options INTERFACE)
 target_include_directories(aspen_options INTERFACE ${CMAKE_SOURCE_DIR})
 target_compile_options(aspen_options INTERFACE -Wall -Wextra -Werror)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  # Designated initializers name what differs from a struct's defaults.
+  target_compile_options(aspen_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wno-missing-designated-field-initializers>)
+endif()
 if(ASPEN_SANITIZE)
   target_compile_options(aspen_options INTERFACE
     -fsanitize=${ASPEN_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)

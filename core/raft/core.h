@@ -19,8 +19,9 @@
 // Within one Effects, handle proposals_dropped before committed: an index may be in both.
 //
 // Who votes: whoever is asked. A learner, or a peer that has no configuration yet, may not know that it has
-// become a voter; the candidate counts only the voters of its own configuration (thesis 4.1, 4.2.1). But
-// only a peer that is a voter in its own configuration ever campaigns.
+// become a voter; the candidate counts only the voters of its own configuration (thesis 4.1, 4.2.1). Only a
+// peer that knows itself a voter campaigns: in its newest configuration, or in an older one as long as the
+// one that removes it may be uncommitted (4.2.2).
 //
 // Invariants (asserted, and checked by the lab): at most one leader per term; entries at or below commit
 // never change; a vote, an acknowledged entry or a new term leaves this core only after its sync; the
@@ -80,7 +81,7 @@ struct Effects {
   };
   std::vector<ReadReady> reads_ready;    // serve read `id` once `index` is applied
   std::vector<uint64_t> reads_failed;    // not (or no longer) the leader
-  std::vector<Index> proposals_dropped;  // own proposals at these indexes were overwritten: not applied
+  std::vector<Index> proposals_dropped;  // other entries were committed at these own proposals' indexes
   bool state_changed = false;            // role, term, leader or configuration changed: see status()
   bool empty() const;
 };
@@ -123,8 +124,9 @@ class Core {
   void step(Message message, TimeNs now);
 
   // Appends commands on the leader and returns the index of the first; they commit later, or show up in
-  // `proposals_dropped`. (After snapshot_installed() earlier proposals may have been committed or not: the
-  // log that would tell is gone.) Errors: NOT_LEADER; UNAVAILABLE while leadership is handed over;
+  // `proposals_dropped` and never do. (Being truncated here decides nothing: another member may still have
+  // them, be elected and commit them. After snapshot_installed() earlier proposals may have been committed or
+  // not: the log that would tell is gone.) Errors: NOT_LEADER; UNAVAILABLE while leadership is handed over;
   // OVERLOADED when uncommitted bytes are over the limit; LIMIT_EXCEEDED for a command over kEntryBytesMax;
   // INVALID_ARGUMENT for none.
   Result<Index> propose(std::vector<Bytes> commands, WallNs wall, TimeNs now);
@@ -162,6 +164,7 @@ class Core {
   // False when take_effects() would return nothing. True may also turn out to be nothing.
   bool has_effects() const;
   Status status() const;
+  PeerId self() const { return options_.self; }
   Role role() const { return role_; }
   Term term() const { return hard_.term; }
   PeerId leader() const { return leader_; }
@@ -187,7 +190,8 @@ class Core {
     Index index;
     uint64_t round;  // confirmed by this round or a later one; 0: waits for the term's first commit
   };
-  struct IndexRange {
+  struct Proposals {
+    Term term;
     Index first;
     Index last;
   };
@@ -240,6 +244,8 @@ class Core {
   void advance_commit();
   void commit_to(Index index);
   void truncate_from(Index index);
+  void remember_proposals(Index first);
+  void settle_proposals();
 
   // core_read.cc
   bool committed_in_term() const { return role_ == Role::leader && commit_ >= term_start_; }
@@ -283,7 +289,7 @@ class Core {
   uint64_t round_ = 0;          // newest read round sent, never reused
   bool replicate_due_ = false;  // followers may have something to get when effects are taken
 
-  std::deque<IndexRange> own_proposals_;  // not known to be committed; outlives leadership
+  std::deque<Proposals> own_proposals_;  // not known to be committed or not; outlives leadership
 
   Effects out_;                    // what take_effects() returns next
   std::vector<Message> promises_;  // leave only after what is unwritten now is synced

@@ -1,0 +1,90 @@
+#include "capi/cq.h"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+
+namespace aspen::capi {
+
+std::shared_ptr<CompletionQueue> CompletionQueue::create() {
+  int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (fd < 0) return nullptr;
+  return std::shared_ptr<CompletionQueue>(new CompletionQueue(fd));
+}
+
+CompletionQueue::~CompletionQueue() {
+  ::close(fd_);
+}
+
+void CompletionQueue::push(const aspen_event_t& event) {
+  std::lock_guard lock(mutex_);
+  events_.push_back(event);
+  if (events_.size() == 1) {
+    uint64_t one = 1;
+    while (::write(fd_, &one, sizeof one) < 0 && errno == EINTR) {
+    }
+  }
+  ready_.notify_all();
+}
+
+size_t CompletionQueue::poll(aspen_event_t* events, size_t max) {
+  std::lock_guard lock(mutex_);
+  size_t taken = std::min(max, events_.size());
+  std::copy_n(events_.begin(), taken, events);
+  events_.erase(events_.begin(), events_.begin() + static_cast<ptrdiff_t>(taken));
+  if (taken > 0 && events_.empty()) {
+    uint64_t count;
+    while (::read(fd_, &count, sizeof count) < 0 && errno == EINTR) {
+    }
+  }
+  return taken;
+}
+
+bool CompletionQueue::wait(int64_t timeout_ns) {
+  std::unique_lock lock(mutex_);
+  auto ready = [this] { return !events_.empty(); };
+  if (timeout_ns >= 0) return ready_.wait_for(lock, std::chrono::nanoseconds(timeout_ns), ready);
+  ready_.wait(lock, ready);
+  return true;
+}
+
+void CompletionQueue::forget(const aspen_op_t* op) {
+  std::lock_guard lock(mutex_);
+  for (aspen_event_t& event : events_) {
+    if (event.op == op) event.op = nullptr;
+  }
+}
+
+}  // namespace aspen::capi
+
+using aspen::capi::CompletionQueue;
+
+int32_t aspen_cq_new(aspen_cq_t** out) {
+  if (out == nullptr) return ASPEN_INVALID_ARGUMENT;
+  *out = nullptr;
+  auto queue = CompletionQueue::create();
+  if (queue == nullptr) return ASPEN_IO;
+  *out = new aspen_cq{std::move(queue)};
+  return ASPEN_OK;
+}
+
+void aspen_cq_free(aspen_cq_t* queue) {
+  delete queue;
+}
+
+int aspen_cq_fd(const aspen_cq_t* queue) {
+  return queue != nullptr ? queue->queue->fd() : -1;
+}
+
+size_t aspen_cq_poll(aspen_cq_t* queue, aspen_event_t* events, size_t max) {
+  if (queue == nullptr || events == nullptr) return 0;
+  return queue->queue->poll(events, max);
+}
+
+int32_t aspen_cq_wait(aspen_cq_t* queue, int64_t timeout_ns) {
+  if (queue == nullptr) return ASPEN_INVALID_ARGUMENT;
+  return queue->queue->wait(timeout_ns) ? ASPEN_OK : ASPEN_DEADLINE_EXCEEDED;
+}

@@ -1,0 +1,289 @@
+// The key-value store (aspen_kv_*, aspen_batch_*).
+#include "capi/node_handle.h"
+#include "capi/options.h"
+#include "core/base/limits.h"
+#include "core/kv/command.h"
+
+using aspen::Bytes;
+using aspen::Code;
+using aspen::Error;
+using aspen::Result;
+using aspen::capi::OpResult;
+using aspen::capi::OpState;
+namespace kv = aspen::kv;
+namespace limits = aspen::limits;
+
+struct aspen_batch {
+  kv::Command command;
+};
+
+namespace {
+
+Bytes copy(const void* data, size_t size) {
+  return Bytes(static_cast<const char*>(data), size);
+}
+
+bool readable(const void* data, size_t size) {
+  return data != nullptr || size == 0;
+}
+
+Result<> check_call(const aspen_call_options_t& options) {
+  if (options.consistency != ASPEN_READ_LINEARIZABLE && options.consistency != ASPEN_READ_STALE) {
+    return aspen::fail(Code::INVALID_ARGUMENT, "consistency {} is unknown; 0 or 1", options.consistency);
+  }
+  if (options.timeout_ns < 0) return aspen::fail(Code::INVALID_ARGUMENT, "timeout_ns must not be negative");
+  return {};
+}
+
+Result<> check_key(size_t size) {
+  if (size == 0) return aspen::fail(Code::INVALID_ARGUMENT, "the key is empty; at least 1 byte");
+  if (size > limits::kKeyBytesMax) {
+    return aspen::fail(Code::LIMIT_EXCEEDED, "the key is {} bytes; at most {}", size, limits::kKeyBytesMax);
+  }
+  return {};
+}
+
+void complete_with_error(OpState& state, Error error) {
+  OpResult result;
+  result.error = std::move(error);
+  state.complete(std::move(result));
+}
+
+// What every call does first. The operation exists when this returns a state; it is complete already when
+// `valid` is not.
+std::shared_ptr<OpState> begin(aspen_node_t* node, const aspen_call_options_t* options,
+                               aspen_call_options_t* copied, aspen_cq_t* queue, uint64_t tag,
+                               aspen_op_t** op) {
+  if (op == nullptr) return nullptr;
+  *op = nullptr;
+  if (node == nullptr || !aspen::capi::read_options(options, copied)) return nullptr;
+  return aspen::capi::make_op(queue, tag, op);
+}
+
+int32_t submit_write(aspen_node_t* node, kv::Command command, const aspen_call_options_t& options,
+                     const std::shared_ptr<OpState>& state) {
+  Result<> valid = check_call(options);
+  if (valid) valid = kv::validate(command);
+  if (!valid) {
+    complete_with_error(*state, Error(valid.error().code, aspen::Applied::NO, valid.error().message));
+    return ASPEN_OK;
+  }
+  // A failed condition's key, for the result's entry.
+  std::vector<Bytes> condition_keys;
+  for (const kv::Condition& condition : command.conditions) condition_keys.push_back(condition.key);
+  auto id = node->handle->node->write(
+      std::move(command), aspen::capi::timeout_or_default(options.timeout_ns),
+      [state, condition_keys = std::move(condition_keys)](Result<kv::WriteReply> reply) mutable {
+        if (!reply) return complete_with_error(*state, reply.error());
+        OpResult result;
+        result.revision = reply->revision;
+        result.succeeded = reply->succeeded;
+        result.changes = std::move(reply->results);
+        if (!reply->succeeded && reply->failed_condition < condition_keys.size()) {
+          result.failed_condition = reply->failed_condition;
+          if (reply->current) {
+            result.entries.push_back(
+                {std::move(condition_keys[reply->failed_condition]), std::move(*reply->current)});
+          }
+        }
+        state->complete(std::move(result));
+      });
+  aspen::capi::cancel_with(*state, node->handle, id);
+  return ASPEN_OK;
+}
+
+bool known_comparison(int32_t comparison) {
+  return comparison >= ASPEN_IF_ABSENT && comparison <= ASPEN_IF_REVISION;
+}
+
+kv::Condition make_condition(const void* key, size_t key_size, int32_t comparison, const void* expected,
+                             size_t expected_size, uint64_t revision) {
+  kv::Condition condition{.kind = static_cast<kv::Condition::Kind>(comparison), .key = copy(key, key_size)};
+  if (comparison == ASPEN_IF_VALUE) condition.value = copy(expected, expected_size);
+  if (comparison == ASPEN_IF_REVISION) condition.revision = revision;
+  return condition;
+}
+
+Result<kv::RangeRequest> make_range(const aspen_range_options_t& options) {
+  kv::RangeRequest range;
+  range.limit = static_cast<uint32_t>(std::min<uint64_t>(options.limit, limits::kRangeEntriesMax));
+  range.reverse = options.reverse != 0;
+  range.keys_only = options.keys_only != 0;
+  if (options.prefix != nullptr) {
+    range.start = copy(options.prefix, options.prefix_size);
+    range.end = aspen::prefix_end(range.start);
+  } else {
+    range.start = options.start != nullptr ? copy(options.start, options.start_size) : Bytes();
+    range.end = options.end != nullptr ? copy(options.end, options.end_size) : Bytes();
+  }
+  if (options.continuation != nullptr) {
+    (range.reverse ? range.end : range.start) = copy(options.continuation, options.continuation_size);
+  }
+  for (const Bytes* bound : {&range.start, &range.end}) {
+    // One byte more than a key: a continuation is the key after the last one.
+    if (bound->size() > limits::kKeyBytesMax + 1) {
+      return aspen::fail(Code::LIMIT_EXCEEDED, "a bound of the range is {} bytes; at most {}", bound->size(),
+                         limits::kKeyBytesMax + 1);
+    }
+  }
+  return range;
+}
+
+}  // namespace
+
+void aspen_call_options_init(aspen_call_options_t* options, size_t struct_size) {
+  aspen::capi::init_options(options, struct_size);
+}
+
+void aspen_range_options_init(aspen_range_options_t* options, size_t struct_size) {
+  aspen::capi::init_options(options, struct_size);
+}
+
+int32_t aspen_kv_get(aspen_node_t* node, const void* key, size_t key_size,
+                     const aspen_call_options_t* options, aspen_cq_t* queue, uint64_t tag, aspen_op_t** op) {
+  if (op != nullptr) *op = nullptr;
+  if (!readable(key, key_size)) return ASPEN_INVALID_ARGUMENT;
+  aspen_call_options_t call;
+  auto state = begin(node, options, &call, queue, tag, op);
+  if (state == nullptr) return ASPEN_INVALID_ARGUMENT;
+  Result<> valid = check_call(call);
+  if (valid) valid = check_key(key_size);
+  if (!valid) {
+    complete_with_error(*state, valid.error());
+    return ASPEN_OK;
+  }
+  Bytes copied = copy(key, key_size);
+  auto id = node->handle->node->get(copied, call.consistency == ASPEN_READ_STALE,
+                                    aspen::capi::timeout_or_default(call.timeout_ns),
+                                    [state, key = copied](Result<kv::GetReply> reply) mutable {
+                                      if (!reply) return complete_with_error(*state, reply.error());
+                                      OpResult result;
+                                      result.succeeded = true;
+                                      result.revision = reply->revision;
+                                      if (reply->record) {
+                                        result.entries.push_back({std::move(key), std::move(*reply->record)});
+                                      }
+                                      state->complete(std::move(result));
+                                    });
+  aspen::capi::cancel_with(*state, node->handle, id);
+  return ASPEN_OK;
+}
+
+int32_t aspen_kv_put(aspen_node_t* node, const void* key, size_t key_size, const void* value,
+                     size_t value_size, const aspen_call_options_t* options, aspen_cq_t* queue, uint64_t tag,
+                     aspen_op_t** op) {
+  if (op != nullptr) *op = nullptr;
+  if (!readable(key, key_size) || !readable(value, value_size)) return ASPEN_INVALID_ARGUMENT;
+  aspen_call_options_t call;
+  auto state = begin(node, options, &call, queue, tag, op);
+  if (state == nullptr) return ASPEN_INVALID_ARGUMENT;
+  kv::Command command;
+  command.ops.push_back({kv::Op::Kind::put, copy(key, key_size), copy(value, value_size)});
+  return submit_write(node, std::move(command), call, state);
+}
+
+int32_t aspen_kv_delete(aspen_node_t* node, const void* key, size_t key_size,
+                        const aspen_call_options_t* options, aspen_cq_t* queue, uint64_t tag,
+                        aspen_op_t** op) {
+  if (op != nullptr) *op = nullptr;
+  if (!readable(key, key_size)) return ASPEN_INVALID_ARGUMENT;
+  aspen_call_options_t call;
+  auto state = begin(node, options, &call, queue, tag, op);
+  if (state == nullptr) return ASPEN_INVALID_ARGUMENT;
+  kv::Command command;
+  command.ops.push_back({kv::Op::Kind::erase, copy(key, key_size), {}});
+  return submit_write(node, std::move(command), call, state);
+}
+
+int32_t aspen_kv_cas(aspen_node_t* node, const void* key, size_t key_size, int32_t comparison,
+                     const void* expected, size_t expected_size, uint64_t revision, const void* value,
+                     size_t value_size, const aspen_call_options_t* options, aspen_cq_t* queue, uint64_t tag,
+                     aspen_op_t** op) {
+  if (op != nullptr) *op = nullptr;
+  if (!readable(key, key_size) || !readable(value, value_size) || !known_comparison(comparison) ||
+      (comparison == ASPEN_IF_VALUE && !readable(expected, expected_size))) {
+    return ASPEN_INVALID_ARGUMENT;
+  }
+  aspen_call_options_t call;
+  auto state = begin(node, options, &call, queue, tag, op);
+  if (state == nullptr) return ASPEN_INVALID_ARGUMENT;
+  kv::Command command;
+  command.conditions.push_back(make_condition(key, key_size, comparison, expected, expected_size, revision));
+  command.ops.push_back({kv::Op::Kind::put, copy(key, key_size), copy(value, value_size)});
+  return submit_write(node, std::move(command), call, state);
+}
+
+int32_t aspen_kv_range(aspen_node_t* node, const aspen_range_options_t* options, aspen_cq_t* queue,
+                       uint64_t tag, aspen_op_t** op) {
+  if (op == nullptr) return ASPEN_INVALID_ARGUMENT;
+  *op = nullptr;
+  aspen_range_options_t copied;
+  if (node == nullptr || !aspen::capi::read_options(options, &copied)) return ASPEN_INVALID_ARGUMENT;
+  auto state = aspen::capi::make_op(queue, tag, op);
+  aspen_call_options_t call{sizeof call, copied.consistency, copied.timeout_ns};
+  Result<> valid = check_call(call);
+  Result<kv::RangeRequest> range = make_range(copied);
+  if (!valid || !range) {
+    complete_with_error(*state, valid ? range.error() : valid.error());
+    return ASPEN_OK;
+  }
+  auto id = node->handle->node->range(std::move(*range), copied.consistency == ASPEN_READ_STALE,
+                                      aspen::capi::timeout_or_default(copied.timeout_ns),
+                                      [state](Result<kv::RangeReply> reply) {
+                                        if (!reply) return complete_with_error(*state, reply.error());
+                                        OpResult result;
+                                        result.succeeded = true;
+                                        result.revision = reply->revision;
+                                        result.entries = std::move(reply->entries);
+                                        result.more = reply->more;
+                                        result.continuation = std::move(reply->continuation);
+                                        state->complete(std::move(result));
+                                      });
+  aspen::capi::cancel_with(*state, node->handle, id);
+  return ASPEN_OK;
+}
+
+int32_t aspen_batch_new(aspen_batch_t** out) {
+  if (out == nullptr) return ASPEN_INVALID_ARGUMENT;
+  *out = new aspen_batch{};
+  return ASPEN_OK;
+}
+
+void aspen_batch_free(aspen_batch_t* batch) {
+  delete batch;
+}
+
+int32_t aspen_batch_put(aspen_batch_t* batch, const void* key, size_t key_size, const void* value,
+                        size_t value_size) {
+  if (batch == nullptr || !readable(key, key_size) || !readable(value, value_size))
+    return ASPEN_INVALID_ARGUMENT;
+  batch->command.ops.push_back({kv::Op::Kind::put, copy(key, key_size), copy(value, value_size)});
+  return ASPEN_OK;
+}
+
+int32_t aspen_batch_delete(aspen_batch_t* batch, const void* key, size_t key_size) {
+  if (batch == nullptr || !readable(key, key_size)) return ASPEN_INVALID_ARGUMENT;
+  batch->command.ops.push_back({kv::Op::Kind::erase, copy(key, key_size), {}});
+  return ASPEN_OK;
+}
+
+int32_t aspen_batch_check(aspen_batch_t* batch, const void* key, size_t key_size, int32_t comparison,
+                          const void* expected, size_t expected_size, uint64_t revision) {
+  if (batch == nullptr || !readable(key, key_size) || !known_comparison(comparison) ||
+      (comparison == ASPEN_IF_VALUE && !readable(expected, expected_size))) {
+    return ASPEN_INVALID_ARGUMENT;
+  }
+  batch->command.conditions.push_back(
+      make_condition(key, key_size, comparison, expected, expected_size, revision));
+  return ASPEN_OK;
+}
+
+int32_t aspen_kv_apply(aspen_node_t* node, const aspen_batch_t* batch, const aspen_call_options_t* options,
+                       aspen_cq_t* queue, uint64_t tag, aspen_op_t** op) {
+  if (op != nullptr) *op = nullptr;
+  if (batch == nullptr) return ASPEN_INVALID_ARGUMENT;
+  aspen_call_options_t call;
+  auto state = begin(node, options, &call, queue, tag, op);
+  if (state == nullptr) return ASPEN_INVALID_ARGUMENT;
+  return submit_write(node, batch->command, call, state);
+}

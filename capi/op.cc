@@ -1,0 +1,197 @@
+#include "capi/op.h"
+
+#include <chrono>
+
+namespace aspen::capi {
+
+std::shared_ptr<OpState> make_op(aspen_cq_t* queue, uint64_t tag, aspen_op_t** op) {
+  auto state = std::make_shared<OpState>(queue, tag);
+  *op = new aspen_op{state};
+  state->set_handle(*op);
+  return state;
+}
+
+void OpState::complete(OpResult result) {
+  std::unique_lock lock(mutex_);
+  result_ = std::move(result);
+  done_ = true;
+  cancel_ = nullptr;
+  int32_t status = result_.error ? static_cast<int32_t>(result_.error->code) : ASPEN_OK;
+  // Under the lock: a release() that comes now either finds the event in the queue or clears the handle
+  // first.
+  if (queue_ != nullptr) queue_->push({tag_, handle_, status, 0, 0});
+  completed_.notify_all();
+}
+
+bool OpState::wait(int64_t timeout_ns) {
+  std::unique_lock lock(mutex_);
+  auto done = [this] { return done_; };
+  if (timeout_ns >= 0) return completed_.wait_for(lock, std::chrono::nanoseconds(timeout_ns), done);
+  completed_.wait(lock, done);
+  return true;
+}
+
+bool OpState::done() const {
+  std::lock_guard lock(mutex_);
+  return done_;
+}
+
+const OpResult* OpState::result() const {
+  return done() ? &result_ : nullptr;
+}
+
+std::shared_ptr<NodeHandle> OpState::take_node() {
+  std::lock_guard lock(mutex_);
+  if (!done_ || result_.error) return nullptr;
+  return std::exchange(node_, nullptr);
+}
+
+void OpState::set_cancel(std::function<void()> cancel) {
+  std::unique_lock lock(mutex_);
+  if (done_) return;
+  if (!cancel_requested_) {
+    cancel_ = std::move(cancel);
+    return;
+  }
+  lock.unlock();
+  cancel();
+}
+
+void OpState::cancel() {
+  std::function<void()> cancel;
+  {
+    std::lock_guard lock(mutex_);
+    if (done_ || cancel_requested_) return;
+    cancel_requested_ = true;
+    cancel = std::move(cancel_);
+  }
+  if (cancel) cancel();
+}
+
+void OpState::release() {
+  cancel();
+  std::shared_ptr<NodeHandle> node;  // goes after the lock
+  std::unique_lock lock(mutex_);
+  if (node_ != nullptr) completed_.wait(lock, [this] { return done_; });
+  node = std::exchange(node_, nullptr);
+  if (queue_ != nullptr && done_) queue_->forget(handle_);
+  handle_ = nullptr;
+}
+
+}  // namespace aspen::capi
+
+using aspen::capi::OpResult;
+
+namespace {
+
+const OpResult* result_of(const aspen_op_t* op) {
+  return op != nullptr ? static_cast<const aspen::capi::OpState&>(*op->state).result() : nullptr;
+}
+
+}  // namespace
+
+int32_t aspen_op_wait(aspen_op_t* op, int64_t timeout_ns) {
+  if (op == nullptr) return ASPEN_INVALID_ARGUMENT;
+  return op->state->wait(timeout_ns) ? ASPEN_OK : ASPEN_DEADLINE_EXCEEDED;
+}
+
+uint8_t aspen_op_done(const aspen_op_t* op) {
+  return op != nullptr && op->state->done() ? 1 : 0;
+}
+
+void aspen_op_cancel(aspen_op_t* op) {
+  if (op != nullptr) op->state->cancel();
+}
+
+void aspen_op_free(aspen_op_t* op) {
+  if (op == nullptr) return;
+  op->state->release();
+  delete op;
+}
+
+int32_t aspen_op_status(const aspen_op_t* op) {
+  const OpResult* result = result_of(op);
+  if (result == nullptr) return ASPEN_INTERNAL;
+  return result->error ? static_cast<int32_t>(result->error->code) : ASPEN_OK;
+}
+
+const char* aspen_op_message(const aspen_op_t* op) {
+  const OpResult* result = result_of(op);
+  return result != nullptr && result->error ? result->error->message.c_str() : "";
+}
+
+int32_t aspen_op_applied(const aspen_op_t* op) {
+  const OpResult* result = result_of(op);
+  return result != nullptr && result->error && result->error->applied == aspen::Applied::MAYBE
+             ? ASPEN_APPLIED_MAYBE
+             : ASPEN_APPLIED_NO;
+}
+
+uint8_t aspen_op_retryable(const aspen_op_t* op) {
+  const OpResult* result = result_of(op);
+  return result != nullptr && result->error && result->error->retryable() ? 1 : 0;
+}
+
+const char* aspen_op_text(const aspen_op_t* op) {
+  const OpResult* result = result_of(op);
+  return result != nullptr ? result->text.c_str() : "";
+}
+
+uint64_t aspen_op_revision(const aspen_op_t* op) {
+  const OpResult* result = result_of(op);
+  return result != nullptr ? result->revision : 0;
+}
+
+uint8_t aspen_op_succeeded(const aspen_op_t* op) {
+  const OpResult* result = result_of(op);
+  return result != nullptr && result->succeeded ? 1 : 0;
+}
+
+int64_t aspen_op_failed_condition(const aspen_op_t* op) {
+  const OpResult* result = result_of(op);
+  return result != nullptr ? result->failed_condition : -1;
+}
+
+size_t aspen_op_entry_count(const aspen_op_t* op) {
+  const OpResult* result = result_of(op);
+  return result != nullptr ? result->entries.size() : 0;
+}
+
+int32_t aspen_op_entry(const aspen_op_t* op, size_t index, aspen_entry_t* entry) {
+  const OpResult* result = result_of(op);
+  if (entry == nullptr) return ASPEN_INVALID_ARGUMENT;
+  if (result == nullptr || index >= result->entries.size()) return ASPEN_NOT_FOUND;
+  const auto& [key, record] = result->entries[index];
+  *entry = {aspen::byte_data(key),
+            key.size(),
+            aspen::byte_data(record.value),
+            record.value.size(),
+            record.create_revision,
+            record.mod_revision,
+            record.version};
+  return ASPEN_OK;
+}
+
+size_t aspen_op_change_count(const aspen_op_t* op) {
+  const OpResult* result = result_of(op);
+  return result != nullptr ? result->changes.size() : 0;
+}
+
+int32_t aspen_op_change(const aspen_op_t* op, size_t index, uint8_t* existed, uint64_t* previous_revision) {
+  const OpResult* result = result_of(op);
+  if (result == nullptr || index >= result->changes.size()) return ASPEN_NOT_FOUND;
+  if (existed != nullptr) *existed = result->changes[index].existed ? 1 : 0;
+  if (previous_revision != nullptr) *previous_revision = result->changes[index].previous_revision;
+  return ASPEN_OK;
+}
+
+uint8_t aspen_op_more(const aspen_op_t* op) {
+  const OpResult* result = result_of(op);
+  return result != nullptr && result->more ? 1 : 0;
+}
+
+const uint8_t* aspen_op_continuation(const aspen_op_t* op, size_t* size) {
+  const OpResult* result = result_of(op);
+  if (size != nullptr) *size = result != nullptr ? result->continuation.size() : 0;
+  return result != nullptr ? aspen::byte_data(result->continuation) : nullptr;
+}

@@ -1,0 +1,90 @@
+// Operations (aspen_op_*): the caller's end of one asynchronous call, and its result.
+//
+// Two owners hold one: the caller, until aspen_op_free, and the engine, until it completes. Completing is
+// the engine's last touch: the result is written before `done` is set, and never after.
+//
+// Thread safety: the result is read only after `done`; everything else under the lock.
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "capi/cq.h"
+#include "core/base/error.h"
+#include "core/kv/read.h"
+#include "core/kv/reply.h"
+#include "core/node/node.h"
+
+namespace aspen::capi {
+
+// A node as C sees it. Its destruction waits for the engine thread, so only a caller's thread may hold the
+// last reference: operations keep weak ones, and an open's own is taken out before the operation goes.
+struct NodeHandle {
+  node::NodeFacts facts;
+  std::unique_ptr<node::Node> node;
+};
+
+struct OpResult {
+  std::optional<Error> error;
+  std::string text;
+  uint64_t revision = 0;
+  bool succeeded = false;
+  int64_t failed_condition = -1;
+  std::vector<kv::KeyRecord> entries;
+  std::vector<kv::OpResult> changes;
+  bool more = false;
+  Bytes continuation;
+};
+
+class OpState : public std::enable_shared_from_this<OpState> {
+ public:
+  OpState(aspen_cq_t* queue, uint64_t tag) : queue_(queue != nullptr ? queue->queue : nullptr), tag_(tag) {}
+
+  // Once. The operation's handle is the one given to set_handle.
+  void complete(OpResult result);
+  bool wait(int64_t timeout_ns);
+  bool done() const;
+  // Null while pending.
+  const OpResult* result() const;
+
+  void set_handle(aspen_op_t* handle) { handle_ = handle; }
+  // How to cancel it; runs at most once, and at once when a cancel came first.
+  void set_cancel(std::function<void()> cancel);
+  void cancel();
+  // The node that an open makes. Requires: before the engine starts.
+  void hold_node(std::shared_ptr<NodeHandle> node) { node_ = std::move(node); }
+  // Null unless the open has succeeded, and the second time.
+  std::shared_ptr<NodeHandle> take_node();
+  // The caller's handle goes. An open's node goes with it, which waits for its end.
+  void release();
+
+ private:
+  mutable std::mutex mutex_;
+  std::condition_variable completed_;
+  std::shared_ptr<CompletionQueue> queue_;
+  uint64_t tag_;
+  aspen_op_t* handle_ = nullptr;
+  bool done_ = false;
+  bool cancel_requested_ = false;
+  std::function<void()> cancel_;
+  OpResult result_;
+  std::shared_ptr<NodeHandle> node_;
+};
+
+}  // namespace aspen::capi
+
+struct aspen_op {
+  std::shared_ptr<aspen::capi::OpState> state;
+};
+
+namespace aspen::capi {
+
+// Makes the pair of ends: *op for the caller, the state for the engine.
+std::shared_ptr<OpState> make_op(aspen_cq_t* queue, uint64_t tag, aspen_op_t** op);
+
+}  // namespace aspen::capi

@@ -1,0 +1,33 @@
+// Reading option structs: a caller built against an older header passes a smaller struct, whose missing
+// fields get their defaults; one built against a newer header must not set fields this build does not know.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+
+namespace aspen::capi {
+
+// The first version of each struct, below which no caller can be.
+template <typename Options>
+bool read_options(const Options* in, Options* out) {
+  *out = {};
+  out->struct_size = sizeof(Options);
+  if (in == nullptr) return true;
+  if (in->struct_size < sizeof(uint32_t)) return false;
+  const char* bytes = reinterpret_cast<const char*>(in);
+  for (size_t i = sizeof(Options); i < in->struct_size; ++i) {
+    if (bytes[i] != 0) return false;
+  }
+  std::memcpy(out, in, std::min<size_t>(in->struct_size, sizeof(Options)));
+  return true;
+}
+
+template <typename Options>
+void init_options(Options* options, size_t struct_size) {
+  if (options == nullptr || struct_size < sizeof(uint32_t)) return;
+  std::memset(options, 0, struct_size);
+  options->struct_size = static_cast<uint32_t>(struct_size);
+}
+
+}  // namespace aspen::capi

@@ -1,0 +1,184 @@
+#include "core/node/data_dir.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "core/base/hash.h"
+#include "core/base/limits.h"
+#include "core/base/wire.h"
+
+namespace aspen::node {
+namespace {
+
+constexpr std::string_view kMagic = "aspen-node";
+constexpr uint64_t kFormatVersion = 1;
+constexpr std::string_view kChecksumDomain = "aspen/node-file/1";
+constexpr size_t kNodeFileBytesMax = 64u << 10;
+
+std::unexpected<Error> io_error(const char* what, const std::string& path) {
+  return fail(Code::IO, "{} {}: {}", what, path, std::strerror(errno));
+}
+
+Bytes encode_node_file(const NodeFile& node) {
+  wire::Writer writer;
+  writer.fixed(kMagic);
+  writer.u64(kFormatVersion);
+  writer.fixed(as_bytes(node.node_seed.data(), node.node_seed.size()));
+  writer.fixed(node.network.view());
+  crypto::encode(writer, node.membership);
+  writer.boolean(node.root_seed.has_value());
+  if (node.root_seed) writer.fixed(as_bytes(node.root_seed->data(), node.root_seed->size()));
+  writer.bytes(node.invitation ? crypto::format_ticket(*node.invitation) : "");
+  writer.boolean(node.has_log);
+  Hash checksum = hash(kChecksumDomain, {writer.view()});
+  writer.fixed(hash_view(checksum));
+  return writer.take();
+}
+
+crypto::Seed read_seed(wire::Reader& reader) {
+  crypto::Seed seed{};
+  BytesView bytes = reader.fixed(seed.size());
+  if (bytes.size() == seed.size()) std::memcpy(seed.data(), bytes.data(), seed.size());
+  return seed;
+}
+
+Result<NodeFile> decode_node_file(BytesView bytes, const std::string& path) {
+  if (!bytes.starts_with(kMagic)) return fail(Code::WRONG_NODE, "{} is not an aspen node file", path);
+  wire::Reader version_reader(bytes.substr(kMagic.size()));
+  uint64_t version = version_reader.u64();
+  if (version_reader.ok() && version != kFormatVersion) {
+    return fail(Code::UNSUPPORTED, "{} has format version {}; this build reads version {}", path, version,
+                kFormatVersion);
+  }
+  constexpr size_t kChecksumBytes = sizeof(Hash);
+  if (bytes.size() < kChecksumBytes ||
+      hash_view(hash(kChecksumDomain, {bytes.substr(0, bytes.size() - kChecksumBytes)})) !=
+          bytes.substr(bytes.size() - kChecksumBytes)) {
+    return fail(Code::CORRUPT, "{} does not match its checksum; restore it from a backup or start afresh",
+                path);
+  }
+  wire::Reader reader(bytes.substr(0, bytes.size() - kChecksumBytes));
+  reader.fixed(kMagic.size());
+  reader.u64();
+  NodeFile node;
+  node.node_seed = read_seed(reader);
+  if (auto network = NodeId::from_bytes(reader.fixed(NodeId::kSize))) node.network = *network;
+  node.membership = crypto::decode_chain(reader);
+  if (reader.boolean()) node.root_seed = read_seed(reader);
+  BytesView ticket = reader.bytes(limits::kTicketBytesMax, "ticket");
+  node.has_log = reader.boolean();
+  if (auto finished = reader.finish("node file"); !finished) {
+    return fail(Code::CORRUPT, "{}: {}", path, finished.error().message);
+  }
+  if (!ticket.empty()) {
+    // An invitation that has expired since is of no use any more, but does not make the file wrong.
+    auto parsed = crypto::parse_ticket(ticket, 0);
+    if (!parsed) return fail(Code::CORRUPT, "{}: {}", path, parsed.error().message);
+    node.invitation = std::move(*parsed);
+  }
+  return node;
+}
+
+Result<> sync_directory(const std::string& path) {
+  int fd = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return io_error("cannot open", path);
+  int result = ::fsync(fd);
+  ::close(fd);
+  if (result != 0) return io_error("cannot sync", path);
+  return {};
+}
+
+Result<> write_file(const std::string& path, BytesView bytes) {
+  int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  if (fd < 0) return io_error("cannot create", path);
+  ssize_t written = ::write(fd, bytes.data(), bytes.size());
+  bool ok = written == static_cast<ssize_t>(bytes.size()) && ::fsync(fd) == 0;
+  ::close(fd);
+  if (!ok) return io_error("cannot write", path);
+  return {};
+}
+
+// A directory that holds files but no node of ours is somebody else's.
+Result<> refuse_foreign(const std::string& path) {
+  DIR* dir = ::opendir(path.c_str());
+  if (dir == nullptr) return io_error("cannot list", path);
+  std::string foreign;
+  while (dirent* entry = ::readdir(dir)) {
+    std::string_view name = entry->d_name;
+    if (name != "." && name != ".." && name != "lock" && name != "node.new" && name != "lost+found")
+      foreign = name;
+  }
+  ::closedir(dir);
+  if (!foreign.empty()) {
+    return fail(Code::WRONG_NODE, "{} holds '{}' but no aspen node; choose an empty directory", path,
+                foreign);
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<DataDir>> DataDir::open(const std::string& path) {
+  struct stat info{};
+  bool exists = ::stat(path.c_str(), &info) == 0;
+  if (exists && !S_ISDIR(info.st_mode)) return fail(Code::INVALID_ARGUMENT, "{} is not a directory", path);
+  if (exists && ::access((path + "/node").c_str(), F_OK) != 0) ASPEN_CHECK(refuse_foreign(path));
+  if (!exists && ::mkdir(path.c_str(), 0700) != 0) return io_error("cannot create the data directory", path);
+  std::string lock_path = path + "/lock";
+  int fd = ::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (fd < 0) return io_error("cannot open", lock_path);
+  if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    char holder[32] = {};
+    ssize_t size = ::read(fd, holder, sizeof holder - 1);
+    ::close(fd);
+    return fail(Code::IN_USE, "the data directory {} is in use by process {}", path,
+                size > 0 ? holder : "(unknown)");
+  }
+  std::string pid = std::to_string(::getpid());
+  if (::ftruncate(fd, 0) != 0 || ::pwrite(fd, pid.data(), pid.size(), 0) < 0) {
+    auto error = io_error("cannot write", lock_path);
+    ::close(fd);
+    return error;
+  }
+  std::unique_ptr<DataDir> dir(new DataDir(path, fd));
+  ASPEN_CHECK(dir->load());
+  return dir;
+}
+
+DataDir::~DataDir() {
+  ::close(lock_fd_);
+}
+
+Result<> DataDir::load() {
+  std::string path = path_ + "/node";
+  int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) {
+    if (errno == ENOENT) return {};
+    return io_error("cannot open", path);
+  }
+  Bytes bytes(kNodeFileBytesMax, '\0');
+  ssize_t size = ::read(fd, bytes.data(), bytes.size());
+  ::close(fd);
+  if (size < 0) return io_error("cannot read", path);
+  bytes.resize(static_cast<size_t>(size));
+  ASPEN_TRY(node_, decode_node_file(bytes, path));
+  return {};
+}
+
+Result<> DataDir::save(NodeFile node) {
+  ASPEN_CHECK(write_file(path_ + "/node.new", encode_node_file(node)));
+  if (::rename((path_ + "/node.new").c_str(), (path_ + "/node").c_str()) != 0) {
+    return io_error("cannot replace", path_ + "/node");
+  }
+  ASPEN_CHECK(sync_directory(path_));
+  node_ = std::move(node);
+  return {};
+}
+
+}  // namespace aspen::node

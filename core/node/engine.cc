@@ -1,0 +1,354 @@
+#include "core/node/engine.h"
+
+#include <nlohmann/json.hpp>
+
+#include "core/base/log.h"
+
+namespace aspen::node {
+namespace {
+
+constexpr DurationNs kPollPeriod = kMillisecond;
+constexpr DurationNs kPeerIdleTimeout = 4 * kSecond;
+constexpr DurationNs kPeerKeepAlive = kSecond;
+
+const char* role_name(const raft::Status& status) {
+  const raft::Member* self = status.config.find(status.self);
+  if (self == nullptr || self->role == raft::MemberRole::learner) return "learner";
+  switch (status.role) {
+    case raft::Role::leader:
+      return "leader";
+    case raft::Role::follower:
+      return "follower";
+    default:
+      return "candidate";
+  }
+}
+
+const char* mode_name(Mode mode) {
+  switch (mode) {
+    case Mode::embedded:
+      return "embedded";
+    case Mode::client:
+      return "client";
+    default:
+      return "member";
+  }
+}
+
+bool any_address(const std::string& address) {
+  return address.starts_with("0.0.0.0:") || address.starts_with("[::]:");
+}
+
+crypto::TicketPeer ticket_peer(const raft::Member& member) {
+  return {member.node, member.address};
+}
+
+}  // namespace
+
+Engine::Engine(rt::Loop& loop, const NodeOptions& options)
+    : loop_(loop),
+      env_(loop.executor().env()),
+      options_(options),
+      background_(loop.executor()),
+      operations_(loop.executor()) {
+  crypto::initialize();
+}
+
+Engine::~Engine() = default;
+
+// --- identity ---
+
+Result<> Engine::identify_client() {
+  ASPEN_TRY(crypto::Ticket ticket, crypto::parse_ticket(options_.ticket, env_.wall_now()));
+  key_ = crypto::KeyPair::generate();
+  NodeFile identity;
+  identity.network = ticket.network;
+  ASPEN_TRY(identity.membership, crypto::admit(ticket, key_->id(), crypto::kRoleClient));
+  identity.invitation = std::move(ticket);
+  identity_ = std::move(identity);
+  return {};
+}
+
+Result<> Engine::create_identity() {
+  key_ = crypto::KeyPair::generate();
+  NodeFile identity;
+  identity.node_seed = key_->seed();
+  if (options_.mode == Mode::join) {
+    ASPEN_TRY(crypto::Ticket ticket, crypto::parse_ticket(options_.ticket, env_.wall_now()));
+    identity.network = ticket.network;
+    ASPEN_TRY(identity.membership, crypto::admit(ticket, key_->id(), crypto::kRolesAll));
+    identity.invitation = std::move(ticket);
+  } else {
+    crypto::KeyPair root = crypto::KeyPair::generate();
+    identity.network = root.id();
+    identity.root_seed = root.seed();
+    crypto::Grant grant{.kind = crypto::GrantKind::node, .subject = key_->id(), .roles = crypto::kRolesAll};
+    ASPEN_TRY(grant, crypto::issue(root.id(), {}, root, std::move(grant)));
+    identity.membership = {std::move(grant)};
+  }
+  ASPEN_CHECK(dir_->save(identity));
+  identity_ = std::move(identity);
+  return {};
+}
+
+Result<> Engine::identify() {
+  if (options_.mode == Mode::client) return identify_client();
+  std::optional<crypto::Ticket> ticket;
+  if (!options_.ticket.empty()) {
+    // Before anything is created: a wrong ticket leaves no directory behind.
+    ASPEN_TRY(ticket, crypto::parse_ticket(options_.ticket, env_.wall_now()));
+  }
+  ASPEN_TRY(dir_, DataDir::open(options_.dir));
+  if (!dir_->node()) {
+    if (options_.mode == Mode::join && !ticket) {
+      return fail(Code::INVALID_ARGUMENT, "{} is new: joining needs a ticket", options_.dir);
+    }
+    return create_identity();
+  }
+  identity_ = *dir_->node();
+  key_ = crypto::KeyPair::from_seed(identity_->node_seed);
+  if (ticket && ticket->network != identity_->network) {
+    return fail(Code::WRONG_NODE, "{} belongs to network {}, the ticket is of network {}", options_.dir,
+                identity_->network.to_string(), ticket->network.to_string());
+  }
+  if (ticket && identity_->invitation) identity_->invitation = std::move(ticket);
+  ASPEN_CHECK(crypto::verify_chain(identity_->network, identity_->membership, key_->id(), env_.wall_now()));
+  return {};
+}
+
+// --- coming up ---
+
+Result<> Engine::open_endpoint() {
+  if (options_.mode == Mode::embedded) return {};
+  net::EndpointOptions options;
+  options.key = &*key_;
+  options.network = identity_->network;
+  options.membership = identity_->membership;
+  options.listen = options_.mode == Mode::client ? "" : options_.listen;
+  options.idle_timeout = kPeerIdleTimeout;
+  options.keep_alive = kPeerKeepAlive;
+  net::Subprotocol raft{.id = kRaft};
+  net::Subprotocol snapshot{.id = kSnapshot};
+  net::Subprotocol store{.id = kStore};
+  if (has_replica()) {
+    raft.required_roles = snapshot.required_roles = crypto::kRoleMember;
+    store.required_roles = crypto::kRoleClient;
+    raft.on_stream = [this](net::Stream& stream) { replica_->transport().accept_raft(stream); };
+    snapshot.on_stream = [this](net::Stream& stream) { replica_->transport().accept_snapshot(stream); };
+    store.on_stream = [this](net::Stream& stream) { service_->accept(stream); };
+    options.subprotocols = {raft, snapshot, store};
+  } else {
+    options.subprotocols = {store};
+  }
+  options.on_connected = [this](net::Connection& connection) { router_->on_connected(connection); };
+  options.on_disconnected = [this](net::Connection& connection, const Error& why) {
+    log(LogLevel::info, "connection to {} ended: {}", connection.peer().short_string(), why.to_string());
+    router_->on_disconnected(connection, why);
+  };
+  options.on_refused = [](const std::string& from, const Error& why) {
+    log(LogLevel::warn, "refused a connection from {}: {}", from, why.to_string());
+  };
+  ASPEN_TRY(endpoint_, net::Endpoint::open(loop_, std::move(options)));
+  if (has_replica()) {
+    address_ = options_.advertise.empty() ? endpoint_->local_address() : options_.advertise;
+    if (any_address(address_)) {
+      return fail(Code::INVALID_ARGUMENT,
+                  "{} means every address; say with `advertise` which one others dial", address_);
+    }
+  }
+  return {};
+}
+
+Result<> Engine::open_replica() {
+  if (!has_replica()) return {};
+  ReplicaOptions options;
+  options.node = key_->id();
+  options.address = address_;
+  options.heartbeat = options_.heartbeat;
+  options.election = options_.election;
+  options.on_state = [this](const raft::Status& status) {
+    for (const raft::Member& member : status.config.members) router_->learn(member.node, member.address);
+    if (const raft::Member* leader = status.config.find(status.leader)) router_->set_leader(leader->node);
+  };
+  ASPEN_TRY(replica_, Replica::open(loop_, background_, *dir_, std::move(options)));
+  const auto& members = replica_->driver().core().config().members;
+  if (options_.mode == Mode::embedded && members.size() > 1) {
+    return fail(Code::WRONG_NODE, "{} belongs to a member of a network of {}; open it as a member",
+                options_.dir, members.size());
+  }
+  bool founder = identity_->root_seed.has_value();
+  if (replica_->empty() && founder) {
+    if (identity_->has_log) {
+      return fail(Code::CORRUPT, "{} has lost its log; a founder cannot begin a second time", options_.dir);
+    }
+    replica_->bootstrap();
+  }
+  service_ = std::make_unique<Service>(*replica_, [this] { return member_status(); });
+  return {};
+}
+
+rt::Task<Result<NodeFacts>> Engine::open(rt::Cx& cx) {
+  ASPEN_CO_CHECK(identify());
+  router_ = std::make_unique<Router>(loop_.executor(), key_->id());
+  ASPEN_CO_CHECK(open_endpoint());
+  ASPEN_CO_CHECK(open_replica());
+  router_->attach(endpoint_.get(), service_.get());
+  if (replica_) {
+    replica_->transport().attach(&replica_->driver(), endpoint_.get());
+    background_.spawn("members", [this](rt::Cx& cx) { return replica_->keep_members(cx); });
+  }
+  background_.spawn("leader watch", [this](rt::Cx& cx) { return router_->watch_leader(cx); });
+  if (identity_->invitation) {
+    for (const crypto::TicketPeer& peer : identity_->invitation->peers)
+      router_->learn(peer.node, peer.address);
+  }
+  ASPEN_CO_CHECK(co_await serve(cx));
+  co_return NodeFacts{key_->id().to_string(), address_};
+}
+
+rt::Task<Result<>> Engine::serve(rt::Cx& cx) {
+  if (!replica_) {
+    // A client serves when a member has answered it.
+    auto reply = co_await router_->call(cx, {.kind = RequestKind::members});
+    ASPEN_CO_CHECK(reply);
+    ASPEN_CO_TRY(MemberList list, decode_member_list(*reply));
+    for (const LeaderHint& member : list.members) router_->learn(member.node, member.address);
+    if (list.leader) router_->set_leader(list.leader->node);
+    co_return Result<>();
+  }
+  const raft::Config& config = replica_->driver().core().config();
+  const raft::Member* self = config.find(replica_->peer());
+  bool alone = self != nullptr && config.members.size() == 1;
+  if (alone) {
+    while (replica_->driver().core().role() != raft::Role::leader) {
+      if (replica_->driver().failed()) co_return fail(Code::IO, "the log cannot be written");
+      ASPEN_CO_CHECK(co_await cx.sleep(kPollPeriod));
+    }
+  }
+  bool moved = self != nullptr && self->address != address_;
+  if (self == nullptr || (alone && moved)) {
+    ASPEN_CO_CHECK(co_await join(cx));
+  } else if (moved) {
+    // The group may need this very node for a majority: serve first, tell the new address when it can be.
+    background_.spawn("announce", [this](rt::Cx& cx) { return join(cx); });
+  }
+  if (!identity_->has_log) {
+    identity_->has_log = true;
+    ASPEN_CO_CHECK(dir_->save(*identity_));
+  }
+  co_return Result<>();
+}
+
+rt::Task<Result<>> Engine::join(rt::Cx& cx) {
+  Bytes body = encode(JoinRequest{replica_->peer(), address_});
+  auto joined = co_await router_->call(cx, {.kind = RequestKind::join, .body = std::move(body)});
+  ASPEN_CO_CHECK(joined);
+  co_return co_await wait_for_membership(cx);
+}
+
+rt::Task<Result<>> Engine::wait_for_membership(rt::Cx& cx) {
+  for (;;) {
+    const raft::Core& core = replica_->driver().core();
+    if (replica_->is_voter() && core.leader() != raft::kNobody &&
+        replica_->machine().applied() >= core.commit()) {
+      co_return Result<>();
+    }
+    ASPEN_CO_CHECK(co_await cx.sleep(kPollPeriod));
+  }
+}
+
+// --- going down ---
+
+rt::Task<Result<>> Engine::close(rt::Cx& cx) {
+  rt::CancelReason reason{rt::CancelKind::shutdown, "the node is closing"};
+  if (replica_) (void)co_await replica_->hand_over(cx);
+  operations_.cancel(reason);
+  co_await operations_.close();
+  background_.cancel(reason);
+  co_await background_.close();
+  if (endpoint_) {
+    rt::Oneshot<bool> closed;
+    endpoint_->close(Code::SHUTDOWN, "the node is closing", [&closed] { closed.set(true); });
+    (void)co_await closed.recv(cx);
+  }
+  if (replica_) {
+    replica_->transport().attach(nullptr, nullptr);
+    rt::Oneshot<bool> closed;
+    replica_->close([&closed] { closed.set(true); });
+    (void)co_await closed.recv(cx);
+  }
+  endpoint_.reset();
+  service_.reset();
+  replica_.reset();
+  router_.reset();
+  dir_.reset();
+  co_return Result<>();
+}
+
+// --- status and tickets ---
+
+std::string Engine::member_status() const {
+  raft::Status status = replica_->driver().status();
+  const raft::Member* leader = status.config.find(status.leader);
+  nlohmann::ordered_json json = {{"node_id", key_->id().to_string()},
+                                 {"network_id", identity_->network.to_string()},
+                                 {"mode", mode_name(options_.mode)},
+                                 {"role", role_name(status)},
+                                 {"address", address_},
+                                 {"leader", leader != nullptr ? leader->node.to_string() : ""},
+                                 {"term", status.term},
+                                 {"commit", status.commit},
+                                 {"applied", status.applied},
+                                 {"members", nlohmann::ordered_json::array()}};
+  for (const raft::Member& member : status.config.members) {
+    bool reachable = member.peer == status.self || (endpoint_ && endpoint_->find(member.node) != nullptr);
+    json["members"].push_back({{"node_id", member.node.to_string()},
+                               {"address", member.address},
+                               {"role", member.role == raft::MemberRole::voter ? "voter" : "learner"},
+                               {"leader", member.peer == status.leader},
+                               {"reachable", reachable}});
+  }
+  return json.dump();
+}
+
+rt::Task<Result<std::string>> Engine::status(rt::Cx& cx) {
+  if (replica_) co_return member_status();
+  ASPEN_CO_TRY(Bytes reply, co_await router_->call(cx, {.kind = RequestKind::status}));
+  auto json = nlohmann::ordered_json::parse(reply, nullptr, false);
+  if (!json.is_object()) co_return fail(Code::PROTOCOL, "a member answered with a status that is not JSON");
+  json["node_id"] = key_->id().to_string();
+  json["mode"] = json["role"] = "client";
+  json["address"] = "";
+  co_return json.dump();
+}
+
+Result<std::string> Engine::ticket(DurationNs valid) {
+  if (options_.mode == Mode::embedded) {
+    return fail(Code::UNSUPPORTED, "an embedded node has no network to invite to; open it with an address");
+  }
+  crypto::Ticket ticket;
+  if (identity_->root_seed) {
+    crypto::KeyPair root = crypto::KeyPair::from_seed(*identity_->root_seed);
+    crypto::KeyPair invitation = crypto::KeyPair::generate();
+    crypto::Grant grant{.kind = crypto::GrantKind::invitation,
+                        .subject = invitation.id(),
+                        .roles = crypto::kRolesAll,
+                        .not_after = valid > 0 ? env_.wall_now() + valid : 0};
+    ASPEN_TRY(grant, crypto::issue(identity_->network, {}, root, std::move(grant)));
+    ticket = {identity_->network, {}, invitation.seed(), {std::move(grant)}};
+  } else if (identity_->invitation && valid == 0) {
+    ticket = *identity_->invitation;
+  } else {
+    return fail(Code::PERMISSION_DENIED,
+                "this node joined by a ticket and can only hand on the same one, with the validity it has");
+  }
+  if (replica_) {
+    ticket.peers.clear();
+    for (const raft::Member& member : replica_->driver().core().config().members) {
+      if (ticket.peers.size() < limits::kTicketPeersMax) ticket.peers.push_back(ticket_peer(member));
+    }
+  }
+  return crypto::format_ticket(ticket);
+}
+
+}  // namespace aspen::node

@@ -1,0 +1,69 @@
+// What lives on a node's engine thread, and the order in which it comes up and goes down.
+//
+//   up:    directory -> key and membership -> endpoint -> replica -> service and router -> serving
+//   down:  leadership handed on -> operations ended -> background work ended -> peers told -> state flushed
+//
+// Modes differ only in what comes up: embedded has no endpoint, a client no directory and no replica. A
+// directory that already holds a node decides who the node is; the options only say where it listens.
+//
+// Thread safety: none; the engine thread.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <unordered_map>
+
+#include "core/node/data_dir.h"
+#include "core/node/node.h"
+#include "core/node/replica.h"
+#include "core/node/router.h"
+#include "core/node/service.h"
+
+namespace aspen::node {
+
+class Engine {
+ public:
+  Engine(rt::Loop& loop, const NodeOptions& options);
+  ~Engine();
+
+  rt::Task<Result<NodeFacts>> open(rt::Cx& cx);
+  // Ends everything; after a failed open too.
+  rt::Task<Result<>> close(rt::Cx& cx);
+
+  Router& router() { return *router_; }
+  rt::Region& operations() { return operations_; }
+  rt::Task<Result<std::string>> status(rt::Cx& cx);
+  Result<std::string> ticket(DurationNs valid);
+
+  // Operations that can be cancelled, by id.
+  std::unordered_map<uint64_t, std::function<void()>> cancels;
+
+ private:
+  Result<> identify();
+  Result<> identify_client();
+  Result<> create_identity();
+  Result<> open_endpoint();
+  Result<> open_replica();
+  rt::Task<Result<>> serve(rt::Cx& cx);
+  rt::Task<Result<>> join(rt::Cx& cx);
+  rt::Task<Result<>> wait_for_membership(rt::Cx& cx);
+  std::string member_status() const;
+  bool has_replica() const { return options_.mode != Mode::client; }
+
+  rt::Loop& loop_;
+  rt::Env& env_;
+  NodeOptions options_;
+  rt::Region background_;
+  rt::Region operations_;
+
+  std::unique_ptr<DataDir> dir_;
+  std::optional<NodeFile> identity_;
+  std::optional<crypto::KeyPair> key_;
+  std::string address_;
+  std::unique_ptr<Router> router_;
+  std::unique_ptr<Replica> replica_;
+  std::unique_ptr<Service> service_;
+  std::unique_ptr<net::Endpoint> endpoint_;
+};
+
+}  // namespace aspen::node

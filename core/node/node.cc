@@ -1,0 +1,167 @@
+#include "core/node/node.h"
+
+#include <csignal>
+
+#include "core/base/limits.h"
+#include "core/base/log.h"
+#include "core/node/engine.h"
+
+namespace aspen::node {
+
+Node::Node(NodeOptions options) : options_(std::move(options)) {}
+
+std::unique_ptr<Node> Node::start(NodeOptions options, Done<NodeFacts> opened) {
+  std::unique_ptr<Node> node(new Node(std::move(options)));
+  // Signals belong to the host program: the engine takes none.
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  node->thread_ =
+      std::thread([raw = node.get(), opened = std::move(opened)]() mutable { raw->main(std::move(opened)); });
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  return node;
+}
+
+void Node::main(Done<NodeFacts> opened) {
+  Engine engine(loop_, options_);
+  rt::Region opening(loop_.executor());
+  engine_ = &engine;
+  opening_ = &opening;
+  auto open = [&engine](rt::Cx& cx) -> rt::Task<Result<NodeFacts>> {
+    Result<NodeFacts> facts = co_await engine.open(cx);
+    if (!facts) {
+      // What came up goes down before the caller hears of it: the directory and the address are free then.
+      rt::Cx::Mask mask(cx);
+      (void)co_await engine.close(cx);
+    }
+    co_return facts;
+  };
+  opening.spawn("open", open, loop_.executor().now() + options_.open_timeout)
+      .then([opened = std::move(opened)](rt::Outcome<NodeFacts> outcome) mutable {
+        opened(std::move(outcome).result());
+      });
+  loop_.run();
+}
+
+Node::~Node() {
+  close([](Result<>) {});
+  thread_.join();
+}
+
+void Node::close(Done<void> done) {
+  std::unique_lock lock(mutex_);
+  if (closed_) {
+    lock.unlock();
+    return done({});
+  }
+  closers_.push_back(std::move(done));
+  if (std::exchange(accepting_, false)) loop_.post([this] { begin_close(); });
+}
+
+// An open that is still under way ends first.
+void Node::begin_close() {
+  opening_->cancel({rt::CancelKind::shutdown, "the node is closing"});
+  opening_->close([this] {
+    auto region = std::make_shared<rt::Region>(loop_.executor());
+    region->spawn("close", [this](rt::Cx& cx) { return engine_->close(cx); })
+        .then([this, region](rt::Outcome<>) { region->close([this, region] { closed(); }); });
+  });
+}
+
+void Node::closed() {
+  std::vector<Done<void>> closers;
+  {
+    std::lock_guard lock(mutex_);
+    closed_ = true;
+    closers = std::exchange(closers_, {});
+  }
+  for (Done<void>& done : closers) done({});
+  loop_.stop();
+}
+
+template <typename T, typename F>
+Node::OperationId Node::submit(const char* name, DurationNs timeout, Done<T> done, F body) {
+  OperationId id = next_operation_.fetch_add(1, std::memory_order_relaxed);
+  std::unique_lock lock(mutex_);
+  if (!accepting_) {
+    lock.unlock();
+    done(std::unexpected(Error(Code::SHUTDOWN, Applied::NO, "the node is closed")));
+    return id;
+  }
+  size_t in_flight = in_flight_.fetch_add(1, std::memory_order_relaxed);
+  if (in_flight >= limits::kOpsInFlightMax) {
+    loop_.post([this, in_flight, done = std::move(done)]() mutable {
+      in_flight_.fetch_sub(1, std::memory_order_relaxed);
+      done(fail(Code::OVERLOADED, "{} operations are in flight; at most {}", in_flight,
+                limits::kOpsInFlightMax));
+    });
+    return id;
+  }
+  loop_.post([this, name, id, timeout, done = std::move(done), body = std::move(body)]() mutable {
+    Engine& engine = *engine_;
+    TimeNs deadline = timeout > 0 ? loop_.executor().env().now() + timeout : kNever;
+    auto join = engine.operations().spawn(
+        name, [&engine, body = std::move(body)](rt::Cx& cx) mutable { return body(engine, cx); }, deadline);
+    engine.cancels.emplace(
+        id, [join]() mutable { join.cancel({rt::CancelKind::user, "the caller cancelled the operation"}); });
+    join.then([this, &engine, id, done = std::move(done)](rt::Outcome<T> outcome) mutable {
+      engine.cancels.erase(id);
+      in_flight_.fetch_sub(1, std::memory_order_relaxed);
+      done(std::move(outcome).result());
+    });
+  });
+  return id;
+}
+
+void Node::cancel(OperationId id) {
+  std::lock_guard lock(mutex_);
+  if (!accepting_) return;  // closing cancels everything
+  loop_.post([this, id] {
+    if (auto it = engine_->cancels.find(id); it != engine_->cancels.end()) it->second();
+  });
+}
+
+Node::OperationId Node::write(kv::Command command, DurationNs timeout, Done<kv::WriteReply> done) {
+  return submit<kv::WriteReply>("write", timeout, std::move(done),
+                                [command = std::move(command)](Engine& engine, rt::Cx& cx) mutable {
+                                  return engine.router().write(cx, std::move(command));
+                                });
+}
+
+Node::OperationId Node::get(Bytes key, bool stale, DurationNs timeout, Done<kv::GetReply> done) {
+  return submit<kv::GetReply>(
+      "get", timeout, std::move(done),
+      [key = std::move(key), stale](Engine& engine, rt::Cx& cx) mutable -> rt::Task<Result<kv::GetReply>> {
+        ASPEN_CO_TRY(Bytes reply,
+                     co_await engine.router().call(
+                         cx, {.kind = RequestKind::get, .stale = stale, .body = std::move(key)}));
+        co_return kv::decode_get_reply(BytesView(reply));
+      });
+}
+
+Node::OperationId Node::range(kv::RangeRequest range, bool stale, DurationNs timeout,
+                              Done<kv::RangeReply> done) {
+  return submit<kv::RangeReply>(
+      "range", timeout, std::move(done),
+      [body = kv::encode(range), stale](Engine& engine,
+                                        rt::Cx& cx) mutable -> rt::Task<Result<kv::RangeReply>> {
+        ASPEN_CO_TRY(Bytes reply,
+                     co_await engine.router().call(
+                         cx, {.kind = RequestKind::range, .stale = stale, .body = std::move(body)}));
+        co_return kv::decode_range_reply(BytesView(reply));
+      });
+}
+
+Node::OperationId Node::status(DurationNs timeout, Done<std::string> done) {
+  return submit<std::string>("status", timeout, std::move(done),
+                             [](Engine& engine, rt::Cx& cx) { return engine.status(cx); });
+}
+
+Node::OperationId Node::ticket(DurationNs valid, Done<std::string> done) {
+  return submit<std::string>(
+      "ticket", 0, std::move(done),
+      [valid](Engine& engine, rt::Cx&) -> rt::Task<Result<std::string>> { co_return engine.ticket(valid); });
+}
+
+}  // namespace aspen::node

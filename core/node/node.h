@@ -1,0 +1,90 @@
+// A node: one engine thread that owns an identity, a door to the network, a replica (unless it is a client)
+// and everything its callers asked for.
+//
+// Every request is a task in one region, with its caller's deadline; cancelling it, or closing the node, ends
+// the task, and `done` is called exactly once, on the engine thread.
+//
+// Thread safety: all functions from any thread but the engine's; callbacks run on the engine thread and must
+// not block.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "core/kv/command.h"
+#include "core/kv/read.h"
+#include "core/rt/loop.h"
+#include "core/rt/region.h"
+
+namespace aspen::node {
+
+enum class Mode : uint8_t { embedded = 0, found = 1, join = 2, client = 3 };
+
+struct NodeOptions {
+  Mode mode = Mode::embedded;
+  std::string dir;
+  std::string listen;
+  std::string advertise;
+  std::string ticket;
+  DurationNs open_timeout = 30 * kSecond;
+  DurationNs heartbeat = 0;  // 0: raft::Options' default
+  DurationNs election = 0;
+};
+
+// What never changes once a node is open.
+struct NodeFacts {
+  std::string id;
+  std::string address;
+};
+
+class Engine;
+
+class Node {
+ public:
+  template <typename T>
+  using Done = std::move_only_function<void(Result<T>)>;
+  using OperationId = uint64_t;
+
+  // Starts the engine thread; `opened` says when the node serves, or why it cannot. Errors: those of
+  // DataDir, Replica, Endpoint and tickets; INVALID_ARGUMENT naming the option.
+  static std::unique_ptr<Node> start(NodeOptions options, Done<NodeFacts> opened);
+  // Closes it first when that was not done, and waits.
+  ~Node();
+
+  OperationId write(kv::Command command, DurationNs timeout, Done<kv::WriteReply> done);
+  OperationId get(Bytes key, bool stale, DurationNs timeout, Done<kv::GetReply> done);
+  OperationId range(kv::RangeRequest range, bool stale, DurationNs timeout, Done<kv::RangeReply> done);
+  OperationId status(DurationNs timeout, Done<std::string> done);
+  OperationId ticket(DurationNs valid, Done<std::string> done);
+  // Ends an operation early; one that has completed is not affected.
+  void cancel(OperationId id);
+  // Leaves in order: hands leadership on, ends all operations, tells the peers, flushes. Later requests
+  // complete with SHUTDOWN.
+  void close(Done<void> done);
+
+ private:
+  explicit Node(NodeOptions options);
+  void main(Done<NodeFacts> opened);
+  void begin_close();
+  void closed();
+  template <typename T, typename F>
+  OperationId submit(const char* name, DurationNs timeout, Done<T> done, F body);
+
+  rt::Loop loop_;
+  NodeOptions options_;
+  std::mutex mutex_;
+  bool accepting_ = true;  // guarded by mutex_, as the next two
+  bool closed_ = false;
+  std::vector<Done<void>> closers_;
+  std::atomic<uint64_t> next_operation_{1};
+  std::atomic<size_t> in_flight_{0};
+  Engine* engine_ = nullptr;  // these on the engine thread, while it runs
+  rt::Region* opening_ = nullptr;
+  std::thread thread_;
+};
+
+}  // namespace aspen::node

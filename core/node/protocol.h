@@ -1,0 +1,78 @@
+// What nodes say to each other above a connection: the subprotocols, and the requests one of them makes of
+// a member. docs/wire.md specifies the bytes.
+//
+// A requester keeps one stream of subprotocol kStore to a member and sends any number of requests on it;
+// each is answered once, in any order, by the id it carries.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/base/node_id.h"
+#include "core/raft/types.h"
+
+namespace aspen::node {
+
+enum SubprotocolId : uint64_t {
+  kRaft = 1,      // encoded raft::Message frames, one direction
+  kSnapshot = 2,  // the offer, the chunks, end; then one reply frame back
+  kStore = 3,     // requests and responses
+};
+
+enum class RequestKind : uint8_t {
+  write = 1,    // body: an encoded kv::Command; reply: its encoded reply
+  get = 2,      // body: the key; reply: kv::GetReply
+  range = 3,    // body: kv::RangeRequest; reply: kv::RangeReply
+  status = 4,   // reply: the JSON status document of the member
+  members = 5,  // reply: MemberList
+  join = 6,     // body: JoinRequest; reply: empty, when the change is committed
+};
+
+struct Request {
+  RequestKind kind = RequestKind::get;
+  bool stale = false;  // of get and range: what the member has applied will do
+  Bytes body;
+};
+
+// Where to ask instead.
+struct LeaderHint {
+  NodeId node;
+  std::string address;
+};
+
+struct Response {
+  Result<Bytes> body;
+  std::optional<LeaderHint> leader;  // with NOT_LEADER, when known
+};
+
+struct JoinRequest {
+  raft::PeerId peer = raft::kNobody;
+  std::string address;
+};
+
+struct MemberList {
+  std::optional<LeaderHint> leader;
+  std::vector<LeaderHint> members;
+};
+
+Bytes encode_request(uint64_t id, const Request& request);
+struct IdentifiedRequest {
+  uint64_t id;
+  Request request;
+};
+Result<IdentifiedRequest> decode_request(BytesView frame);
+
+Bytes encode_response(uint64_t id, const Response& response);
+struct IdentifiedResponse {
+  uint64_t id;
+  Response response;
+};
+Result<IdentifiedResponse> decode_response(BytesView frame);
+
+Bytes encode(const JoinRequest& join);
+Result<JoinRequest> decode_join(BytesView bytes);
+Bytes encode(const MemberList& list);
+Result<MemberList> decode_member_list(BytesView bytes);
+
+}  // namespace aspen::node

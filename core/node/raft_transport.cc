@@ -1,0 +1,216 @@
+#include "core/node/raft_transport.h"
+
+#include "core/base/log.h"
+#include "core/node/protocol.h"
+#include "core/rt/channel.h"
+#include "core/rt/oneshot.h"
+
+namespace aspen::node {
+namespace {
+
+constexpr size_t kStrangersMax = 4 * limits::kMembersMax;
+constexpr size_t kSnapshotBufferedBytesMax = 8 * limits::kSnapshotChunkBytes;
+constexpr size_t kChunksQueuedMax = 16;
+constexpr DurationNs kTransferTimeout = 600 * kSecond;
+
+}  // namespace
+
+void RaftTransport::attach(raft::Driver* driver, net::Endpoint* endpoint) {
+  driver_ = driver;
+  endpoint_ = endpoint;
+}
+
+void RaftTransport::connect_members() {
+  if (endpoint_ == nullptr || driver_ == nullptr) return;
+  for (const raft::Member& member : driver_->core().config().members) {
+    if (member.peer != driver_->core().self() && !member.address.empty()) {
+      (void)endpoint_->connect(member.node, member.address);
+    }
+  }
+}
+
+std::optional<RaftTransport::Target> RaftTransport::find(raft::PeerId peer) const {
+  if (const raft::Member* member = driver_->core().config().find(peer))
+    return Target{member->node, member->address};
+  if (auto it = strangers_.find(peer); it != strangers_.end()) return Target{it->second, ""};
+  return std::nullopt;
+}
+
+net::Stream* RaftTransport::stream_to(raft::PeerId peer, const Target& target) {
+  if (auto it = streams_.find(target.node); it != streams_.end()) return it->second;
+  net::Connection* connection = endpoint_->find(target.node);
+  if (connection == nullptr) {
+    if (!target.address.empty()) (void)endpoint_->connect(target.node, target.address);
+    return nullptr;
+  }
+  auto stream = connection->open_stream(kRaft);
+  if (!stream) return nullptr;
+  (*stream)->on_close([this, peer, node = target.node](const Error&) {
+    streams_.erase(node);
+    if (driver_ != nullptr) driver_->unreachable(peer);
+  });
+  streams_.emplace(target.node, *stream);
+  return *stream;
+}
+
+void RaftTransport::send(const raft::Message& message) {
+  if (endpoint_ == nullptr) return;
+  auto target = find(message.to);
+  if (!target) return;
+  net::Stream* stream = stream_to(message.to, *target);
+  if (stream == nullptr || !stream->send(raft::encode(message))) driver_->unreachable(message.to);
+}
+
+bool RaftTransport::take(net::Connection& connection, raft::Message& message) {
+  if (message.to != driver_->core().self()) return false;
+  if (const raft::Member* member = driver_->core().config().find(message.from)) {
+    return member->node == connection.peer();
+  }
+  if (auto it = strangers_.find(message.from); it != strangers_.end()) return it->second == connection.peer();
+  if (strangers_.size() >= kStrangersMax) strangers_.clear();
+  strangers_.emplace(message.from, connection.peer());
+  return true;
+}
+
+void RaftTransport::accept_raft(net::Stream& stream) {
+  stream.on_frame([this, &stream](Bytes frame) {
+    auto message = raft::decode_message(frame);
+    if (!message) return stream.reset(Code::PROTOCOL, message.error().message);
+    if (driver_ != nullptr && take(stream.connection(), *message)) driver_->step(std::move(*message));
+  });
+}
+
+void RaftTransport::send_snapshot(raft::Message offer, std::unique_ptr<raft::SnapshotSource> source) {
+  auto target = find(offer.to);
+  std::shared_ptr<raft::SnapshotSource> shared = std::move(source);
+  if (!target || endpoint_ == nullptr || region_.state() != rt::Region::State::open) {
+    return driver_->snapshot_sent(offer.to, false);
+  }
+  raft::PeerId to = offer.to;
+  region_
+      .spawn(
+          "snapshot transfer",
+          [this, node = target->node, offer = std::move(offer), shared](rt::Cx& cx) mutable {
+            return transfer(cx, node, std::move(offer), std::move(shared));
+          },
+          region_.executor().now() + kTransferTimeout)
+      .then([this, to](rt::Outcome<> outcome) {
+        if (!outcome.ok()) {
+          log(LogLevel::info, "a snapshot was not delivered: {}", outcome.result().error().to_string());
+        }
+        if (driver_ != nullptr) driver_->snapshot_sent(to, outcome.ok());
+      });
+}
+
+rt::Task<Result<>> RaftTransport::transfer(rt::Cx& cx, NodeId node, raft::Message offer,
+                                           std::shared_ptr<raft::SnapshotSource> source) {
+  net::Connection* connection = endpoint_->find(node);
+  if (connection == nullptr)
+    co_return fail(Code::CONNECTION_LOST, "{} is not connected", node.short_string());
+  ASPEN_CO_TRY(net::Stream * stream, connection->open_stream(kSnapshot));
+  // Shared with the stream's callbacks, which may outlast this frame.
+  struct Answer {
+    rt::Oneshot<Result<>> verdict;
+    bool open = true;
+  };
+  auto answer = std::make_shared<Answer>();
+  stream->on_frame([answer](Bytes frame) {
+    answer->verdict.set(frame.empty() ? Result<>() : fail(Code::UNAVAILABLE, "refused: {}", frame));
+  });
+  stream->on_close([answer](const Error& why) {
+    answer->open = false;
+    answer->verdict.set(std::unexpected(Error(Code::CONNECTION_LOST, why.message)));
+  });
+  Result<> sent = stream->send(raft::encode(offer));
+  while (sent && answer->open && !answer->verdict.has_value()) {
+    auto chunk = co_await background_.run(cx, [source] { return source->next(); });
+    if (!chunk) sent = std::unexpected(chunk.error());
+    if (!sent || chunk->empty() || !answer->open) break;
+    sent = stream->send(std::move(*chunk));
+    while (sent && answer->open && stream->buffered() > kSnapshotBufferedBytesMax) {
+      sent = co_await cx.sleep(kMillisecond);
+    }
+  }
+  if (!sent) {
+    if (answer->open) stream->reset(sent.error().code, sent.error().message);
+    co_return sent;
+  }
+  if (answer->open) stream->finish();
+  ASPEN_CO_TRY(Result<> verdict, co_await answer->verdict.recv(cx));
+  co_return verdict;
+}
+
+// What arrives on a snapshot stream waits here for the task that stores it.
+struct RaftTransport::SnapshotReceiver {
+  explicit SnapshotReceiver(rt::Region& region, net::Stream& stream)
+      : frames(region, kChunksQueuedMax), stream(&stream), from(stream.connection().peer()) {}
+  rt::Channel<Bytes> frames;
+  net::Stream* stream;  // null once it has closed
+  NodeId from;
+  bool complete = false;  // the sender finished; else the channel's end means the stream broke
+};
+
+void RaftTransport::accept_snapshot(net::Stream& stream) {
+  if (driver_ == nullptr || region_.state() != rt::Region::State::open) return stream.reset(Code::SHUTDOWN);
+  auto receiver = std::make_shared<SnapshotReceiver>(region_, stream);
+  stream.on_frame([receiver](Bytes frame) {
+    auto permit = receiver->frames.try_reserve();
+    if (!permit) return receiver->stream->reset(Code::OVERLOADED, "snapshot frames were sent past a pause");
+    std::move(*permit).send(std::move(frame));
+    if (receiver->frames.size() >= kChunksQueuedMax / 2) receiver->stream->pause();
+  });
+  stream.on_end([receiver] {
+    receiver->complete = true;
+    receiver->frames.close();
+  });
+  stream.on_close([receiver](const Error&) {
+    receiver->stream = nullptr;
+    receiver->frames.close();
+  });
+  region_.spawn("snapshot receiver", [this, receiver](rt::Cx& cx) { return receive(cx, receiver); })
+      .then([receiver](rt::Outcome<> outcome) {
+        if (receiver->stream == nullptr) return;
+        // An empty frame accepts; anything else says why not.
+        (void)receiver->stream->send(outcome.ok() ? Bytes() : outcome.result().error().to_string());
+        receiver->stream->finish();
+      });
+}
+
+rt::Task<Result<>> RaftTransport::receive(rt::Cx& cx, std::shared_ptr<SnapshotReceiver> receiver) {
+  ASPEN_CO_TRY(auto first, co_await receiver->frames.recv(cx));
+  if (!first) co_return fail(Code::CONNECTION_LOST, "the snapshot stream ended before its offer");
+  ASPEN_CO_TRY(raft::Message offer, raft::decode_message(*first));
+  if (offer.kind != raft::MessageKind::snapshot || !offer.snapshot || offer.to != driver_->core().self()) {
+    co_return fail(Code::PROTOCOL, "a snapshot stream begins with an offer for its receiver");
+  }
+  ASPEN_CO_TRY(auto sink, driver_->receive_snapshot(offer));
+  std::shared_ptr<raft::SnapshotSink> shared = std::move(sink);
+  Result<> received = co_await receive_chunks(cx, *receiver, offer, shared);
+  if (!received) {
+    driver_->abandon_snapshot();
+    co_return received;
+  }
+  auto installed = std::make_shared<rt::Oneshot<Result<>>>();
+  driver_->install_snapshot(std::move(offer), std::move(shared),
+                            [installed](Result<> result) { installed->set(std::move(result)); });
+  rt::Cx::Mask mask(cx);
+  ASPEN_CO_TRY(Result<> result, co_await installed->recv(cx));
+  co_return result;
+}
+
+rt::Task<Result<>> RaftTransport::receive_chunks(rt::Cx& cx, SnapshotReceiver& receiver, raft::Message& offer,
+                                                 std::shared_ptr<raft::SnapshotSink> sink) {
+  log(LogLevel::info, "receiving a snapshot at index {} from {}", offer.snapshot->index,
+      receiver.from.short_string());
+  for (;;) {
+    ASPEN_CO_TRY(auto chunk, co_await receiver.frames.recv(cx));
+    if (!chunk) break;
+    if (receiver.stream != nullptr) receiver.stream->resume();
+    auto bytes = std::make_shared<Bytes>(std::move(*chunk));
+    ASPEN_CO_CHECK(co_await background_.run(cx, [sink, bytes] { return sink->write(*bytes); }));
+  }
+  if (!receiver.complete) co_return fail(Code::CONNECTION_LOST, "the snapshot stream broke");
+  co_return Result<>();
+}
+
+}  // namespace aspen::node

@@ -1,0 +1,118 @@
+#include "core/node/replica.h"
+
+#include <algorithm>
+
+#include "core/base/log.h"
+
+namespace aspen::node {
+namespace {
+
+constexpr DurationNs kHousekeepingPeriod = 20 * kMillisecond;
+// A learner this close to the leader's log is promoted: the rest arrives while the change commits.
+constexpr raft::Index kCaughtUpEntries = 128;
+constexpr DurationNs kHandOverTimeout = 2 * kSecond;
+
+raft::PeerId fresh_peer(rt::Env& env) {
+  raft::PeerId peer;
+  do peer = env.random_u64();
+  while (peer == raft::kNobody);
+  return peer;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Replica>> Replica::open(rt::Loop& loop, rt::Region& region, const DataDir& dir,
+                                               ReplicaOptions options) {
+  std::unique_ptr<Replica> replica(new Replica(loop, region, std::move(options)));
+  ASPEN_TRY(replica->log_db_, store::open_rocksdb({.path = dir.log_path(), .wal = true}));
+  ASPEN_TRY(auto state_db, store::open_rocksdb({.path = dir.state_path(), .wal = false}));
+  rt::Executor& executor = loop.executor();
+  ASPEN_TRY(replica->log_, raft::LogStore::open(*replica->log_db_, fresh_peer(executor.env())));
+  ASPEN_TRY(replica->machine_, kv::StateMachine::open(std::move(state_db)));
+
+  raft::DriverOptions driver;
+  driver.core.self = replica->log_->peer();
+  if (replica->options_.heartbeat > 0) driver.core.heartbeat = replica->options_.heartbeat;
+  if (replica->options_.election > 0) driver.core.election = replica->options_.election;
+  driver.core.random = [&executor] { return executor.env().random_u64(); };
+  driver.on_state = [raw = replica.get()](const raft::Status& status) {
+    raw->transport_.connect_members();
+    if (raw->options_.on_state) raw->options_.on_state(status);
+  };
+  driver.on_failure = replica->options_.on_failure;
+  ASPEN_TRY(replica->driver_,
+            raft::Driver::open(executor, replica->disk_, replica->background_, *replica->log_,
+                               *replica->machine_, replica->transport_, std::move(driver)));
+  return replica;
+}
+
+void Replica::bootstrap() {
+  driver_->bootstrap(
+      {.peer = peer(), .node = options_.node, .address = options_.address, .role = raft::MemberRole::voter});
+}
+
+bool Replica::is_voter() const {
+  const raft::Member* self = driver_->core().config().find(peer());
+  return self != nullptr && self->role == raft::MemberRole::voter;
+}
+
+const raft::Member* Replica::leader() const {
+  return driver_->core().config().find(driver_->core().leader());
+}
+
+void Replica::join(const NodeId& node, raft::PeerId peer, const std::string& address,
+                   raft::Driver::ReadReady done) {
+  std::vector<raft::Member> members = driver_->core().config().members;
+  auto it =
+      std::find_if(members.begin(), members.end(), [&](const raft::Member& m) { return m.node == node; });
+  if (it == members.end()) {
+    members.push_back({.peer = peer, .node = node, .address = address, .role = raft::MemberRole::learner});
+  } else if (it->peer == peer && it->address == address) {
+    return driver_->read(std::move(done));
+  } else if (it->peer == peer) {
+    it->address = address;
+  } else {
+    log(LogLevel::warn, "{} lost its data and comes back as a new learner", node.short_string());
+    *it = {.peer = peer, .node = node, .address = address, .role = raft::MemberRole::learner};
+  }
+  driver_->change_members(std::move(members), std::move(done));
+}
+
+void Replica::promote_learners() {
+  const raft::Core& core = driver_->core();
+  if (core.role() != raft::Role::leader || core.config().joint()) return;
+  raft::Status status = core.status();
+  std::vector<raft::Member> members = core.config().members;
+  for (raft::Member& member : members) {
+    if (member.role != raft::MemberRole::learner) continue;
+    auto progress = status.progress.find(member.peer);
+    if (progress == status.progress.end() || !progress->second.active) continue;
+    if (progress->second.match == 0 || progress->second.match + kCaughtUpEntries < status.last_index)
+      continue;
+    member.role = raft::MemberRole::voter;
+    log(LogLevel::info, "{} has caught up and becomes a voter", member.node.short_string());
+    // One at a time; a change already under way refuses this one, and the next round asks again.
+    return driver_->change_members(std::move(members), [](Result<>) {});
+  }
+}
+
+rt::Task<Result<>> Replica::keep_members(rt::Cx& cx) {
+  for (int round = 0;; ++round) {
+    ASPEN_CO_CHECK(co_await cx.sleep(kHousekeepingPeriod));
+    promote_learners();
+    if (round % 16 == 0) transport_.connect_members();
+  }
+}
+
+rt::Task<Result<>> Replica::hand_over(rt::Cx& cx) {
+  TimeNs deadline = cx.now() + kHandOverTimeout;
+  if (driver_->core().role() != raft::Role::leader || !driver_->transfer_leadership(raft::kNobody)) {
+    co_return Result<>();
+  }
+  while (driver_->core().role() == raft::Role::leader && cx.now() < deadline) {
+    ASPEN_CO_CHECK(co_await cx.sleep(kMillisecond));
+  }
+  co_return Result<>();
+}
+
+}  // namespace aspen::node

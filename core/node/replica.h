@@ -1,0 +1,71 @@
+// A member's copy of the store: the log, the applied state, and the consensus driver between them.
+//
+// On the leader it also keeps the membership: a node that asked to join was added as a learner, and is
+// promoted to voter by a committed change once it has caught up.
+//
+// Thread safety: none; the engine thread.
+#pragma once
+
+#include <memory>
+
+#include "core/kv/state_machine.h"
+#include "core/node/data_dir.h"
+#include "core/node/raft_transport.h"
+#include "core/raft/driver.h"
+
+namespace aspen::node {
+
+struct ReplicaOptions {
+  NodeId node;
+  std::string address;  // that others dial; empty without a network
+  DurationNs heartbeat = 0;
+  DurationNs election = 0;
+  std::function<void(const raft::Status&)> on_state;
+  std::function<void(const Error&)> on_failure;
+};
+
+class Replica {
+ public:
+  // Opens or creates the stores of `dir`. Blocks on the disk.
+  static Result<std::unique_ptr<Replica>> open(rt::Loop& loop, rt::Region& region, const DataDir& dir,
+                                               ReplicaOptions options);
+
+  // Makes this the first member of a new group. Requires: empty().
+  void bootstrap();
+  bool empty() const { return driver_->empty(); }
+  // The leader's housekeeping; runs until cancelled.
+  rt::Task<Result<>> keep_members(rt::Cx& cx);
+
+  // A node asks to take part (or says that it is another incarnation, or has moved). Calls back when the
+  // change is committed. Errors: NOT_LEADER, UNAVAILABLE while another change is under way.
+  void join(const NodeId& node, raft::PeerId peer, const std::string& address, raft::Driver::ReadReady done);
+
+  raft::Driver& driver() { return *driver_; }
+  kv::StateMachine& machine() { return *machine_; }
+  RaftTransport& transport() { return transport_; }
+  raft::PeerId peer() const { return driver_->core().self(); }
+  // This incarnation is a voter in the configuration it knows.
+  bool is_voter() const;
+  const raft::Member* leader() const;
+
+  // Asks another voter to lead, if this one does; calls back when it no longer leads or after `deadline`.
+  rt::Task<Result<>> hand_over(rt::Cx& cx);
+  void close(std::move_only_function<void()> done) { driver_->close(std::move(done)); }
+
+ private:
+  Replica(rt::Loop& loop, rt::Region& region, ReplicaOptions options)
+      : options_(std::move(options)), disk_(loop), background_(loop), transport_(region, background_) {}
+  void promote_learners();
+
+  ReplicaOptions options_;
+  // Destroyed in reverse: the lanes finish what they run while everything it uses is still there.
+  std::unique_ptr<store::Store> log_db_;
+  std::unique_ptr<raft::LogStore> log_;
+  std::unique_ptr<kv::StateMachine> machine_;
+  rt::Lane disk_;
+  rt::Lane background_;
+  RaftTransport transport_;
+  std::unique_ptr<raft::Driver> driver_;
+};
+
+}  // namespace aspen::node

@@ -1,0 +1,321 @@
+#include "core/node/router.h"
+
+#include <algorithm>
+
+#include "core/base/log.h"
+
+namespace aspen::node {
+namespace {
+
+constexpr DurationNs kSuspectAfter = 400 * kMillisecond;
+constexpr DurationNs kSuspectPeriod = 100 * kMillisecond;
+constexpr DurationNs kConnectPatience = kSecond;
+constexpr DurationNs kProbePatience = 500 * kMillisecond;
+constexpr DurationNs kBackoffMin = 5 * kMillisecond;
+constexpr DurationNs kBackoffMax = 100 * kMillisecond;
+constexpr DurationNs kNoPatience = kNever;
+constexpr int kHopsMax = 2;
+
+Response lost(std::string why) {
+  return {std::unexpected(Error(Code::CONNECTION_LOST, std::move(why))), std::nullopt};
+}
+
+// Whether asking again, maybe elsewhere, can succeed.
+bool worth_retrying(Code code) {
+  return code == Code::NOT_LEADER || code == Code::CONNECTION_LOST || code == Code::UNAVAILABLE ||
+         code == Code::OVERLOADED || code == Code::SHUTDOWN;
+}
+
+}  // namespace
+
+// A sequence number in use. While it lives the cluster keeps the reply for it.
+class Router::Outstanding {
+ public:
+  explicit Outstanding(Session& session)
+      : session_(session), id_(session.id), sequence_(session.next_sequence++) {
+    session_.outstanding.insert(sequence_);
+  }
+  ~Outstanding() {
+    if (session_.id == id_) session_.outstanding.erase(sequence_);
+  }
+  Outstanding(const Outstanding&) = delete;
+  Outstanding& operator=(const Outstanding&) = delete;
+  kv::SessionId session() const { return id_; }
+  uint64_t sequence() const { return sequence_; }
+  uint64_t acknowledged_below() const { return *session_.outstanding.begin(); }
+
+ private:
+  Session& session_;
+  kv::SessionId id_;
+  uint64_t sequence_;
+};
+
+Router::~Router() = default;
+
+void Router::attach(net::Endpoint* endpoint, Service* local) {
+  endpoint_ = endpoint;
+  local_ = local;
+}
+
+void Router::learn(const NodeId& node, const std::string& address) {
+  if (node == self_) return;
+  auto [it, added] = peers_.try_emplace(node);
+  it->second.address = address;
+  if (added) order_.push_back(node);
+}
+
+void Router::learn_members(const MemberList& list) {
+  for (const LeaderHint& member : list.members) learn(member.node, member.address);
+  if (list.leader) {
+    learn(list.leader->node, list.leader->address);
+    set_leader(list.leader->node);
+  }
+}
+
+void Router::set_leader(const NodeId& leader) {
+  if (leader_ == leader) return;
+  std::optional<NodeId> former = std::exchange(leader_, leader);
+  if (!former) return;
+  if (auto it = peers_.find(*former); it != peers_.end()) {
+    answer_pending(it->second, Error(Code::CONNECTION_LOST, "the leader changed before it answered"));
+  }
+}
+
+void Router::answer_pending(Peer& peer, const Error& error) {
+  for (auto& [id, reply] : std::exchange(peer.pending, {}))
+    reply->set({std::unexpected(error), std::nullopt});
+}
+
+// --- connections ---
+
+Result<> Router::open_stream(const NodeId& node, net::Connection& connection) {
+  Peer& peer = peers_[node];
+  if (peer.stream != nullptr) return {};
+  ASPEN_TRY(net::Stream * stream, connection.open_stream(kStore));
+  stream->on_frame([this, node, stream](Bytes frame) {
+    auto response = decode_response(frame);
+    if (!response) return stream->reset(Code::PROTOCOL, response.error().message);
+    Peer& peer = peers_[node];
+    peer.heard = executor_.now();
+    if (auto pending = peer.pending.extract(response->id))
+      pending.mapped()->set(std::move(response->response));
+  });
+  stream->on_close([this, node](const Error& why) {
+    Peer& peer = peers_[node];
+    peer.stream = nullptr;
+    answer_pending(peer, Error(Code::CONNECTION_LOST, why.message));
+  });
+  peer.stream = stream;
+  peer.heard = executor_.now();
+  return {};
+}
+
+void Router::on_connected(net::Connection& connection) {
+  auto it = peers_.find(connection.peer());
+  if (it == peers_.end() || it->second.connecting.empty()) return;
+  Result<> opened = open_stream(connection.peer(), connection);
+  for (auto* waiting : std::exchange(it->second.connecting, {})) waiting->set(opened);
+}
+
+void Router::on_disconnected(net::Connection& connection, const Error& why) {
+  auto it = peers_.find(connection.peer());
+  if (it == peers_.end()) return;
+  for (auto* waiting : std::exchange(it->second.connecting, {})) waiting->set(std::unexpected(why));
+}
+
+rt::Task<Result<>> Router::connect(rt::Cx& cx, const NodeId& node) {
+  if (endpoint_ == nullptr) co_return fail(Code::UNAVAILABLE, "this node has no network");
+  if (net::Connection* connection = endpoint_->find(node)) co_return open_stream(node, *connection);
+  rt::Oneshot<Result<>> connected;
+  Peer& peer = peers_[node];
+  if (auto dialed = endpoint_->connect(node, peer.address); !dialed)
+    co_return std::unexpected(dialed.error());
+  peer.connecting.push_back(&connected);
+  rt::Timer patience(executor_, [&] {
+    connected.set(
+        fail(Code::UNAVAILABLE, "{} at {} does not answer", node.short_string(), peers_[node].address));
+  });
+  patience.arm(cx.now() + kConnectPatience);
+  auto result = co_await connected.recv(cx);
+  std::erase(peers_[node].connecting, &connected);
+  if (!result) co_return std::unexpected(result.error());
+  co_return std::move(*result);
+}
+
+// --- one question to one member ---
+
+rt::Task<Response> Router::ask(rt::Cx& cx, const NodeId& node, const Request& request, DurationNs patience,
+                               bool& sent) {
+  Reply reply;
+  if (node == self_) {
+    sent = true;
+    // The replica may answer after this call was given up.
+    struct Link {
+      Reply* reply;
+    };
+    auto link = std::make_shared<Link>(&reply);
+    local_->handle({self_, crypto::kRolesAll, {}}, request, [link](Response response) {
+      if (link->reply != nullptr) link->reply->set(std::move(response));
+    });
+    auto answer = co_await reply.recv(cx);
+    link->reply = nullptr;
+    if (!answer) co_return Response{std::unexpected(answer.error()), std::nullopt};
+    co_return std::move(*answer);
+  }
+  if (auto connected = co_await connect(cx, node); !connected) {
+    co_return Response{std::unexpected(connected.error()), std::nullopt};
+  }
+  uint64_t id = next_id_++;
+  Peer& peer = peers_[node];
+  if (peer.stream == nullptr) co_return lost("the connection ended");
+  if (auto queued = peer.stream->send(encode_request(id, request)); !queued) {
+    co_return Response{std::unexpected(queued.error()), std::nullopt};
+  }
+  sent = true;
+  if (peer.pending.empty()) peer.heard = executor_.now();
+  peer.pending.emplace(id, &reply);
+  rt::Timer timer(executor_, [&] { reply.set(lost("no answer in time")); });
+  if (patience != kNoPatience) timer.arm(cx.now() + patience);
+  auto answer = co_await reply.recv(cx);
+  peers_[node].pending.erase(id);
+  if (!answer) co_return Response{std::unexpected(answer.error()), std::nullopt};
+  co_return std::move(*answer);
+}
+
+// The leader when known; else the members in turn, this node's own replica first.
+NodeId Router::pick(size_t attempt) const {
+  if (leader_) return *leader_;
+  size_t choices = order_.size() + (local_ != nullptr ? 1 : 0);
+  if (choices == 0) return self_;
+  size_t choice = attempt % choices;
+  if (local_ != nullptr) {
+    if (choice == 0) return self_;
+    --choice;
+  }
+  return order_[choice];
+}
+
+rt::Task<Result<Bytes>> Router::route(rt::Cx& cx, Request request, bool& maybe_applied) {
+  DurationNs backoff = kBackoffMin;
+  Error last(Code::UNAVAILABLE, "no member was reached");
+  int hops = 0;  // hints followed without a pause: two members may each believe the other leads
+  for (size_t attempt = 0;; ++attempt) {
+    NodeId target = request.stale && local_ != nullptr ? self_ : pick(attempt);
+    if (target == self_ && local_ == nullptr) co_return fail(Code::UNAVAILABLE, "this node knows no member");
+    bool sent = false;
+    Response response = co_await ask(cx, target, request, kNoPatience, sent);
+    if (response.body) co_return std::move(response.body);
+    const Error& error = response.body.error();
+    if (sent && error.applied == Applied::MAYBE) maybe_applied = true;
+    if (auto cancelled = cx.checkpoint(); !cancelled) {
+      co_return fail(cancelled.error().code, "{}; last: {}", cancelled.error().message, last.to_string());
+    }
+    if (!worth_retrying(error.code)) co_return std::unexpected(error);
+    last = error;
+    if (leader_ == target) leader_.reset();
+    if (response.leader && response.leader->node != target) {
+      learn(response.leader->node, response.leader->address);
+      set_leader(response.leader->node);
+      if (++hops <= kHopsMax) continue;
+    }
+    hops = 0;
+    auto slept = co_await cx.sleep(backoff);
+    if (!slept) co_return fail(slept.error().code, "{}; last: {}", slept.error().message, last.to_string());
+    backoff = std::min(backoff * 2, kBackoffMax);
+  }
+}
+
+rt::Task<Result<Bytes>> Router::call(rt::Cx& cx, Request request) {
+  bool maybe_applied = false;
+  auto result = co_await route(cx, std::move(request), maybe_applied);
+  if (!result) result.error().applied = Applied::NO;
+  co_return result;
+}
+
+// --- writes ---
+
+rt::Task<Result<>> Router::ensure_session(rt::Cx& cx) {
+  while (session_.id == 0) {
+    if (session_.opening) {
+      session_ready_.reset();
+      ASPEN_CO_CHECK(co_await session_ready_.wait(cx));
+      continue;
+    }
+    session_.opening = true;
+    auto reply = co_await call(
+        cx, {.kind = RequestKind::write, .body = kv::encode({.kind = kv::Command::Kind::open_session})});
+    session_.opening = false;
+    session_ready_.set();
+    if (!reply) co_return std::unexpected(reply.error());
+    ASPEN_CO_TRY(kv::SessionId id, kv::decode_session_reply(*reply));
+    session_ = {.id = id};
+  }
+  co_return Result<>();
+}
+
+rt::Task<Result<kv::WriteReply>> Router::write(rt::Cx& cx, kv::Command command) {
+  for (;;) {
+    if (auto ready = co_await ensure_session(cx); !ready) {
+      co_return std::unexpected(Error(ready.error().code, Applied::NO, ready.error().message));
+    }
+    // The cluster remembers this many replies: a write that takes long holds back those far behind it.
+    while (session_.id != 0 && !session_.outstanding.empty() &&
+           session_.next_sequence - *session_.outstanding.begin() >= limits::kSessionResultsMax) {
+      if (auto slept = co_await cx.sleep(kMillisecond); !slept) {
+        co_return std::unexpected(Error(slept.error().code, Applied::NO, slept.error().message));
+      }
+    }
+    if (session_.id == 0) continue;
+    Outstanding number(session_);
+    command.session = number.session();
+    command.sequence = number.sequence();
+    command.acknowledged_below = number.acknowledged_below();
+    bool maybe_applied = false;
+    auto reply = co_await route(cx, {.kind = RequestKind::write, .body = kv::encode(command)}, maybe_applied);
+    Result<kv::WriteReply> decoded = reply ? kv::decode_write_reply(*reply) : std::unexpected(reply.error());
+    if (decoded) co_return decoded;
+    Error& error = decoded.error();
+    if (error.code == Code::SESSION_EXPIRED) {
+      if (session_.id == number.session()) session_ = {};
+      if (!maybe_applied) continue;
+    }
+    // A deadline or cancel came while an answer was due; anything else is the cluster's own word.
+    bool unanswered = error.code == Code::CANCELLED || error.code == Code::DEADLINE_EXCEEDED ||
+                      error.code == Code::SHUTDOWN || error.code == Code::SESSION_EXPIRED;
+    error.applied = maybe_applied && unanswered ? Applied::MAYBE : error.applied;
+    if (!maybe_applied && unanswered) error.applied = Applied::NO;
+    co_return decoded;
+  }
+}
+
+// --- a silent leader ---
+
+rt::Task<Result<>> Router::look_for_leader(rt::Cx& cx, NodeId silent) {
+  std::vector<NodeId> others = order_;
+  for (const NodeId& node : others) {
+    if (node == silent || leader_ != silent) continue;
+    bool sent = false;
+    Response response = co_await ask(cx, node, {.kind = RequestKind::members}, kProbePatience, sent);
+    ASPEN_CO_CHECK(cx.checkpoint());
+    if (!response.body) continue;
+    auto list = decode_member_list(*response.body);
+    if (list && list->leader && list->leader->node != silent) {
+      learn_members(*list);
+      co_return Result<>();
+    }
+  }
+  co_return Result<>();
+}
+
+rt::Task<Result<>> Router::watch_leader(rt::Cx& cx) {
+  for (;;) {
+    ASPEN_CO_CHECK(co_await cx.sleep(kSuspectPeriod));
+    if (!leader_ || *leader_ == self_) continue;
+    auto it = peers_.find(*leader_);
+    if (it == peers_.end() || it->second.pending.empty()) continue;
+    if (cx.now() - it->second.heard < kSuspectAfter) continue;
+    ASPEN_CO_CHECK(co_await look_for_leader(cx, *leader_));
+  }
+}
+
+}  // namespace aspen::node

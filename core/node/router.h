@@ -1,0 +1,92 @@
+// The requester's side: finds the member that can answer, follows a leader that changes, and makes a write
+// happen once however often it had to be sent.
+//
+// Every write carries the client session and a sequence number; the state machine remembers replies, so
+// sending again after a lost reply is safe (thesis 6.3). A call ends with an answer, with an error that
+// sending again cannot mend, or with its task's deadline or cancel; the error then says whether the write
+// may have been applied.
+//
+// The leader is learnt from hints, from the member list, and on a member from its own replica. A leader that
+// leaves requests unanswered for kSuspectAfter is suspected: another member is asked who leads, and if it is
+// someone else, the requests move there at once instead of waiting for the connection to time out.
+//
+// Thread safety: none; the engine thread.
+#pragma once
+
+#include <memory>
+#include <set>
+#include <unordered_map>
+
+#include "core/kv/command.h"
+#include "core/net/endpoint.h"
+#include "core/node/protocol.h"
+#include "core/node/service.h"
+#include "core/rt/event.h"
+#include "core/rt/oneshot.h"
+
+namespace aspen::node {
+
+class Router {
+ public:
+  // `endpoint` is null on an embedded node, `local` on a node without a replica; `self` is this node.
+  Router(rt::Executor& executor, const NodeId& self) : executor_(executor), self_(self) {}
+  ~Router();
+
+  void attach(net::Endpoint* endpoint, Service* local);
+  // Adds or updates where a member is reached.
+  void learn(const NodeId& node, const std::string& address);
+  // The leader, as the local replica knows it; requests that wait at another member move.
+  void set_leader(const NodeId& leader);
+
+  // A read, or a request that may be repeated. Errors: any of the table but NOT_LEADER.
+  rt::Task<Result<Bytes>> call(rt::Cx& cx, Request request);
+  // A write, applied at most once.
+  rt::Task<Result<kv::WriteReply>> write(rt::Cx& cx, kv::Command command);
+  // Watches for a leader that went silent; runs until cancelled.
+  rt::Task<Result<>> watch_leader(rt::Cx& cx);
+
+  // The endpoint's news.
+  void on_connected(net::Connection& connection);
+  void on_disconnected(net::Connection& connection, const Error& why);
+
+ private:
+  using Reply = rt::Oneshot<Response>;
+  struct Peer {
+    std::string address;
+    net::Stream* stream = nullptr;
+    std::unordered_map<uint64_t, Reply*> pending;
+    TimeNs heard = 0;
+    std::vector<rt::Oneshot<Result<>>*> connecting;  // calls that wait for the stream
+  };
+  struct Session {
+    kv::SessionId id = 0;
+    uint64_t next_sequence = 1;
+    std::set<uint64_t> outstanding;
+    bool opening = false;
+  };
+  class Outstanding;
+
+  rt::Task<Result<Bytes>> route(rt::Cx& cx, Request request, bool& maybe_applied);
+  rt::Task<Response> ask(rt::Cx& cx, const NodeId& node, const Request& request, DurationNs patience,
+                         bool& sent);
+  rt::Task<Result<>> connect(rt::Cx& cx, const NodeId& node);
+  rt::Task<Result<>> ensure_session(rt::Cx& cx);
+  rt::Task<Result<>> look_for_leader(rt::Cx& cx, NodeId silent);
+  Result<> open_stream(const NodeId& node, net::Connection& connection);
+  void answer_pending(Peer& peer, const Error& error);
+  void learn_members(const MemberList& list);
+  NodeId pick(size_t attempt) const;
+
+  rt::Executor& executor_;
+  NodeId self_;
+  net::Endpoint* endpoint_ = nullptr;
+  Service* local_ = nullptr;
+  std::unordered_map<NodeId, Peer> peers_;
+  std::vector<NodeId> order_;  // for rotation, in the order they were learnt
+  std::optional<NodeId> leader_;
+  uint64_t next_id_ = 1;
+  Session session_;
+  rt::Event session_ready_;
+};
+
+}  // namespace aspen::node

@@ -1,0 +1,163 @@
+#include "core/node/service.h"
+
+#include "core/base/limits.h"
+
+namespace aspen::node {
+namespace {
+
+Error out_of_scope(BytesView scope) {
+  return Error(
+      Code::PERMISSION_DENIED,
+      fmt::format("the caller's grant covers only keys that start with its scope of {} bytes", scope.size()));
+}
+
+bool range_within(const kv::RangeRequest& range, BytesView scope) {
+  Bytes end = prefix_end(scope);
+  return BytesView(range.start) >= scope && (end.empty() || (!range.end.empty() && range.end <= end));
+}
+
+}  // namespace
+
+Response Service::failure(Error error) const {
+  Response response{std::unexpected(std::move(error)), std::nullopt};
+  if (response.body.error().code == Code::NOT_LEADER) {
+    if (const raft::Member* leader = replica_.leader())
+      response.leader = LeaderHint{leader->node, leader->address};
+  }
+  return response;
+}
+
+Result<> Service::check_scope(const Caller& caller, const Request& request) const {
+  if (caller.scope.empty()) return {};
+  switch (request.kind) {
+    case RequestKind::get:
+      if (!BytesView(request.body).starts_with(caller.scope))
+        return std::unexpected(out_of_scope(caller.scope));
+      return {};
+    case RequestKind::range: {
+      ASPEN_TRY(kv::RangeRequest range, kv::decode_range_request(BytesView(request.body)));
+      if (!range_within(range, caller.scope)) return std::unexpected(out_of_scope(caller.scope));
+      return {};
+    }
+    case RequestKind::write: {
+      ASPEN_TRY(kv::Command command, kv::decode_command(request.body));
+      auto within = [&](const auto& item) { return BytesView(item.key).starts_with(caller.scope); };
+      if (!std::all_of(command.ops.begin(), command.ops.end(), within) ||
+          !std::all_of(command.conditions.begin(), command.conditions.end(), within)) {
+        return std::unexpected(out_of_scope(caller.scope));
+      }
+      return {};
+    }
+    default:
+      return {};
+  }
+}
+
+void Service::handle(const Caller& caller, Request request, Respond respond) {
+  size_t& in_flight = in_flight_[caller.node];
+  if (in_flight >= limits::kRequestsPerPeerMax) {
+    return respond(
+        failure(Error(Code::OVERLOADED, fmt::format("{} requests of this node wait already; at most {}",
+                                                    in_flight, limits::kRequestsPerPeerMax))));
+  }
+  if (auto allowed = check_scope(caller, request); !allowed) return respond(failure(allowed.error()));
+  ++in_flight;
+  Respond counted = [this, alive = std::weak_ptr<bool>(alive_), node = caller.node,
+                     respond = std::move(respond)](Response response) mutable {
+    if (!alive.expired()) {
+      if (auto it = in_flight_.find(node); --it->second == 0) in_flight_.erase(it);
+    }
+    respond(std::move(response));
+  };
+  switch (request.kind) {
+    case RequestKind::write:
+      return write(caller, std::move(request.body), std::move(counted));
+    case RequestKind::get:
+    case RequestKind::range:
+      return read(std::move(request), std::move(counted));
+    case RequestKind::status:
+      return counted({status_(), std::nullopt});
+    case RequestKind::members:
+      return counted(members());
+    case RequestKind::join:
+      return join(caller, request.body, std::move(counted));
+  }
+}
+
+void Service::write(const Caller&, Bytes command, Respond respond) {
+  // Checked before it is replicated: what a peer sends must not cost every member a log entry.
+  auto decoded = kv::decode_command(command);
+  Result<> valid = decoded ? kv::validate(*decoded) : std::unexpected(decoded.error());
+  if (!valid) return respond(failure(valid.error()));
+  replica_.driver().propose(std::move(command), [this, alive = std::weak_ptr<bool>(alive_),
+                                                 respond = std::move(respond)](Result<Bytes> reply) mutable {
+    if (reply || alive.expired()) return respond({std::move(reply), std::nullopt});
+    respond(failure(std::move(reply).error()));
+  });
+}
+
+void Service::read(Request request, Respond respond) {
+  if (request.stale) return respond(read_now(request));
+  replica_.driver().read([this, alive = std::weak_ptr<bool>(alive_), request = std::move(request),
+                          respond = std::move(respond)](Result<> ready) mutable {
+    if (alive.expired()) return respond({fail(Code::SHUTDOWN, "the node is closing"), std::nullopt});
+    respond(ready ? read_now(request) : failure(std::move(ready).error()));
+  });
+}
+
+Response Service::read_now(const Request& request) const {
+  auto answer = [&]() -> Result<Bytes> {
+    if (request.kind == RequestKind::get) {
+      ASPEN_TRY(kv::GetReply reply, replica_.machine().get(request.body));
+      return kv::encode(reply);
+    }
+    ASPEN_TRY(kv::RangeRequest range, kv::decode_range_request(BytesView(request.body)));
+    ASPEN_TRY(kv::RangeReply reply, replica_.machine().range(range));
+    return kv::encode(reply);
+  };
+  return {answer(), std::nullopt};
+}
+
+void Service::join(const Caller& caller, BytesView body, Respond respond) {
+  auto join = decode_join(body);
+  if (!join) return respond(failure(join.error()));
+  if ((caller.roles & crypto::kRoleMember) == 0) {
+    return respond(
+        failure(Error(Code::PERMISSION_DENIED, "the caller's grant does not allow it to hold replicas")));
+  }
+  replica_.join(
+      caller.node, join->peer, join->address,
+      [this, alive = std::weak_ptr<bool>(alive_), respond = std::move(respond)](Result<> done) mutable {
+        if (done || alive.expired()) return respond({Bytes(), std::nullopt});
+        respond(failure(std::move(done).error()));
+      });
+}
+
+Response Service::members() const {
+  MemberList list;
+  if (const raft::Member* leader = replica_.leader()) list.leader = LeaderHint{leader->node, leader->address};
+  for (const raft::Member& member : replica_.driver().core().config().members) {
+    list.members.push_back({member.node, member.address});
+  }
+  return {encode(list), std::nullopt};
+}
+
+void Service::accept(net::Stream& stream) {
+  // Replies find the stream gone when the peer left meanwhile.
+  auto open = std::make_shared<net::Stream*>(&stream);
+  stream.on_close([open](const Error&) { *open = nullptr; });
+  const net::Connection& connection = stream.connection();
+  Caller caller{connection.peer(), connection.membership().roles, connection.membership().scope};
+  stream.on_frame([this, open, caller = std::move(caller)](Bytes frame) {
+    auto request = decode_request(frame);
+    if (!request) return (*open)->reset(Code::PROTOCOL, request.error().message);
+    handle(caller, std::move(request->request), [open, id = request->id](Response response) {
+      if (*open == nullptr) return;
+      if (auto sent = (*open)->send(encode_response(id, response)); !sent) {
+        (*open)->reset(sent.error().code, "the caller does not take its replies");
+      }
+    });
+  });
+}
+
+}  // namespace aspen::node

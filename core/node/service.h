@@ -1,0 +1,53 @@
+// The member's side of a request: checks what the caller may do, asks the replica, answers once.
+//
+// Writes go through the log; linearizable reads wait until the leader has confirmed that it still leads and
+// the state has caught up (ReadIndex); stale reads answer from what is applied. A member that is not the
+// leader says so and names the leader.
+//
+// Limits: limits::kRequestsPerPeerMax requests of one caller at a time, more are answered OVERLOADED.
+// Thread safety: none; the engine thread.
+#pragma once
+
+#include <functional>
+#include <unordered_map>
+
+#include "core/net/endpoint.h"
+#include "core/node/protocol.h"
+#include "core/node/replica.h"
+
+namespace aspen::node {
+
+struct Caller {
+  NodeId node;
+  crypto::Roles roles = 0;
+  Bytes scope;  // keys it may touch start with it
+};
+
+class Service {
+ public:
+  using Respond = std::move_only_function<void(Response)>;
+
+  // `status` makes the member's status document. The replica outlives the service.
+  Service(Replica& replica, std::function<std::string()> status)
+      : replica_(replica), status_(std::move(status)), alive_(std::make_shared<bool>(true)) {}
+
+  void handle(const Caller& caller, Request request, Respond respond);
+  // A kStore stream a peer opened.
+  void accept(net::Stream& stream);
+
+ private:
+  void write(const Caller& caller, Bytes command, Respond respond);
+  void read(Request request, Respond respond);
+  Response read_now(const Request& request) const;
+  void join(const Caller& caller, BytesView body, Respond respond);
+  Response members() const;
+  Response failure(Error error) const;
+  Result<> check_scope(const Caller& caller, const Request& request) const;
+
+  Replica& replica_;
+  std::function<std::string()> status_;
+  std::unordered_map<NodeId, size_t> in_flight_;
+  std::shared_ptr<bool> alive_;  // replies outlive a service that is closing
+};
+
+}  // namespace aspen::node

@@ -1,0 +1,416 @@
+#include "core/raft/driver.h"
+
+#include <algorithm>
+
+#include "core/base/log.h"
+
+namespace aspen::raft {
+namespace {
+
+Error not_leader(Applied applied) {
+  return Error(Code::NOT_LEADER, applied,
+               applied == Applied::NO
+                   ? "this member is not the leader"
+                   : "this member lost leadership before the command was known to be committed");
+}
+
+// A crash between a restore and the log's reset leaves a state machine that is ahead of its log.
+Result<Durable> load(LogStore& log, const StateMachine& machine) {
+  ASPEN_TRY(Durable durable, log.load());
+  Index last = durable.entries.empty() ? durable.snapshot.index : durable.entries.back()->index;
+  std::optional<SnapshotMeta> restored = machine.restored();
+  if (restored && restored->index > durable.snapshot.index) {
+    bool known = restored->index <= last &&
+                 durable.entries[restored->index - durable.snapshot.index - 1]->term == restored->term;
+    if (!known) {
+      ASPEN_CHECK(log.reset(*restored));
+      return log.load();
+    }
+  }
+  if (machine.applied() > last) {
+    return fail(Code::CORRUPT, "the state has applied entry {} but the log ends at {}", machine.applied(),
+                last);
+  }
+  if (machine.applied() < durable.snapshot.index) {
+    return fail(Code::CORRUPT, "the state has applied entry {} but the log begins after {}",
+                machine.applied(), durable.snapshot.index);
+  }
+  return durable;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Driver>> Driver::open(rt::Executor& executor, rt::Lane& disk, rt::Lane& background,
+                                             LogStore& log, StateMachine& machine, Transport& transport,
+                                             DriverOptions options) {
+  ASPEN_TRY(Durable durable, load(log, machine));
+  return std::unique_ptr<Driver>(new Driver(executor, disk, background, log, machine, transport,
+                                            std::move(options), std::move(durable)));
+}
+
+Driver::Driver(rt::Executor& executor, rt::Lane& disk, rt::Lane& background, LogStore& log,
+               StateMachine& machine, Transport& transport, DriverOptions options, Durable durable)
+    : executor_(executor),
+      disk_(disk),
+      background_(background),
+      log_(log),
+      machine_(machine),
+      transport_(transport),
+      options_(std::move(options)),
+      core_(options_.core, std::move(durable), machine.applied(), executor.now()),
+      turn_([this] { turn(); }),
+      timer_(executor, [this] { wake(); }) {
+  wake();
+}
+
+Driver::~Driver() = default;
+
+bool Driver::empty() const {
+  return core_.config().members.empty() && core_.term() == 0 && core_.commit() == 0;
+}
+
+void Driver::bootstrap(const Member& self) {
+  core_.bootstrap(self, executor_.env().wall_now(), executor_.now());
+  wake();
+}
+
+void Driver::wake() {
+  executor_.at_turn_end(turn_);
+}
+
+void Driver::step(Message message) {
+  if (frozen()) return;
+  core_.step(std::move(message), executor_.now());
+  wake();
+}
+
+void Driver::propose(Bytes command, Reply reply) {
+  if (failure_) return reply(std::unexpected(*failure_));
+  if (closing_) return reply(std::unexpected(Error(Code::SHUTDOWN, Applied::NO, "the node is closing")));
+  if (core_.role() != Role::leader) return reply(std::unexpected(not_leader(Applied::NO)));
+  if (proposals_bytes_ + command.size() > limits::kProposalsQueuedBytesMax) {
+    return reply(fail(Code::OVERLOADED, "{} bytes of commands are queued; at most {}", proposals_bytes_,
+                      limits::kProposalsQueuedBytesMax));
+  }
+  proposals_bytes_ += command.size();
+  proposals_.emplace_back(std::move(command), std::move(reply));
+  wake();
+}
+
+void Driver::read(ReadReady ready) {
+  if (failure_) return ready(std::unexpected(*failure_));
+  if (closing_) return ready(fail(Code::SHUTDOWN, "the node is closing"));
+  if (core_.role() != Role::leader) return ready(std::unexpected(not_leader(Applied::NO)));
+  reads_.push_back(std::move(ready));
+  wake();
+}
+
+void Driver::change_members(std::vector<Member> members, ReadReady done) {
+  if (frozen()) return done(std::unexpected(not_leader(Applied::NO)));
+  auto index = core_.propose_config(std::move(members), executor_.env().wall_now(), executor_.now());
+  if (!index) return done(std::unexpected(index.error()));
+  changes_.emplace(*index, std::move(done));
+  wake();
+}
+
+Result<> Driver::transfer_leadership(PeerId to) {
+  auto result = core_.transfer_leadership(to, executor_.now());
+  wake();
+  return result;
+}
+
+void Driver::snapshot_sent(PeerId peer, bool ok) {
+  core_.snapshot_sent(peer, ok, executor_.now());
+  wake();
+}
+
+void Driver::turn() {
+  if (frozen()) return;
+  core_.tick(executor_.now());
+  propose_queued();
+  start_reads();
+  take_effects();
+  maybe_compact();
+  timer_.arm(core_.next_tick());
+}
+
+void Driver::propose_queued() {
+  if (proposals_.empty()) return;
+  std::vector<Bytes> commands;
+  commands.reserve(proposals_.size());
+  for (auto& [command, reply] : proposals_) commands.push_back(std::move(command));
+  auto replies = std::exchange(proposals_, {});
+  proposals_bytes_ = 0;
+  auto first = core_.propose(std::move(commands), executor_.env().wall_now(), executor_.now());
+  Index index = first.value_or(0);
+  for (auto& [command, reply] : replies) {
+    if (!first) {
+      reply(std::unexpected(first.error()));
+    } else {
+      waiting_.emplace(index++, Waiting{core_.term(), std::move(reply)});
+    }
+  }
+}
+
+void Driver::start_reads() {
+  if (reads_.empty()) return;
+  uint64_t round = next_round_++;
+  rounds_.emplace(round, std::exchange(reads_, {}));
+  core_.read_index(round, executor_.now());
+}
+
+void Driver::send(std::vector<Message>& messages) {
+  for (Message& message : messages) {
+    if (message.kind != MessageKind::snapshot) {
+      transport_.send(message);
+      continue;
+    }
+    auto source = machine_.snapshot();
+    if (!source) return fail_stop(source.error());
+    message.snapshot = core_.snapshot_meta(machine_.applied());
+    transport_.send_snapshot(std::move(message), std::move(*source));
+  }
+}
+
+void Driver::take_effects() {
+  while (core_.has_effects() && !frozen()) {
+    Effects effects = core_.take_effects();
+    if (effects.empty()) break;
+    send(effects.messages);
+    if (effects.sync_token != 0 || write_in_flight_ || !writes_.empty()) {
+      if (effects.sync_token != 0 || !effects.messages_after_sync.empty()) {
+        writes_.push_back({{effects.hard_state, effects.truncate_from, std::move(effects.entries)},
+                           effects.sync_token,
+                           std::move(effects.messages_after_sync)});
+      }
+    } else {
+      send(effects.messages_after_sync);
+    }
+    if (was_leader_ && core_.role() != Role::leader) reject_waiting(not_leader(Applied::MAYBE));
+    was_leader_ = core_.role() == Role::leader;
+    for (Index index : effects.proposals_dropped) {
+      if (auto it = waiting_.find(index); it != waiting_.end()) {
+        it->second.reply(std::unexpected(not_leader(Applied::NO)));
+        waiting_.erase(it);
+      }
+    }
+    apply(effects.committed);
+    if (failure_) return;
+    for (auto& read : effects.reads_ready) {
+      if (auto round = rounds_.extract(read.id)) confirmed_.emplace(read.index, std::move(round.mapped()));
+    }
+    for (uint64_t id : effects.reads_failed) {
+      if (auto round = rounds_.extract(id)) {
+        for (auto& ready : round.mapped()) ready(std::unexpected(not_leader(Applied::NO)));
+      }
+    }
+    serve_reads();
+    if (effects.state_changed && options_.on_state) options_.on_state(core_.status());
+  }
+  start_write();
+}
+
+void Driver::start_write() {
+  if (write_in_flight_ || writes_.empty() || failure_) return;
+  write_in_flight_ = true;
+  auto batch = std::make_shared<std::vector<Write>>(std::exchange(writes_, {}));
+  auto result = std::make_shared<Result<>>();
+  auto submitted = disk_.submit(
+      [this, batch, result] {
+        std::vector<LogWrite> log;
+        for (Write& write : *batch) {
+          if (write.token != 0) log.push_back(std::move(write.log));
+        }
+        *result = log_.write(log, store::Sync::yes);
+      },
+      [this, batch, result] { write_done(std::move(*batch), *result); });
+  if (!submitted) fail_stop(submitted.error());
+}
+
+void Driver::write_done(std::vector<Write> writes, const Result<>& result) {
+  write_in_flight_ = false;
+  if (!result) fail_stop(result.error());
+  if (failure_) return finish_close();
+  for (Write& write : writes) {
+    if (write.token != 0) core_.synced(write.token, executor_.now());
+    send(write.messages_after_sync);
+  }
+  if (installing_) return begin_install();
+  if (closing_) {
+    start_write();
+    return finish_close();
+  }
+  // Not in the next turn: what the sync allows should leave now.
+  if (!frozen()) turn();
+}
+
+void Driver::apply(const std::vector<EntryPtr>& entries) {
+  if (entries.empty()) return;
+  auto replies = machine_.apply(entries);
+  if (!replies) return fail_stop(replies.error());
+  for (size_t i = 0; i < entries.size(); ++i) {
+    const Entry& entry = *entries[i];
+    if (auto it = waiting_.find(entry.index); it != waiting_.end()) {
+      Waiting waiting = std::move(it->second);
+      waiting_.erase(it);
+      if (waiting.term == entry.term) {
+        waiting.reply(std::move((*replies)[i]));
+      } else {
+        waiting.reply(std::unexpected(not_leader(Applied::NO)));
+      }
+    }
+    if (auto change = changes_.extract(entry.index)) {
+      if (entry.kind == EntryKind::config) {
+        change.mapped()({});
+      } else {
+        change.mapped()(std::unexpected(not_leader(Applied::NO)));
+      }
+    }
+  }
+  core_.applied(entries.back()->index);
+}
+
+void Driver::serve_reads() {
+  while (!confirmed_.empty() && confirmed_.begin()->first <= machine_.applied()) {
+    auto readers = std::move(confirmed_.begin()->second);
+    confirmed_.erase(confirmed_.begin());
+    for (auto& ready : readers) ready({});
+  }
+}
+
+void Driver::reject_waiting(const Error& error) {
+  Error unsent(error.code, Applied::NO, error.message);
+  for (auto& [command, reply] : std::exchange(proposals_, {})) reply(std::unexpected(unsent));
+  proposals_bytes_ = 0;
+  for (auto& [index, waiting] : std::exchange(waiting_, {})) waiting.reply(std::unexpected(error));
+  for (auto& [index, done] : std::exchange(changes_, {})) done(std::unexpected(error));
+  for (auto& ready : std::exchange(reads_, {})) ready(std::unexpected(unsent));
+  for (auto& [round, readers] : std::exchange(rounds_, {})) {
+    for (auto& ready : readers) ready(std::unexpected(unsent));
+  }
+  for (auto& [index, readers] : std::exchange(confirmed_, {})) {
+    for (auto& ready : readers) ready(std::unexpected(unsent));
+  }
+}
+
+void Driver::maybe_compact() {
+  Index count = core_.last_index() - core_.first_index() + 1;
+  bool over = count > options_.log_entries_max || core_.log_size_bytes() > options_.log_bytes_max;
+  if (!over || compacting_ || frozen()) return;
+  compacting_ = true;
+  auto durable = std::make_shared<Result<Index>>(0);
+  auto submitted = background_.submit([this, durable] { *durable = machine_.flush(); },
+                                      [this, durable] { compact_done(*durable); });
+  if (!submitted) compacting_ = false;  // the lane is busy; the next turn asks again
+}
+
+void Driver::compact_done(const Result<Index>& durable) {
+  if (!durable) fail_stop(durable.error());
+  Index count = core_.last_index() - core_.first_index() + 1;
+  Index target = durable ? std::min(*durable, core_.last_index() - count / 2) : 0;
+  if (failure_ || closing_ || installing_ || target < core_.first_index()) return compact_ended({});
+  SnapshotMeta meta = core_.snapshot_meta(target);
+  auto result = std::make_shared<Result<>>();
+  auto submitted = disk_.submit([this, meta, result] { *result = log_.compact(meta); },
+                                [this, meta, result] {
+                                  if (*result) core_.compacted(meta);
+                                  compact_ended(*result);
+                                });
+  if (!submitted) compact_ended({});
+}
+
+void Driver::compact_ended(const Result<>& result) {
+  compacting_ = false;
+  if (!result) fail_stop(result.error());
+  if (installing_) begin_install();
+  finish_close();
+}
+
+Result<std::unique_ptr<SnapshotSink>> Driver::receive_snapshot(const Message& offer) {
+  if (frozen() || receiving_ || !core_.snapshot_wanted(offer)) {
+    return fail(Code::UNAVAILABLE, "the snapshot at {} is not wanted",
+                offer.snapshot ? offer.snapshot->index : 0);
+  }
+  core_.step(offer, executor_.now());
+  wake();
+  ASPEN_TRY(auto sink, machine_.restore(*offer.snapshot));
+  receiving_ = true;
+  return sink;
+}
+
+void Driver::install_snapshot(Message offer, std::shared_ptr<SnapshotSink> sink,
+                              std::move_only_function<void(Result<>)> done) {
+  receiving_ = false;
+  if (frozen() || !core_.snapshot_wanted(offer)) {
+    return done(fail(Code::UNAVAILABLE, "the snapshot is no longer wanted"));
+  }
+  installing_ = true;
+  install_ = std::make_shared<Install>(std::move(offer), std::move(sink), std::move(done), Result<>());
+  begin_install();
+}
+
+// Writes in flight end first: an append acknowledged after the reset would be wiped with the old log.
+void Driver::begin_install() {
+  start_write();
+  if (!install_ || write_in_flight_ || compacting_) return;
+  auto install = std::exchange(install_, nullptr);
+  auto reset_log = [this, install] {
+    if (!install->result) return install_done(install);
+    auto submitted = disk_.submit([this, install] { install->result = log_.reset(*install->offer.snapshot); },
+                                  [this, install] { install_done(install); });
+    if (submitted) return;
+    install->result = submitted;
+    install_done(install);
+  };
+  auto submitted = background_.submit([install] { install->result = install->sink->finish(); }, reset_log);
+  if (submitted) return;
+  // Nothing was replaced yet: the leader offers again.
+  installing_ = false;
+  install->done(submitted);
+}
+
+void Driver::install_done(const std::shared_ptr<Install>& install) {
+  installing_ = false;
+  // With the state replaced, going on with the old log would be wrong.
+  if (!install->result) fail_stop(install->result.error());
+  if (!failure_) {
+    core_.snapshot_installed(install->offer, executor_.now());
+    wake();
+  }
+  install->done(install->result);
+  finish_close();
+}
+
+void Driver::fail_stop(const Error& error) {
+  if (failure_) return;
+  failure_ = error;
+  log(LogLevel::error, "consensus stops: {}", error.to_string());
+  timer_.disarm();
+  reject_waiting(error);
+  if (options_.on_failure) options_.on_failure(error);
+}
+
+void Driver::close(std::move_only_function<void()> done) {
+  closing_ = true;
+  closed_ = std::move(done);
+  timer_.disarm();
+  reject_waiting(Error(Code::SHUTDOWN, "the node is closing"));
+  start_write();
+  finish_close();
+}
+
+void Driver::finish_close() {
+  if (!closing_ || !closed_ || write_in_flight_ || compacting_ || installing_) return;
+  auto closed = std::make_shared<std::move_only_function<void()>>(std::move(closed_));
+  closed_ = nullptr;
+  auto flush = [this] {
+    if (failure_) return;
+    if (auto flushed = machine_.flush(); !flushed) {
+      log(LogLevel::warn, "the state was not flushed on close, the log brings it forward: {}",
+          flushed.error().to_string());
+    }
+  };
+  if (!background_.submit(flush, [closed] { (*closed)(); })) (*closed)();
+}
+
+}  // namespace aspen::raft

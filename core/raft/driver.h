@@ -1,0 +1,169 @@
+// Runs one Core on an engine thread: gives it time, writes its log, applies what it commits, answers those
+// who proposed or asked to read.
+//
+// Work happens once per turn of the executor, so that whatever arrived meanwhile shares one append to every
+// follower, one disk sync and one batch for the state machine. While a sync is in flight further turns go
+// on; their writes form the next batch (law 5).
+//
+// Order of durability (core.h): a write's messages_after_sync and synced() follow its sync, in the order the
+// effects were taken. Effects without a write keep that order too: they queue behind writes in flight.
+//
+// Snapshots. Sending: the state machine's copy at its applied index is handed to the Transport, which streams
+// it and reports back by snapshot_sent(). Receiving: the transport asks receive_snapshot() and feeds the
+// sink it gets. While the state is being replaced the core is frozen: it hears nothing and says nothing.
+//
+// Failure: an error of the log store or the state machine stops the driver for good (fail-stop): it answers
+// everything that waits with that error, sends nothing more, and tells `on_failure`.
+//
+// Thread safety: none; the executor's thread. Callbacks run from turns, never inside a call.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+
+#include "core/raft/core.h"
+#include "core/raft/log_store.h"
+#include "core/raft/state_machine.h"
+#include "core/rt/blocking.h"
+
+namespace aspen::raft {
+
+// Carries messages to other members. Losing or reordering them is allowed, duplicating too.
+class Transport {
+ public:
+  virtual ~Transport() = default;
+  virtual void send(const Message& message) = 0;
+  // Streams `source` after `offer` to offer.to, then calls Driver::snapshot_sent.
+  virtual void send_snapshot(Message offer, std::unique_ptr<SnapshotSource> source) = 0;
+};
+
+struct DriverOptions {
+  Options core;
+  size_t log_bytes_max = limits::kLogBytesMax;  // compaction starts here and keeps half
+  size_t log_entries_max = limits::kLogEntriesMax;
+  std::function<void(const Status&)> on_state;  // role, term, leader or configuration changed
+  std::function<void(const Error&)> on_failure;
+};
+
+class Driver {
+ public:
+  using Reply = std::move_only_function<void(Result<Bytes>)>;
+  using ReadReady = std::move_only_function<void(Result<>)>;
+
+  // `log` is loaded and the state machine brought in line with it (a restore the log has not heard of).
+  // Errors: CORRUPT, IO. All references outlive the driver.
+  // `disk` writes the log; `background` is for what takes long (flushes, snapshots) and must not delay it.
+  static Result<std::unique_ptr<Driver>> open(rt::Executor& executor, rt::Lane& disk, rt::Lane& background,
+                                              LogStore& log, StateMachine& machine, Transport& transport,
+                                              DriverOptions options);
+  ~Driver();
+
+  // The first member of a new group. Requires: an empty log.
+  void bootstrap(const Member& self);
+  bool empty() const;
+
+  void step(Message message);
+  // The state machine's reply once the command is applied, or an error. NOT_LEADER and SHUTDOWN say in
+  // `applied` whether the command may still take effect.
+  void propose(Bytes command, Reply reply);
+  // Calls back when a read of the state machine is linearizable. NOT_LEADER when this member cannot say.
+  void read(ReadReady ready);
+  // Calls back when the change is committed.
+  void change_members(std::vector<Member> members, ReadReady done);
+  Result<> transfer_leadership(PeerId to);
+  void unreachable(PeerId peer) { core_.unreachable(peer); }
+  void snapshot_sent(PeerId peer, bool ok);
+
+  // Errors: UNAVAILABLE when the offer is stale or another one is being received; IO. Feed the sink on the
+  // background lane; then install_snapshot, which finishes it, resets the log and reports.
+  Result<std::unique_ptr<SnapshotSink>> receive_snapshot(const Message& offer);
+  // Instead of install_snapshot, when the stream broke.
+  void abandon_snapshot() { receiving_ = false; }
+  void install_snapshot(Message offer, std::shared_ptr<SnapshotSink> sink,
+                        std::move_only_function<void(Result<>)> done);
+
+  Status status() const { return core_.status(); }
+  const Core& core() const { return core_; }
+  bool failed() const { return failure_.has_value(); }
+
+  // Answers everything that waits with SHUTDOWN, makes the state durable and calls `done`. The driver must
+  // not be used afterwards.
+  void close(std::move_only_function<void()> done);
+
+ private:
+  struct Waiting {
+    Term term;
+    Reply reply;
+  };
+  // Shared by the lanes it passes through.
+  struct Install {
+    Message offer;
+    std::shared_ptr<SnapshotSink> sink;
+    std::move_only_function<void(Result<>)> done;
+    Result<> result;
+  };
+  struct Write {
+    LogWrite log;
+    uint64_t token;
+    std::vector<Message> messages_after_sync;
+  };
+
+  Driver(rt::Executor& executor, rt::Lane& disk, rt::Lane& background, LogStore& log, StateMachine& machine,
+         Transport& transport, DriverOptions options, Durable durable);
+
+  void wake();
+  void turn();
+  void arm_timer();
+  void propose_queued();
+  void start_reads();
+  void take_effects();
+  void send(std::vector<Message>& messages);
+  void start_write();
+  void write_done(std::vector<Write> writes, const Result<>& result);
+  void apply(const std::vector<EntryPtr>& entries);
+  void serve_reads();
+  void reject_waiting(const Error& error);
+  void maybe_compact();
+  void compact_done(const Result<Index>& durable);
+  void compact_ended(const Result<>& result);
+  void begin_install();
+  void install_done(const std::shared_ptr<Install>& install);
+  void fail_stop(const Error& error);
+  void finish_close();
+  bool frozen() const { return installing_ || failure_.has_value() || closing_; }
+
+  rt::Executor& executor_;
+  rt::Lane& disk_;
+  rt::Lane& background_;
+  LogStore& log_;
+  StateMachine& machine_;
+  Transport& transport_;
+  DriverOptions options_;
+  Core core_;
+  rt::Deferred turn_;
+  rt::Timer timer_;
+
+  std::deque<std::pair<Bytes, Reply>> proposals_;  // not yet given to the core
+  size_t proposals_bytes_ = 0;
+  std::map<Index, Waiting> waiting_;                        // given to the core, not yet applied
+  std::map<Index, ReadReady> changes_;                      // membership changes not yet committed
+  std::vector<ReadReady> reads_;                            // not yet given to the core
+  std::map<uint64_t, std::vector<ReadReady>> rounds_;       // given to the core
+  std::multimap<Index, std::vector<ReadReady>> confirmed_;  // wait for the index to be applied
+  uint64_t next_round_ = 1;
+
+  std::vector<Write> writes_;
+  bool write_in_flight_ = false;
+  bool compacting_ = false;
+  bool receiving_ = false;
+  bool installing_ = false;
+  std::shared_ptr<Install> install_;  // waits for the writes in flight
+  bool closing_ = false;
+  bool was_leader_ = false;
+  std::optional<Error> failure_;
+  std::move_only_function<void()> closed_;
+};
+
+}  // namespace aspen::raft
