@@ -6,10 +6,9 @@ namespace aspen::kv::layout {
 namespace {
 
 constexpr size_t kSessionBytes = 8;
-constexpr size_t kSlotBytes = 2;
 constexpr size_t kMetaBytesMax = 64u << 10;  // a configuration of limits::kMembersMax members fits
 constexpr size_t kReplyBytesMax = limits::kValueBytesMax + (64u << 10);
-static_assert(limits::kSessionResultsMax <= 1u << (8 * kSlotBytes));
+static_assert(limits::kSessionResultsMax < 1u << (8 * kSlotBytes));  // at most one more row than replies
 
 void append_big_endian(Bytes& out, uint64_t value, size_t size) {
   for (size_t i = size; i > 0; --i) out.push_back(static_cast<char>(value >> (8 * (i - 1))));
@@ -59,25 +58,15 @@ Bytes records_prefix(uint32_t generation) {
   return row_prefix(generation, RowKind::record, 0);
 }
 
-Bytes session_key(uint32_t generation, SessionId session) {
-  Bytes key = row_prefix(generation, RowKind::session, kSessionBytes);
-  append_big_endian(key, session, kSessionBytes);
-  return key;
-}
-
-Bytes result_key(uint32_t generation, SessionId session, uint64_t sequence) {
+Bytes session_key(uint32_t generation, SessionId session, uint16_t slot) {
   Bytes key = row_prefix(generation, RowKind::session, kSessionBytes + kSlotBytes);
   append_big_endian(key, session, kSessionBytes);
-  append_big_endian(key, slot_of(sequence), kSlotBytes);
+  append_big_endian(key, slot, kSlotBytes);
   return key;
 }
 
 Bytes sessions_prefix(uint32_t generation) {
   return row_prefix(generation, RowKind::session, 0);
-}
-
-uint16_t slot_of(uint64_t sequence) {
-  return static_cast<uint16_t>(sequence % limits::kSessionResultsMax);
 }
 
 Result<RowName> parse_row_name(BytesView key) {
@@ -94,12 +83,10 @@ Result<RowName> parse_row_name(BytesView key) {
       if (!rest.empty() && rest.size() <= limits::kKeyBytesMax) return name;
       break;
     case RowKind::session:
-      if (rest.size() != kSessionBytes && rest.size() != kSessionBytes + kSlotBytes) break;
+      if (rest.size() != kSessionBytes + kSlotBytes) break;
       name.session = read_big_endian(rest.substr(0, kSessionBytes));
-      name.is_result = rest.size() > kSessionBytes;
       name.slot = static_cast<uint16_t>(read_big_endian(rest.substr(kSessionBytes)));
-      if (name.slot < limits::kSessionResultsMax) return name;
-      break;
+      return name;
   }
   return fail(Code::CORRUPT, "stored row of kind {} with a key of {} bytes", static_cast<uint8_t>(key[0]),
               rest.size());
@@ -123,15 +110,14 @@ Bytes encode(const Progress& progress) {
 
 Bytes encode(const SessionRow& session) {
   wire::Writer writer;
+  writer.u64(session.counter);
   writer.i64(session.last_used);
   writer.u64(session.acknowledged_below);
-  return writer.take();
-}
-
-Bytes encode(const ResultRow& result) {
-  wire::Writer writer;
-  writer.u64(result.sequence);
-  writer.bytes(result.reply);
+  writer.u64(session.replies.size());
+  for (const SessionRow::Reply& reply : session.replies) {
+    writer.u64(reply.sequence);
+    writer.bytes(reply.reply);
+  }
   return writer.take();
 }
 
@@ -169,19 +155,18 @@ Result<Progress> decode_progress(BytesView bytes) {
 Result<SessionRow> decode_session(BytesView bytes) {
   wire::Reader reader(bytes);
   SessionRow session;
+  session.counter = reader.u64();
   session.last_used = reader.i64();
   session.acknowledged_below = reader.u64();
+  size_t replies = reader.count(limits::kSessionResultsMax, "replies");
+  session.replies.reserve(replies);
+  for (size_t i = 0; i < replies && reader.ok(); ++i) {
+    uint64_t sequence = reader.u64();
+    if (i > 0 && sequence <= session.replies.back().sequence) reader.refuse("replies out of order");
+    session.replies.push_back({sequence, reader.bytes(kReplyBytesMax, "reply")});
+  }
   ASPEN_CHECK(finish_row(reader, "session"));
   return session;
-}
-
-Result<ResultRow> decode_result(BytesView bytes) {
-  wire::Reader reader(bytes);
-  ResultRow result;
-  result.sequence = reader.u64();
-  result.reply = reader.bytes(kReplyBytesMax, "reply");
-  ASPEN_CHECK(finish_row(reader, "result"));
-  return result;
 }
 
 Result<RecordView> decode_record(BytesView bytes) {

@@ -1,11 +1,11 @@
 // What each client session has been answered: the memory behind exactly-once.
 //
-// Everything is held twice, here for speed and in the Store for good; every change here adds its rows to
-// the caller's batch (layout.h), so the two agree as soon as that batch is written.
+// Everything is held twice, here for speed and in the Store for good; the rows of what changed (layout.h)
+// go into the batch of the commands that changed it, so the two agree as soon as that batch is written.
 //
 // Invariants: at most limits::kSessionsMax sessions; every reply kept has a sequence in
-// [acknowledged_below, acknowledged_below + limits::kSessionResultsMax); all of it is a function of the
-// log alone. Thread safety: none.
+// [acknowledged_below, acknowledged_below + limits::kSessionResultsMax); all of it but the division into
+// rows is a function of the log alone. Thread safety: none.
 #pragma once
 
 #include <map>
@@ -15,6 +15,7 @@
 
 #include "core/base/limits.h"
 #include "core/base/time.h"
+#include "core/kv/layout.h"
 #include "core/kv/types.h"
 #include "core/store/store.h"
 
@@ -25,6 +26,32 @@ namespace aspen::kv {
 inline constexpr size_t kSessionReplyBytesMax = 4u << 20;
 inline constexpr size_t kSessionsReplyBytesMax = 256u << 20;
 inline constexpr size_t kReplyOverheadBytes = 64;
+
+// One session, put together from its rows in any order.
+class Session {
+ public:
+  // Errors: CORRUPT.
+  Result<> add_row(uint16_t slot, const layout::SessionRow& row);
+  // After the last row: drops what is acknowledged. Errors: CORRUPT.
+  Result<> finish_rows();
+  // The whole of it in one row, whatever the rows it came from. Borrows the replies.
+  layout::SessionRow merged() const;
+
+ private:
+  friend class SessionTable;
+
+  WallNs last_used_ = 0;
+  uint64_t acknowledged_below_ = 0;
+  std::map<uint64_t, Bytes> replies_;
+  size_t reply_bytes_ = 0;
+
+  uint64_t rows_written_ = 0;
+  std::map<uint64_t, uint16_t> live_rows_;  // the highest sequence in a row -> its slot
+  std::vector<uint16_t> free_slots_;        // of rows with no reply that still counts
+  uint16_t slots_ = 0;
+  std::vector<uint64_t> unwritten_;  // sequences of replies without a row
+  bool used_ = false;                // since the last write_used()
+};
 
 class SessionTable {
  public:
@@ -48,23 +75,15 @@ class SessionTable {
   // Requires: admit() has just returned nullopt for this write.
   void remember(SessionId id, uint64_t sequence, BytesView reply, store::Batch& batch);
 
-  // Adds the rows of the sessions used since the last call, once for any number of their writes.
+  // Adds a row for each session used since the last call. Requires: called before the batch is written.
   void write_used(store::Batch& batch);
 
  private:
-  struct Session {
-    WallNs last_used = 0;
-    uint64_t acknowledged_below = 0;
-    uint64_t highest_sequence = 0;  // of those with a row in the store, acknowledged or not
-    std::map<uint64_t, Bytes> replies;
-    size_t reply_bytes = 0;
-    bool row_is_stale = false;
-  };
   using Sessions = std::unordered_map<SessionId, Session>;
 
   void use(Sessions::iterator session, WallNs now);
-  void keep_reply(Session& session, uint64_t sequence, BytesView reply);
   void forget_acknowledged(Session& session);
+  void write_row(SessionId id, Session& session, store::Batch& batch);
   void erase(Sessions::iterator session, store::Batch& batch);
   void erase_least_recently_used(store::Batch& batch);
 

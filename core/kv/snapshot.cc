@@ -2,13 +2,15 @@
 
 #include "core/base/limits.h"
 #include "core/kv/layout.h"
+#include "core/kv/session_table.h"
 
 namespace aspen::kv {
 namespace {
 
 constexpr std::string_view kDomain = "aspen.kv.snapshot";
 constexpr size_t kRowKeyBytesMax = limits::kKeyBytesMax + 1;
-constexpr size_t kRowValueBytesMax = limits::kValueBytesMax + (128u << 10);
+// The largest row is a session's: replies up to their limit, and one more.
+constexpr size_t kRowValueBytesMax = kSessionReplyBytesMax + limits::kValueBytesMax + (1u << 20);
 
 }  // namespace
 
@@ -21,12 +23,8 @@ Result<Bytes> SnapshotSource::next() {
   if (ended_) return Bytes();
   wire::Writer encoded;
   uint64_t rows = 0;
-  for (; encoded.size() < limits::kSnapshotChunkBytes && it_->valid() && it_->key().starts_with(prefix_);
-       it_->next()) {
-    ASPEN_TRY(bool row_wanted, wanted());
-    if (!row_wanted) continue;
-    encoded.bytes(it_->key().substr(prefix_.size()));
-    encoded.bytes(it_->value());
+  while (encoded.size() < limits::kSnapshotChunkBytes && it_->valid() && it_->key().starts_with(prefix_)) {
+    ASPEN_CHECK(encode_row(encoded));
     ++rows;
   }
   ASPEN_CHECK(it_->status());
@@ -36,16 +34,30 @@ Result<Bytes> SnapshotSource::next() {
   return seal(true, rows_, {});
 }
 
-Result<bool> SnapshotSource::wanted() {
-  ASPEN_TRY(layout::RowName name, layout::parse_row_name(it_->key().substr(prefix_.size())));
-  if (name.kind != layout::RowKind::session) return true;
-  if (name.is_result) {
-    ASPEN_TRY(layout::ResultRow row, layout::decode_result(it_->value()));
-    return row.sequence >= acknowledged_below_;
+Result<> SnapshotSource::encode_row(wire::Writer& out) {
+  BytesView key = it_->key().substr(prefix_.size());
+  ASPEN_TRY(layout::RowName name, layout::parse_row_name(key));
+  if (name.kind == layout::RowKind::session) return encode_session(name.session, out);
+  out.bytes(key);
+  out.bytes(it_->value());
+  it_->next();
+  return {};
+}
+
+Result<> SnapshotSource::encode_session(SessionId id, wire::Writer& out) {
+  Session session;
+  const Bytes key = prefix_ + layout::session_key(0, id, 0).substr(layout::kGenerationBytes);
+  const BytesView rows = BytesView(key).substr(0, key.size() - layout::kSlotBytes);
+  for (; it_->valid() && it_->key().starts_with(rows); it_->next()) {
+    ASPEN_TRY(layout::RowName name, layout::parse_row_name(it_->key().substr(prefix_.size())));
+    ASPEN_TRY(layout::SessionRow row, layout::decode_session(it_->value()));
+    ASPEN_CHECK(session.add_row(name.slot, row));
   }
-  ASPEN_TRY(layout::SessionRow row, layout::decode_session(it_->value()));
-  acknowledged_below_ = row.acknowledged_below;
-  return true;
+  ASPEN_CHECK(it_->status());
+  ASPEN_CHECK(session.finish_rows());
+  out.bytes(BytesView(key).substr(prefix_.size()));
+  out.bytes(layout::encode(session.merged()));
+  return {};
 }
 
 Bytes SnapshotSource::seal(bool last, uint64_t rows, BytesView encoded_rows) {

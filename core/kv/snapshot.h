@@ -8,7 +8,8 @@
 //   chunk = hash (32 bytes), sequence, last (0 or 1), number of rows, rows of (key, value)
 //
 // In the last chunk the number is that of all rows. Rows are as layout.h has them, without generation,
-// in ascending order of their keys; results a client has acknowledged are left out.
+// in ascending order of their keys, and of a session there is one: how apply() happened to cut it into
+// rows is no part of the state.
 //
 // Thread safety: each object belongs to one thread.
 #pragma once
@@ -28,8 +29,9 @@ class SnapshotSource final : public raft::SnapshotSource {
   Result<Bytes> next() override;
 
  private:
-  // Whether the row at the cursor belongs to the state. Errors: CORRUPT.
-  Result<bool> wanted();
+  // Writes the row at the cursor and moves on.
+  Result<> encode_row(wire::Writer& out);
+  Result<> encode_session(SessionId id, wire::Writer& out);
   Bytes seal(bool last, uint64_t rows, BytesView encoded_rows);
 
   std::unique_ptr<store::Reader> reader_;
@@ -38,7 +40,6 @@ class SnapshotSource final : public raft::SnapshotSource {
   Hash previous_{};
   uint64_t sequence_ = 0;
   uint64_t rows_ = 0;
-  uint64_t acknowledged_below_ = 0;  // of the session whose results are next
   bool ended_ = false;
 };
 

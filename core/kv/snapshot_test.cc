@@ -160,24 +160,27 @@ TEST_F(SnapshotTest, RefusesRowsThatAreNotRows) {
   const Row progress = {tail(layout::progress_key(1)), encode(layout::Progress{log_.last_index(), 1})};
   const Row a = {tail(layout::record_key(1, "a")), encode(Record{"v", 1, 1, 1})};
   const Row b = {tail(layout::record_key(1, "b")), encode(Record{"v", 1, 1, 1})};
-  const Row session = {tail(layout::session_key(1, 5)), encode(layout::SessionRow{1, 10})};
-  const Row result = {tail(layout::result_key(1, 5, 12)), encode(layout::ResultRow{12, "r"})};
+  auto session = [&](uint16_t slot, const layout::SessionRow& row) {
+    return Row{tail(layout::session_key(1, 5, slot)), encode(row)};
+  };
   auto code = [&](const std::vector<Row>& rows) {
     auto other = open_machine();
     auto restored = restore_from(*other, log_.meta(), stream(rows));
     return restored ? Code::OK : restored.error().code;
   };
-  EXPECT_EQ(code({progress, a, b, session, result}), Code::OK);
+  EXPECT_EQ(code({progress, a, b, session(0, {0, 1, 10, {{10, "r"}, {12, "r"}}})}), Code::OK);
   EXPECT_EQ(code({progress}), Code::OK);
   EXPECT_EQ(code({a, b}), Code::CORRUPT) << "no progress";
   EXPECT_EQ(code({progress, b, a}), Code::CORRUPT) << "out of order";
   EXPECT_EQ(code({progress, a, a}), Code::CORRUPT) << "twice";
   EXPECT_EQ(code({progress, {a.first, "nonsense"}}), Code::CORRUPT);
   EXPECT_EQ(code({progress, {"\x07", "unknown kind"}}), Code::CORRUPT);
-  EXPECT_EQ(code({progress, result}), Code::CORRUPT) << "a result without its session";
-  EXPECT_EQ(code({progress, session, {result.first, encode(layout::ResultRow{13, "r"})}}), Code::CORRUPT);
-  EXPECT_EQ(code({progress, session, {result.first, encode(layout::ResultRow{12 + 4096, "r"})}}),
-            Code::CORRUPT);
+  EXPECT_EQ(code({progress, session(5000, {0, 1, 10, {}})}), Code::CORRUPT) << "a slot beyond the last";
+  EXPECT_EQ(code({progress, session(0, {0, 1, 10, {{10 + 4096, "r"}}})}), Code::CORRUPT)
+      << "a reply too high";
+  EXPECT_EQ(code({progress, session(0, {0, 1, 0, {{1, "r"}}}), session(1, {1, 1, 0, {{1, "r"}}})}),
+            Code::CORRUPT)
+      << "two replies to one write";
 }
 
 TEST_F(SnapshotTest, AnUnfinishedRestoreChangesNothing) {
