@@ -10,6 +10,7 @@ namespace {
 constexpr DurationNs kSuspectAfter = 400 * kMillisecond;
 constexpr DurationNs kSuspectPeriod = 100 * kMillisecond;
 constexpr DurationNs kConnectPatience = kSecond;
+constexpr DurationNs kAvoidFor = 500 * kMillisecond;
 constexpr DurationNs kProbePatience = 500 * kMillisecond;
 constexpr DurationNs kBackoffMin = 5 * kMillisecond;
 constexpr DurationNs kBackoffMax = 100 * kMillisecond;
@@ -18,6 +19,10 @@ constexpr int kHopsMax = 2;
 
 Response lost(std::string why) {
   return {std::unexpected(Error(Code::CONNECTION_LOST, std::move(why))), std::nullopt};
+}
+
+bool only_the_leader_answers(RequestKind kind) {
+  return kind != RequestKind::status && kind != RequestKind::members;
 }
 
 // Whether asking again, maybe elsewhere, can succeed.
@@ -112,7 +117,9 @@ Result<> Router::open_stream(const NodeId& node, net::Connection& connection) {
 
 void Router::on_connected(net::Connection& connection) {
   auto it = peers_.find(connection.peer());
-  if (it == peers_.end() || it->second.connecting.empty()) return;
+  if (it == peers_.end()) return;
+  it->second.avoid_until = 0;
+  if (it->second.connecting.empty()) return;
   Result<> opened = open_stream(connection.peer(), connection);
   for (auto* waiting : std::exchange(it->second.connecting, {})) waiting->set(opened);
 }
@@ -120,6 +127,7 @@ void Router::on_connected(net::Connection& connection) {
 void Router::on_disconnected(net::Connection& connection, const Error& why) {
   auto it = peers_.find(connection.peer());
   if (it == peers_.end()) return;
+  avoid(connection.peer());
   for (auto* waiting : std::exchange(it->second.connecting, {})) waiting->set(std::unexpected(why));
 }
 
@@ -138,6 +146,7 @@ rt::Task<Result<>> Router::connect(rt::Cx& cx, const NodeId& node) {
   patience.arm(cx.now() + kConnectPatience);
   auto result = co_await connected.recv(cx);
   std::erase(peers_[node].connecting, &connected);
+  if (result && !*result) avoid(node);
   if (!result) co_return std::unexpected(result.error());
   co_return std::move(*result);
 }
@@ -182,17 +191,26 @@ rt::Task<Response> Router::ask(rt::Cx& cx, const NodeId& node, const Request& re
   co_return std::move(*answer);
 }
 
+bool Router::avoided(const NodeId& node) const {
+  auto it = peers_.find(node);
+  return it != peers_.end() && executor_.now() < it->second.avoid_until;
+}
+
+void Router::avoid(const NodeId& node) {
+  peers_[node].avoid_until = executor_.now() + kAvoidFor;
+  if (leader_ == node) leader_.reset();
+}
+
 // The leader when known; else the members in turn, this node's own replica first.
 NodeId Router::pick(size_t attempt) const {
   if (leader_) return *leader_;
-  size_t choices = order_.size() + (local_ != nullptr ? 1 : 0);
-  if (choices == 0) return self_;
-  size_t choice = attempt % choices;
-  if (local_ != nullptr) {
-    if (choice == 0) return self_;
-    --choice;
+  std::vector<NodeId> choices;
+  if (local_ != nullptr) choices.push_back(self_);
+  for (const NodeId& node : order_) {
+    if (!avoided(node)) choices.push_back(node);
   }
-  return order_[choice];
+  if (choices.empty()) choices = order_;
+  return choices.empty() ? self_ : choices[attempt % choices.size()];
 }
 
 rt::Task<Result<Bytes>> Router::route(rt::Cx& cx, Request request, bool& maybe_applied) {
@@ -204,7 +222,10 @@ rt::Task<Result<Bytes>> Router::route(rt::Cx& cx, Request request, bool& maybe_a
     if (target == self_ && local_ == nullptr) co_return fail(Code::UNAVAILABLE, "this node knows no member");
     bool sent = false;
     Response response = co_await ask(cx, target, request, kNoPatience, sent);
-    if (response.body) co_return std::move(response.body);
+    if (response.body) {
+      if (!request.stale && only_the_leader_answers(request.kind) && !leader_) leader_ = target;
+      co_return std::move(response.body);
+    }
     const Error& error = response.body.error();
     if (sent && error.applied == Applied::MAYBE) maybe_applied = true;
     if (auto cancelled = cx.checkpoint(); !cancelled) {
@@ -212,8 +233,10 @@ rt::Task<Result<Bytes>> Router::route(rt::Cx& cx, Request request, bool& maybe_a
     }
     if (!worth_retrying(error.code)) co_return std::unexpected(error);
     last = error;
+    log(LogLevel::debug, "request to {} is tried again: {}{}", target.short_string(), error.to_string(),
+        response.leader ? ", ask " + response.leader->node.short_string() : "");
     if (leader_ == target) leader_.reset();
-    if (response.leader && response.leader->node != target) {
+    if (response.leader && response.leader->node != target && !avoided(response.leader->node)) {
       learn(response.leader->node, response.leader->address);
       set_leader(response.leader->node);
       if (++hops <= kHopsMax) continue;

@@ -8,7 +8,8 @@
 //
 // The leader is learnt from hints, from the member list, and on a member from its own replica. A leader that
 // leaves requests unanswered for kSuspectAfter is suspected: another member is asked who leads, and if it is
-// someone else, the requests move there at once instead of waiting for the connection to time out.
+// someone else, the requests move there at once instead of waiting for the connection to time out. A member
+// that could not be reached is left alone for kAvoidFor, also when others still believe that it leads.
 //
 // Thread safety: none; the engine thread.
 #pragma once
@@ -56,6 +57,7 @@ class Router {
     net::Stream* stream = nullptr;
     std::unordered_map<uint64_t, Reply*> pending;
     TimeNs heard = 0;
+    TimeNs avoid_until = 0;                          // it could not be reached a moment ago
     std::vector<rt::Oneshot<Result<>>*> connecting;  // calls that wait for the stream
   };
   struct Session {
@@ -76,6 +78,8 @@ class Router {
   void answer_pending(Peer& peer, const Error& error);
   void learn_members(const MemberList& list);
   NodeId pick(size_t attempt) const;
+  bool avoided(const NodeId& node) const;
+  void avoid(const NodeId& node);
 
   rt::Executor& executor_;
   NodeId self_;
