@@ -14,8 +14,10 @@ bool from_leader(MessageKind kind) {
 
 }  // namespace
 
+// Also when our newest configuration removes us but may not be committed: we may be the only one with a log
+// complete enough to be elected and to finish the change (thesis 4.2.2). Our own vote then does not count.
 bool Core::may_campaign() const {
-  return config().is_voter(options_.self);
+  return configs_.is_voter_since(commit_, options_.self);
 }
 
 // While this holds, requests for votes are ignored: whoever asks was cut off or removed, and must not

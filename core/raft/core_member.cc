@@ -22,7 +22,7 @@ Result<Index> Core::propose_config(std::vector<Member> members, WallNs wall, Tim
   }
   ASPEN_TRY(Config next, plan_change(config(), std::move(members)));
   append_local(EntryKind::config, encode(next), wall);
-  own_proposals_.push_back({log_.last_index(), log_.last_index()});
+  remember_proposals(log_.last_index());
   return log_.last_index();
 }
 

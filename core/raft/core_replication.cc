@@ -11,7 +11,6 @@
 #include "core/raft/quorum.h"
 
 namespace aspen::raft {
-
 Result<Index> Core::propose(std::vector<Bytes> commands, WallNs wall, TimeNs now) {
   advance(now);
   if (role_ != Role::leader) return fail(Code::NOT_LEADER, "peer {:x} is not the leader", options_.self);
@@ -32,7 +31,7 @@ Result<Index> Core::propose(std::vector<Bytes> commands, WallNs wall, TimeNs now
   }
   Index first = log_.last_index() + 1;
   for (Bytes& command : commands) append_local(EntryKind::command, std::move(command), wall);
-  own_proposals_.push_back({first, log_.last_index()});
+  remember_proposals(first);
   return first;
 }
 
@@ -78,14 +77,34 @@ void Core::truncate_from(Index index) {
   log_.truncate_from(index);
   disk_.truncated(index);
   if (configs_.truncate_from(index)) config_changed();
-  while (!own_proposals_.empty() && own_proposals_.back().last >= index) {
-    IndexRange& range = own_proposals_.back();
-    for (Index i = std::max(range.first, index); i <= range.last; ++i) out_.proposals_dropped.push_back(i);
-    if (range.first >= index) {
-      own_proposals_.pop_back();
-    } else {
-      range.last = index - 1;
+}
+
+// A proposal takes over its index from what we proposed there in an earlier term and lost: an index stands
+// for one proposal, the newest.
+void Core::remember_proposals(Index first) {
+  while (!own_proposals_.empty() && own_proposals_.back().last >= first) {
+    own_proposals_.back().last = first - 1;
+    if (own_proposals_.back().first < first) break;
+    own_proposals_.pop_back();
+  }
+  if (!own_proposals_.empty()) {
+    Proposals& newest = own_proposals_.back();
+    if (newest.term == hard_.term && newest.last + 1 == first) {
+      newest.last = log_.last_index();
+      return;
     }
+  }
+  own_proposals_.push_back({hard_.term, first, log_.last_index()});
+}
+
+// What became of our proposals up to the commit index, whoever committed there.
+void Core::settle_proposals() {
+  while (!own_proposals_.empty() && own_proposals_.front().first <= commit_) {
+    Proposals& own = own_proposals_.front();
+    for (; own.first <= std::min(own.last, commit_); ++own.first) {
+      if (!log_.matches(own.first, own.term)) out_.proposals_dropped.push_back(own.first);
+    }
+    if (own.first > own.last) own_proposals_.pop_front();
   }
 }
 
@@ -222,11 +241,7 @@ void Core::commit_to(Index index) {
     for (Index i = commit_ + 1; i <= index; ++i) uncommitted_bytes_ -= log_.at(i)->size_bytes();
   }
   commit_ = index;
-  while (!own_proposals_.empty() && own_proposals_.front().first <= commit_) {
-    IndexRange& range = own_proposals_.front();
-    range.first = commit_ + 1;
-    if (range.first > range.last) own_proposals_.pop_front();
-  }
+  settle_proposals();
 }
 
 }  // namespace aspen::raft

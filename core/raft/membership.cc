@@ -75,6 +75,14 @@ const Config& ConfigHistory::at(Index index) const {
   panic("a configuration at or below the index", __FILE__, __LINE__);
 }
 
+bool ConfigHistory::is_voter_since(Index index, PeerId peer) const {
+  for (auto it = configs_.rbegin(); it != configs_.rend(); ++it) {
+    if (it->config.is_voter(peer)) return true;
+    if (it->index <= index) break;
+  }
+  return false;
+}
+
 void ConfigHistory::append(Index index, Config config) {
   ASPEN_ASSERT(index > current_index());
   configs_.push_back({index, std::move(config)});

@@ -25,6 +25,9 @@ class ConfigHistory {
   // In force once `index` is the last entry. Requires: index is not below the log's snapshot.
   const Config& at(Index index) const;
 
+  // Whether `peer` votes in the configuration at `index` or in any after it.
+  bool is_voter_since(Index index, PeerId peer) const;
+
   void append(Index index, Config config);
   // True when another configuration is in force now.
   bool truncate_from(Index from);

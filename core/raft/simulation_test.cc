@@ -1,0 +1,554 @@
+// Random runs of a whole group: seeded message loss, duplication, reordering and partitions, disks that
+// finish writes late and lose what was not synced, crashes, membership changes, transfers, snapshots. After
+// every step oracles check what Raft promises (thesis figure 3.2) and what core.h adds to it.
+//
+// A failure names its seed; ASPEN_SEED=n runs that one alone, ASPEN_SEEDS=n that many.
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cstdlib>
+#include <functional>
+#include <map>
+#include <random>
+#include <set>
+
+#include "core/raft/quorum.h"
+#include "core/raft/test_node.h"
+
+namespace aspen::raft {
+namespace {
+
+using testing::entry;
+using testing::member;
+using testing::TestNode;
+using testing::voters;
+
+constexpr PeerId kPeers = 5;
+constexpr int kSteps = 4000;
+
+// What must hold. Each check returns on success and fails the test otherwise.
+class Oracles {
+ public:
+  // Election safety, and leader completeness: a new leader has every entry that was ever committed.
+  void leader_seen(const TestNode& node) {
+    const Core& core = *node.core;
+    auto [it, fresh] = leaders_.emplace(core.term(), core.status().self);
+    EXPECT_EQ(it->second, node.id()) << "two leaders in term " << core.term();
+    if (!fresh) return;
+    ++elections;
+    for (const auto& [index, committed] : committed_) {
+      if (index < core.first_index()) continue;
+      EXPECT_EQ(core.term_at(index), committed->term)
+          << "leader " << node.id() << " of term " << core.term() << " misses committed entry " << index;
+    }
+  }
+
+  // Durability: what a leader calls committed is on the disks of a majority, its own copy included only
+  // if it is there.
+  void commit_advanced(const TestNode& leader, const std::map<PeerId, TestNode>& nodes) {
+    const Core& core = *leader.core;
+    for (Index& index = durable_to_; index < core.commit(); ++index) {
+      if (index + 1 < core.first_index()) continue;
+      const EntryPtr& e = core.log().at(index + 1);
+      auto has = [&](PeerId peer) -> uint64_t { return nodes.at(peer).on_disk(*e); };
+      EXPECT_NE(quorum_reached(core.config(), has), 0u)
+          << "entry " << e->index << " is committed by " << leader.id() << " but not on a majority of disks";
+      remember(e);
+    }
+  }
+
+  // State machine safety: every node applies the same entry at an index, once and in order.
+  void applied(const TestNode& node, const std::vector<EntryPtr>& entries) {
+    Index next = node.applied() + 1;
+    for (const EntryPtr& e : entries) {
+      EXPECT_EQ(e->index, next++) << "node " << node.id() << " applies out of order";
+      EXPECT_TRUE(node.on_disk(*e)) << "node " << node.id() << " applies what it may lose";
+      remember(e);
+    }
+  }
+
+  // What leaves a node must survive its crash.
+  static void sent(const TestNode& node, const Message& m) {
+    const HardState& disk = node.disk.hard_state;
+    if (m.kind != MessageKind::pre_vote && m.kind != MessageKind::pre_vote_reply) {
+      EXPECT_LE(m.term, disk.term) << "node " << node.id() << " speaks of a term it may forget";
+    }
+    bool votes = m.kind == MessageKind::vote || (m.kind == MessageKind::vote_reply && !m.reject);
+    if (votes && m.term == disk.term) {
+      EXPECT_EQ(disk.vote, m.kind == MessageKind::vote ? node.id() : m.to)
+          << "node " << node.id() << " may forget its vote in term " << m.term;
+    }
+  }
+
+  void read_asked(uint64_t id, Index committed_before) { reads_[id] = committed_before; }
+  void read_ready(const Effects::ReadReady& read) {
+    EXPECT_GE(read.index, reads_.at(read.id)) << "read " << read.id << " is stale";
+    ++reads;
+  }
+
+  void proposed(PeerId node, Index first, size_t count, Term term) {
+    for (size_t i = 0; i < count; ++i) proposals_[{node, first + i}] = term;
+  }
+  void dropped(PeerId node, Index index) {
+    auto it = proposals_.find({node, index});
+    ASSERT_NE(it, proposals_.end()) << "node " << node << " drops " << index << ", which it did not propose";
+    Term term = it->second;
+    proposals_.erase(it);
+    EXPECT_FALSE(committed_.contains(index) && committed_[index]->term == term)
+        << "entry " << index << " was reported as dropped but is committed";
+    dropped_.insert({index, term});
+    ++drops;
+  }
+
+  // Log matching: two logs that agree on the term at an index agree on everything before it.
+  static void logs_match(const Core& a, const Core& b) {
+    Index index = std::min(a.last_index(), b.last_index());
+    Index first = std::max(a.first_index(), b.first_index());
+    while (index >= first && a.term_at(index) != b.term_at(index)) --index;
+    for (; index >= first && index > 0; --index) {
+      const Entry& x = *a.log().at(index);
+      const Entry& y = *b.log().at(index);
+      EXPECT_EQ(x, y) << "logs of " << a.status().self << " and " << b.status().self << " at " << index;
+      if (index > first) {
+        EXPECT_GE(x.time, a.log().at(index - 1)->time);
+      }
+    }
+  }
+
+  Index committed() const { return committed_.empty() ? 0 : committed_.rbegin()->first; }
+
+  // How much a run exercised.
+  int elections = 0;
+  int reads = 0;
+  int drops = 0;
+
+ private:
+  void remember(const EntryPtr& e) {
+    auto [it, fresh] = committed_.emplace(e->index, e);
+    EXPECT_EQ(*it->second, *e) << "entry " << e->index << " was committed twice, differently";
+    EXPECT_FALSE(dropped_.contains({e->index, e->term})) << "dropped entry " << e->index << " is committed";
+  }
+
+  std::map<Term, PeerId> leaders_;
+  std::map<Index, EntryPtr> committed_;
+  Index durable_to_ = 0;
+  std::map<uint64_t, Index> reads_;
+  std::map<std::pair<PeerId, Index>, Term> proposals_;
+  std::set<std::pair<Index, Term>> dropped_;
+};
+
+class Simulation {
+ public:
+  explicit Simulation(uint64_t seed) : random_(seed) {
+    choose_actions();
+    PeerId voters_max = seed % 3 == 0 ? 5 : 3;
+    // Small windows and messages, so that every limit is met.
+    for (PeerId id = 1; id <= kPeers; ++id) {
+      Options options{.self = id,
+                      .append_bytes_max = 1 + 100 * (seed % 4),
+                      .appends_in_flight_max = 1 + seed % 5,
+                      .proposals_bytes_max = 2000,
+                      .random = [this] { return random_(); }};
+      Durable disk;
+      if (id <= voters_max) {
+        Config config = voters_max == 3 ? voters({1, 2, 3}) : voters({1, 2, 3, 4, 5});
+        disk.hard_state.term = 1;
+        disk.entries = {entry(1, 1, encode(config), EntryKind::config)};
+      }
+      auto state = disk.entries;
+      nodes_.emplace(id, TestNode(options, std::move(disk), std::move(state))).first->second.start(0);
+    }
+  }
+
+  void run(int steps) {
+    for (int i = 0; i < steps && !::testing::Test::HasFailure(); ++i) {
+      act();
+      settle();
+      if (i % 64 == 0) compare_logs();
+    }
+  }
+
+  // With every fault healed the group must elect a leader and commit on everybody in its configuration.
+  void heal_and_check_progress() {
+    cut_.clear();
+    for (auto& [id, node] : nodes_) {
+      if (!node.up()) start(node);
+    }
+    faults_ = false;
+    uint64_t proposed = 0;
+    for (int i = 0; i < 3000 && !::testing::Test::HasFailure(); ++i) {
+      pass_time(5 * kMillisecond);
+      settle();
+      for (int n = 40; n > 0 && (!network_.empty() || unsynced()); --n) {
+        for (auto& [id, node] : nodes_) {
+          while (!node.writes.empty()) sync(node);
+        }
+        for (size_t k = network_.size(); k > 0; --k) deliver(0);
+        settle();
+      }
+      TestNode* leader = current_leader();
+      if (leader == nullptr) continue;
+      const Config& config = leader->core->config();
+      if (proposed == 0 || leader->core->term() != proposed_term_) {
+        auto index = leader->core->propose({"last"}, 0, time(*leader));
+        if (!index) continue;
+        oracles_.proposed(leader->id(), *index, 1, leader->core->term());
+        proposed = *index;
+        proposed_term_ = leader->core->term();
+      }
+      bool done = !config.joint();
+      for (const Member& m : config.members) done &= nodes_.at(m.peer).applied() >= proposed;
+      if (done) return compare_logs();
+    }
+    ADD_FAILURE() << "no progress after every fault was healed";
+  }
+
+  const Oracles& oracles() const { return oracles_; }
+  int snapshots() const { return snapshots_; }
+  int changes() const { return changes_; }
+
+ private:
+  struct Snapshot {
+    Message offer;
+    std::vector<EntryPtr> state;
+  };
+
+  TimeNs time(const TestNode& node) { return clocks_[node.id()]; }
+  void start(TestNode& node) { node.start(time(node)); }
+  void start_all() {
+    for (auto& [id, node] : nodes_) {
+      if (!node.up()) start(node);
+    }
+  }
+  size_t below(size_t n) { return random_() % n; }
+  bool chance(size_t percent) { return below(100) < percent; }
+  TestNode& any() { return nodes_.at(1 + below(kPeers)); }
+
+  TestNode* current_leader() {
+    TestNode* best = nullptr;
+    for (auto& [id, node] : nodes_) {
+      if (!node.up() || node.core->role() != Role::leader) continue;
+      if (best == nullptr || node.core->term() > best->core->term()) best = &node;
+    }
+    return best;
+  }
+
+  TestNode& leader_or_any() {
+    std::vector<TestNode*> leaders;  // also those that do not know yet that they were deposed
+    for (auto& [id, node] : nodes_) {
+      if (node.up() && node.core->role() == Role::leader) leaders.push_back(&node);
+    }
+    return leaders.empty() || chance(10) ? any() : *leaders[below(leaders.size())];
+  }
+
+  struct Action {
+    size_t weight;
+    std::function<void()> act;
+  };
+
+  // Every seed has its own mix: some faults often, some never (swarm testing: a run that does everything
+  // never gets far enough in any one direction).
+  void choose_actions() {
+    size_t pace = std::array{20, 40, 80, 150}[below(4)];  // how much time passes, so how often leaders change
+    auto mixed = [&](size_t weight) { return weight * std::array{0, 1, 1, 4}[below(4)]; };
+    auto on = [&](TestNode& (Simulation::*pick)(), auto f) {
+      return [this, pick, f] { with_up((this->*pick)(), f); };
+    };
+    constexpr auto kAny = &Simulation::any;
+    constexpr auto kLeader = &Simulation::leader_or_any;
+    actions_ = {
+        {150, [this, pace] { pass_time(static_cast<DurationNs>(below(pace)) * kMillisecond); }},
+        {400 + mixed(100), [this] { deliver_some(); }},
+        {300 + mixed(50), on(kAny, [this](TestNode& node) { sync_some(node); })},
+        {60 + mixed(20), on(kLeader, [this](TestNode& node) { propose(node); })},
+        {20 + mixed(20), on(kLeader, [this](TestNode& node) { read(node); })},
+        {mixed(6), [this] { crash_or_start(any()); }},
+        {mixed(6), [this] { crash_or_start(leader_or_any()); }},
+        {mixed(15), on(kAny, [this](TestNode& node) { compact(node); })},
+        {mixed(15), on(kLeader, [this](TestNode& node) { change_members(node); })},
+        {mixed(5), on(kLeader, [this](TestNode& node) { transfer(node); })},
+        {mixed(6), [this] { partition(); }},
+        {mixed(6), [this] { isolate(leader_or_any()); }},
+        {5 + mixed(10), [this] { cut_.clear(); }},
+        {mixed(5), on(kAny, [this](TestNode& node) { node.core->unreachable(1 + below(kPeers)); })},
+        {20, [this] { finish_snapshot(); }},
+        {30, [this] { start_all(); }},
+    };
+    for (const Action& action : actions_) weights_ += action.weight;
+  }
+
+  void act() {
+    size_t dice = below(weights_);
+    for (const Action& action : actions_) {
+      if (dice < action.weight) return action.act();
+      dice -= action.weight;
+    }
+  }
+
+  template <typename F>
+  void with_up(TestNode& node, F f) {
+    if (node.up()) f(node);
+  }
+
+  void pass_time(DurationNs duration) {
+    // A node whose clock stands still is a process that does not get to run: its leader does not notice
+    // that it was deposed.
+    for (auto& [id, node] : nodes_) {
+      if (faults_ && paused_.contains(id)) continue;
+      clocks_[id] += duration;
+      if (node.up() && node.core->next_tick() <= clocks_[id]) node.core->tick(clocks_[id]);
+    }
+    if (chance(3)) paused_.clear();
+    if (chance(3)) paused_.insert(1 + below(kPeers));
+  }
+
+  // Mostly the oldest, so that the group gets something done.
+  void deliver_some() {
+    for (size_t n = 1 + below(12); n > 0 && !network_.empty(); --n) {
+      deliver(chance(75) ? 0 : below(network_.size()));
+      if (chance(50)) settle();
+    }
+  }
+
+  void deliver(size_t at) {
+    if (network_.empty()) return;
+    Message message = network_[at];
+    bool duplicate = faults_ && chance(5);
+    if (!duplicate) network_.erase(network_.begin() + static_cast<std::ptrdiff_t>(at));
+    TestNode& to = nodes_.at(message.to);
+    if (!to.up() || cut_.contains({message.from, message.to}) || (faults_ && chance(5))) return;
+    // As bytes, so that the codec sees what the core says.
+    Result<Message> decoded = decode_message(encode(message));
+    ASSERT_TRUE(decoded.has_value()) << decoded.error().message;
+    to.core->step(*std::move(decoded), time(to));
+  }
+
+  void sync(TestNode& node) {
+    if (node.writes.empty()) return;
+    send(node, node.sync_one(time(node)));
+  }
+
+  void sync_some(TestNode& node) {
+    for (size_t n = 1 + below(3); n > 0; --n) sync(node);
+  }
+
+  void propose(TestNode& node) {
+    std::vector<Bytes> commands;
+    for (size_t n = 1 + below(3); n > 0; --n) commands.push_back(Bytes(below(60), 'a'));
+    size_t count = commands.size();
+    auto wall = static_cast<WallNs>(below(1000));  // a clock that jumps
+    if (auto first = node.core->propose(std::move(commands), wall, time(node))) {
+      oracles_.proposed(node.id(), *first, count, node.core->term());
+    }
+  }
+
+  void read(TestNode& node) {
+    Index before = oracles_.committed();
+    for (auto& [id, other] : nodes_) {
+      if (other.up()) before = std::max(before, other.core->commit());
+    }
+    oracles_.read_asked(++read_id_, before);
+    node.core->read_index(read_id_, time(node));
+  }
+
+  void crash_or_start(TestNode& node) {
+    if (!node.up()) return start(node);
+    node.crash(below(node.writes.size() + 1));
+    for (auto it = snapshots_in_flight_.begin(); it != snapshots_in_flight_.end();) {
+      it = it->offer.from == node.id() || it->offer.to == node.id() ? drop_snapshot(it) : std::next(it);
+    }
+  }
+
+  void compact(TestNode& node) {
+    node.flushed = std::max(node.flushed, node.applied() - below(4) * node.applied() / 4);
+    if (node.writes.empty() && node.flushed >= node.core->first_index()) {
+      node.compact(node.flushed - below(node.flushed - node.core->first_index() + 1));
+    }
+  }
+
+  void transfer(TestNode& node) {
+    static_cast<void>(node.core->transfer_leadership(chance(50) ? kNobody : 1 + below(kPeers), time(node)));
+  }
+
+  void change_members(TestNode& leader) {
+    std::vector<Member> members;
+    if (chance(50)) {  // one voter more, or one less: changes without a joint configuration
+      PeerId toggled = 1 + below(kPeers);
+      members = leader.core->config().members;
+      if (std::erase_if(members, [&](const Member& m) { return m.peer == toggled; }) == 0) {
+        members.push_back(member(toggled));
+      }
+      return change_members(leader, members);
+    }
+    for (PeerId id = 1; id <= kPeers; ++id) {
+      if (chance(70)) members.push_back(member(id, chance(75) ? MemberRole::voter : MemberRole::learner));
+    }
+    change_members(leader, members);
+  }
+
+  void change_members(TestNode& leader, const std::vector<Member>& members) {
+    if (auto index = leader.core->propose_config(members, 0, time(leader))) {
+      ++changes_;
+      oracles_.proposed(leader.id(), *index, 1, leader.core->term());
+    }
+  }
+
+  void partition() {
+    size_t sides = below(1 << kPeers);
+    for (PeerId a = 1; a <= kPeers; ++a) {
+      for (PeerId b = 1; b <= kPeers; ++b) {
+        bool apart = (sides >> (a - 1) & 1) != (sides >> (b - 1) & 1);
+        if (apart && chance(90)) cut_.insert({a, b});  // some links stay open, perhaps one way
+      }
+    }
+  }
+
+  void isolate(TestNode& node) {
+    for (PeerId other = 1; other <= kPeers; ++other) {
+      cut_.insert({node.id(), other});
+      cut_.insert({other, node.id()});
+    }
+    if (chance(50)) paused_.insert(node.id());
+  }
+
+  void send(TestNode& node, std::vector<Message> messages) {
+    for (Message& message : messages) {
+      Oracles::sent(node, message);
+      if (message.kind != MessageKind::snapshot) {
+        network_.push_back(std::move(message));
+        continue;
+      }
+      message.snapshot = node.core->snapshot_meta(node.applied());
+      snapshots_in_flight_.push_back({std::move(message), node.state});
+    }
+    // The oldest go first when nobody delivers.
+    while (network_.size() > 300) network_.erase(network_.begin());
+  }
+
+  std::deque<Snapshot>::iterator drop_snapshot(std::deque<Snapshot>::iterator it) {
+    TestNode& from = nodes_.at(it->offer.from);
+    if (from.up()) from.core->snapshot_sent(it->offer.to, false, time(from));
+    return snapshots_in_flight_.erase(it);
+  }
+
+  void finish_snapshot() {
+    if (snapshots_in_flight_.empty()) return;
+    auto it = snapshots_in_flight_.begin() + static_cast<std::ptrdiff_t>(below(snapshots_in_flight_.size()));
+    const Message& offer = it->offer;
+    TestNode& from = nodes_.at(offer.from);
+    TestNode& to = nodes_.at(offer.to);
+    bool lost = cut_.contains({offer.from, offer.to}) || (faults_ && chance(20));
+    if (!to.up() || !from.up() || lost) return static_cast<void>(drop_snapshot(it));
+    to.core->step(offer, time(to));
+    settle(to);
+    if (!to.core->snapshot_wanted(offer)) return static_cast<void>(drop_snapshot(it));
+    while (!to.writes.empty()) {
+      sync(to);
+      settle(to);
+    }
+    if (!to.core->snapshot_wanted(offer)) return static_cast<void>(drop_snapshot(it));
+    to.install(offer, it->state, time(to));
+    ++snapshots_;
+    from.core->snapshot_sent(offer.to, chance(80), time(from));  // the word of it may be lost
+    snapshots_in_flight_.erase(it);
+  }
+
+  bool unsynced() const {
+    return std::ranges::any_of(nodes_, [](const auto& item) { return !item.second.writes.empty(); });
+  }
+
+  void settle() {
+    if (!faults_) {
+      while (!snapshots_in_flight_.empty()) finish_snapshot();
+    }
+    for (auto& [id, node] : nodes_) {
+      if (node.up()) settle(node);
+    }
+  }
+
+  // Everything a turn of the driver does, and the oracles' look at it.
+  void settle(TestNode& node) {
+    Core& core = *node.core;
+    if (core.role() == Role::leader) {
+      oracles_.leader_seen(node);
+      oracles_.commit_advanced(node, nodes_);
+    }
+    while (core.has_effects()) {
+      Effects effects = core.take_effects();
+      for (Index index : effects.proposals_dropped) oracles_.dropped(node.id(), index);
+      oracles_.applied(node, effects.committed);
+      for (const auto& read : effects.reads_ready) oracles_.read_ready(read);
+      send(node, std::move(effects.messages));
+      ASSERT_TRUE(effects.sync_token != 0 || effects.messages_after_sync.empty());
+      node.keep(effects);
+    }
+  }
+
+  void compare_logs() {
+    for (auto& [a, x] : nodes_) {
+      for (auto& [b, y] : nodes_) {
+        if (a < b && x.up() && y.up()) Oracles::logs_match(*x.core, *y.core);
+      }
+    }
+  }
+
+  std::mt19937_64 random_;
+  std::vector<Action> actions_;
+  size_t weights_ = 0;
+  std::map<PeerId, TimeNs> clocks_;
+  std::set<PeerId> paused_;
+  std::map<PeerId, TestNode> nodes_;
+  std::deque<Message> network_;
+  std::deque<Snapshot> snapshots_in_flight_;
+  std::set<std::pair<PeerId, PeerId>> cut_;  // from, to
+  bool faults_ = true;
+  Oracles oracles_;
+  uint64_t read_id_ = 0;
+  Term proposed_term_ = 0;
+  int snapshots_ = 0;
+  int changes_ = 0;
+};
+
+uint64_t number_from_environment(const char* name, uint64_t otherwise) {
+  const char* text = std::getenv(name);
+  return text != nullptr ? std::strtoull(text, nullptr, 10) : otherwise;
+}
+
+TEST(Simulation, KeepsEveryPromise) {
+  uint64_t only = number_from_environment("ASPEN_SEED", 0);
+  uint64_t first = only != 0 ? only : 1;
+  uint64_t last = only != 0 ? only : number_from_environment("ASPEN_SEEDS", 400);
+  int elections = 0, reads = 0, drops = 0, snapshots = 0, changes = 0;
+  Index committed = 0;
+  for (uint64_t seed = first; seed <= last; ++seed) {
+    Simulation simulation(seed);
+    std::string panicked;
+    try {
+      simulation.run(kSteps);
+      simulation.heal_and_check_progress();
+    } catch (const Panic& panic) {
+      panicked = panic.what();
+    }
+    EXPECT_EQ(panicked, "");
+    ASSERT_FALSE(HasFailure()) << "ASPEN_SEED=" << seed;
+    elections += simulation.oracles().elections;
+    reads += simulation.oracles().reads;
+    drops += simulation.oracles().drops;
+    committed += simulation.oracles().committed();
+    snapshots += simulation.snapshots();
+    changes += simulation.changes();
+  }
+  fmt::print("{} elections, {} entries committed, {} reads, {} proposals dropped, {} snapshots, {} changes\n",
+             elections, committed, reads, drops, snapshots, changes);
+  if (only != 0) return;
+  // A run in which nothing happens proves nothing.
+  EXPECT_GT(elections, 100);
+  EXPECT_GT(committed, 1000u);
+  EXPECT_GT(reads, 100);
+  EXPECT_GT(drops, 50);
+  EXPECT_GT(snapshots, 50);
+  EXPECT_GT(changes, 100);
+}
+
+}  // namespace
+}  // namespace aspen::raft
