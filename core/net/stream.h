@@ -1,0 +1,73 @@
+// One reliable, ordered stream of frames to a peer, of one subprotocol.
+//
+// A frame is a byte string of at most limits::kFrameBytesMax; it arrives whole, once and in order, or the
+// stream ends with an error. Sending never blocks: a frame is kept (not copied) until the peer has
+// acknowledged it, and when more than limits::kStreamSendBufferBytesMax wait, send refuses OVERLOADED.
+// Receiving is paced by the receiver: the peer may only send as much as the frames already consumed allow,
+// so a paused stream stops its sender instead of filling our memory.
+//
+//   Result<Stream*> stream = connection.open_stream(kRaft);
+//   (*stream)->on_frame([](Bytes frame) { ... });
+//   (*stream)->on_close([](const Error& why) { ... });     // the pointer is dead after this
+//   (*stream)->send(std::move(frame));
+//
+// Invariants: on_close runs exactly once, as the stream's last callback; nothing is delivered after it.
+// Lifetime: owned by the Endpoint; valid until on_close has returned (also when none is set).
+// Thread safety: none; the engine thread only. Callbacks never run inside a call of this class, so any
+// method here, and Connection's and Endpoint's, may be called from any callback.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+
+#include "core/base/bytes.h"
+#include "core/base/error.h"
+
+namespace aspen::net {
+
+class Connection;
+struct StreamState;
+
+class Stream {
+ public:
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
+  ~Stream();
+
+  Connection& connection();
+  uint64_t subprotocol() const;
+  uint32_t version() const;  // of the subprotocol, as negotiated in the hello
+  bool incoming() const;     // the peer opened it
+
+  // Errors: LIMIT_EXCEEDED (frame too long), OVERLOADED (see buffered()), CONNECTION_LOST (the stream has
+  // ended or finish() was called). The frame leaves at the end of the loop's turn, with whatever else waits.
+  Result<> send(Bytes frame);
+  // Bytes accepted by send and not yet acknowledged by the peer.
+  size_t buffered() const;
+  // No more frames from here; the peer sees on_end after the last one. Idempotent.
+  void finish();
+  // Ends both directions at once; what was not delivered is lost. The peer's on_close gets `code`.
+  void reset(Code code, std::string_view reason = {});
+
+  // Stops and restarts on_frame. Frames in flight wait, bounded by the receive window.
+  void pause();
+  void resume();
+
+  void on_frame(std::function<void(Bytes frame)> callback);
+  // The peer has finished and every frame was delivered. Without a callback this side finishes too.
+  void on_end(std::function<void()> callback);
+  // After a send was refused OVERLOADED: half of the buffer is free again.
+  void on_drain(std::function<void()> callback);
+  // Code::OK when both sides finished; otherwise why: the code of a reset, or the end of the connection.
+  void on_close(std::function<void(const Error& why)> callback);
+
+  // For the owner of the subprotocol; not touched here.
+  void* user_data = nullptr;
+
+ private:
+  friend struct StreamState;
+  explicit Stream(StreamState* state);
+  StreamState* state_;
+};
+
+}  // namespace aspen::net
