@@ -68,7 +68,7 @@ TEST_F(SessionTest, AcknowledgedWritesAreNotAppliedAgain) {
   log_.run(*machine_, count(1));
   log_.run(*machine_, count(2, 2));
   auto again = decode_write_reply(log_.run_raw(*machine_, count(1)));
-  EXPECT_EQ(again.error().code, Code::INVALID_ARGUMENT);
+  EXPECT_EQ(code_of(again), Code::INVALID_ARGUMENT);
   EXPECT_EQ(again.error().applied, Applied::MAYBE);
   EXPECT_EQ(refusal(count(0)), Code::INVALID_ARGUMENT);
   EXPECT_EQ(refusal(count(3, 4)), Code::INVALID_ARGUMENT);  // acknowledges itself
@@ -131,7 +131,6 @@ TEST_F(SessionTest, AllSessionsTogetherAreBounded) {
     log_.run(*machine_, in_session(other, 1, 0, write({}, {{Condition::Kind::absent, "large"}})));
   }
   EXPECT_EQ(refusal(count(1)), Code::SESSION_EXPIRED);  // the least recently used one
-  EXPECT_EQ(must(restored()->fingerprint()), must(machine_->fingerprint()));
 }
 
 TEST_F(SessionTest, TheLeastRecentlyUsedGoesFirst) {
@@ -166,6 +165,9 @@ TEST_F(SessionTest, SurvivesARestoredSnapshot) {
   EXPECT_EQ(refusal(count(4)), Code::OK);
   EXPECT_EQ(version(), 4u);
   EXPECT_NE(first, second);
+  reopen();  // the row written since has not taken the place of an older one
+  EXPECT_EQ(log_.run_raw(*machine_, count(2)), second);
+  EXPECT_EQ(version(), 4u);
 }
 
 TEST_F(SessionTest, ForgottenSessionsLeaveNoRows) {

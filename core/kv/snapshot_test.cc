@@ -99,7 +99,7 @@ TEST_F(SnapshotTest, RefusesWhatIsNotWhole) {
     auto restored = restore_from(*other, log_.meta(), chunks);
     EXPECT_EQ(other->applied(), restored ? log_.last_index() : 0);
     EXPECT_EQ(must(other->fingerprint()) == before, !restored);
-    return restored ? Code::OK : restored.error().code;
+    return code_of(restored);
   };
   EXPECT_EQ(code(chunks_), Code::OK);
   EXPECT_EQ(code({}), Code::CORRUPT);
@@ -125,6 +125,12 @@ TEST_F(SnapshotTest, RefusesWhatIsNotWhole) {
     shorter[i].pop_back();
     EXPECT_EQ(code(shorter), Code::CORRUPT);
   }
+  auto other = open_machine();
+  auto sink = must(other->restore(log_.meta()));
+  for (const Bytes& chunk : chunks_) ASSERT_TRUE(sink->write(chunk));
+  EXPECT_FALSE(sink->write(chunks_.back()));
+  EXPECT_EQ(code_of(sink->finish()), Code::CORRUPT) << "after a chunk was refused";
+
   auto mixed = chunks_;
   fill(log_, *machine_, 60, 61);
   mixed.back() = chunks_of(*machine_).back();
@@ -166,7 +172,7 @@ TEST_F(SnapshotTest, RefusesRowsThatAreNotRows) {
   auto code = [&](const std::vector<Row>& rows) {
     auto other = open_machine();
     auto restored = restore_from(*other, log_.meta(), stream(rows));
-    return restored ? Code::OK : restored.error().code;
+    return code_of(restored);
   };
   EXPECT_EQ(code({progress, a, b, session(0, {0, 1, 10, {{10, "r"}, {12, "r"}}})}), Code::OK);
   EXPECT_EQ(code({progress}), Code::OK);

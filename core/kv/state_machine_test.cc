@@ -129,7 +129,7 @@ TEST_F(StateMachineTest, WhatCannotBeCarriedOutIsAReply) {
   log_.append(write({put("a", "1"), put("a", "2")}));
   log_.append(write({put("ok", "v")}));
   auto replies = log_.apply(*machine_);
-  auto code = [&](size_t i) { return decode_write_reply(replies[i]).error().code; };
+  auto code = [&](size_t i) { return code_of(decode_write_reply(replies[i])); };
   EXPECT_EQ(code(0), Code::INVALID_ARGUMENT);
   EXPECT_EQ(code(1), Code::INVALID_ARGUMENT);
   EXPECT_EQ(replies[2], "");
@@ -218,13 +218,13 @@ TEST(Opening, RefusesOtherVersionsAndOtherData) {
     EXPECT_TRUE(store->write(std::move(batch), store::Sync::no));
     return StateMachine::open(std::move(store));
   };
-  EXPECT_EQ(with("something", "else").error().code, Code::CORRUPT);
-  EXPECT_EQ(with(layout::head_key(), "").error().code, Code::CORRUPT);
-  EXPECT_EQ(with(layout::head_key(), encode(layout::Head{})).error().code, Code::CORRUPT);  // no progress
+  EXPECT_EQ(code_of(with("something", "else")), Code::CORRUPT);
+  EXPECT_EQ(code_of(with(layout::head_key(), "")), Code::CORRUPT);
+  EXPECT_EQ(code_of(with(layout::head_key(), encode(layout::Head{}))), Code::CORRUPT);  // no progress
   Bytes newer = encode(layout::Head{});
   newer[0] = 2;
   auto refused = with(layout::head_key(), newer);
-  EXPECT_EQ(refused.error().code, Code::UNSUPPORTED);
+  EXPECT_EQ(code_of(refused), Code::UNSUPPORTED);
   EXPECT_NE(refused.error().message.find("version 2"), std::string::npos);
   EXPECT_NE(refused.error().message.find("reads 1"), std::string::npos);
 }
@@ -331,13 +331,13 @@ class Model {
     }
     auto session = replies_.find(command->session);
     if (session == replies_.end()) {
-      EXPECT_EQ(decode_write_reply(reply).error().code, Code::SESSION_EXPIRED);
+      EXPECT_EQ(code_of(decode_write_reply(reply)), Code::SESSION_EXPIRED);
       return;
     }
     auto& [acknowledged, given] = session->second;
     acknowledged = std::max(acknowledged, command->acknowledged_below);
     if (command->sequence < acknowledged) {
-      EXPECT_EQ(decode_write_reply(reply).error().code, Code::INVALID_ARGUMENT);
+      EXPECT_EQ(code_of(decode_write_reply(reply)), Code::INVALID_ARGUMENT);
       return;
     }
     if (!given.contains(command->sequence)) given[command->sequence] = execute(*command, entry.index);

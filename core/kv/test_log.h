@@ -48,6 +48,11 @@ T must(Result<T> result) {
   return result ? *std::move(result) : T();
 }
 
+template <typename T>
+Code code_of(const Result<T>& result) {
+  return result ? Code::OK : result.error().code;
+}
+
 inline std::unique_ptr<StateMachine> open_machine(
     std::unique_ptr<store::Store> store = store::open_memory()) {
   return must(StateMachine::open(std::move(store)));

@@ -180,10 +180,8 @@ class MemoryStore final : public Store {
         return find(tree.get(), change.key) != nullptr ? remove(tree, change.key) : tree;
       case Batch::Change::Kind::erase_range: {
         const Bytes& end = change.value;
-        if (!end.empty() && end <= change.key) return tree;
         auto [low, rest] = split(tree, change.key);
-        if (end.empty()) return low;
-        return join(low, split(rest, end).second);
+        return end.empty() ? low : join(low, split(rest, end).second);
       }
     }
     return tree;

@@ -1,8 +1,7 @@
 // Store over RocksDB 7.8: one column family, so that every flush is a prefix of the writes.
 //
-// What RocksDB would do by itself and must not: write an information log beside the data, start a new
-// database where the old one's CURRENT file was lost, and drop what follows a damaged record of its
-// write-ahead log. Warnings go to our log; the other two are refused with CORRUPT.
+// What RocksDB would do by itself and must not: write an information log beside the data, and drop what
+// follows a damaged record of its write-ahead log. Warnings go to our log; damage is refused with CORRUPT.
 #include <fcntl.h>
 #include <rocksdb/cache.h>
 #include <rocksdb/db.h>
@@ -242,36 +241,23 @@ Result<> sync_directory(const std::string& path) {
   return {};
 }
 
-// Creates the directory durably, or checks that what is there is a store or nothing at all.
-Result<> prepare_directory(const std::string& path) {
+// Creates the directory durably, if it is not there.
+Result<> create_directory(const std::string& path) {
   namespace fs = std::filesystem;
-  if (::mkdir(path.c_str(), 0700) == 0) {
-    fs::path parent = fs::path(path).parent_path();
-    if (fs::path(path).filename().empty()) parent = parent.parent_path();  // "a/b/"
-    return sync_directory(parent.empty() ? "." : parent.string());
+  if (::mkdir(path.c_str(), 0700) != 0) {
+    if (errno == EEXIST) return {};
+    return fail(Code::IO, "cannot create {}: {}", path, std::strerror(errno));
   }
-  if (errno != EEXIST) return fail(Code::IO, "cannot create {}: {}", path, std::strerror(errno));
-
-  std::error_code error;
-  bool current = false;
-  std::string data;
-  for (fs::directory_iterator it(path, error), end; !error && it != end; it.increment(error)) {
-    fs::path file = it->path().filename();
-    if (file == "CURRENT") current = true;
-    if (file.extension() == ".sst" || file.extension() == ".log") data = file.string();
-  }
-  if (error) return fail(Code::IO, "{}: {}", path, error.message());
-  if (!current && !data.empty()) {
-    return fail(Code::CORRUPT, "{}: the file CURRENT is missing while data ({}) is there", path, data);
-  }
-  return {};
+  fs::path parent = fs::path(path).parent_path();
+  if (fs::path(path).filename().empty()) parent = parent.parent_path();  // "a/b/"
+  return sync_directory(parent.empty() ? "." : parent.string());
 }
 
 }  // namespace
 
 Result<std::unique_ptr<Store>> open_rocksdb(const RocksOptions& options) {
   if (options.path.empty()) return fail(Code::INVALID_ARGUMENT, "a store's path is empty");
-  ASPEN_CHECK(prepare_directory(options.path));
+  ASPEN_CHECK(create_directory(options.path));
   rocksdb::DB* db = nullptr;
   rocksdb::Status status = rocksdb::DB::Open(tuned_options(options), options.path, &db);
   if (lock_is_held(status)) {

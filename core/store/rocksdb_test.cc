@@ -24,6 +24,11 @@ constexpr int kWritten = 1000;
 constexpr const char* kChildPath = "ASPEN_STORE_TEST_PATH";
 constexpr const char* kChildWal = "ASPEN_STORE_TEST_WAL";
 
+template <typename T>
+Code code_of(const Result<T>& result) {
+  return result ? Code::OK : result.error().code;
+}
+
 RocksOptions options(const std::string& path, bool wal) {
   return {.path = path, .wal = wal, .memtable_bytes = 1u << 16, .cache_bytes = 1u << 20};
 }
@@ -182,7 +187,7 @@ TEST_F(Rocks, RefusesASecondOpenInTheSameProcess) {
 }
 
 TEST_F(Rocks, RefusesBadPaths) {
-  EXPECT_EQ(open_rocksdb({.path = ""}).error().code, Code::INVALID_ARGUMENT);
+  EXPECT_EQ(code_of(open_rocksdb({.path = ""})), Code::INVALID_ARGUMENT);
   EXPECT_EQ(refusal(dir_.path("absent/s")), Code::IO);
   EXPECT_FALSE(fs::exists(dir_.path("absent")));
   std::ofstream(dir_.path("file")).put('x');
@@ -215,24 +220,35 @@ TEST_F(Rocks, RefusesDamage) {
   EXPECT_EQ(prefix_of_writes(*open(path, true)), kWritten);
 }
 
+// It must not be taken for a new store, also when it holds nothing but its (empty) write-ahead log.
+TEST_F(Rocks, RefusesAStoreWithoutItsCurrentFile) {
+  for (bool wal : {true, false}) {
+    std::string path = dir_.path(wal ? "wal" : "no_wal");
+    open(path, wal);
+    EXPECT_EQ(refusal(path, wal), Code::OK);
+    fs::remove(path + "/CURRENT");
+    EXPECT_EQ(refusal(path, wal), Code::CORRUPT);
+  }
+}
+
 // Tables are checked as they are read: not opening, but reading fails.
 TEST_F(Rocks, ReportsADamagedBlockWhenItIsRead) {
   std::string path = filled(false);
   for (const fs::path& file : files(path, ".sst")) flip_middle(file);
   auto store = open_rocksdb(options(path, false));
   if (!store) {
-    EXPECT_EQ(store.error().code, Code::CORRUPT);
+    EXPECT_EQ(code_of(store), Code::CORRUPT);
     return;
   }
   std::unique_ptr<Iterator> it = (*store)->iterate();
   for (it->seek(""); it->valid(); it->next()) continue;
   ASSERT_FALSE(it->status());
-  EXPECT_EQ(it->status().error().code, Code::CORRUPT);
+  EXPECT_EQ(code_of(it->status()), Code::CORRUPT);
   int damaged = 0;
   for (int i = 0; i < kWritten; ++i) {
     auto value = (*store)->get("k" + std::to_string(i));
     if (value) continue;
-    EXPECT_EQ(value.error().code, Code::CORRUPT);
+    EXPECT_EQ(code_of(value), Code::CORRUPT);
     ++damaged;
   }
   EXPECT_GT(damaged, 0);
