@@ -3,6 +3,7 @@
 #include <sodium.h>
 
 #include <ctime>
+#include <stdexcept>
 
 namespace aspen::rt {
 namespace {
@@ -15,6 +16,10 @@ int64_t read_clock(clockid_t clock) {
 
 class SystemEnv final : public Env {
  public:
+  // Without this the first random() would set libsodium up, which only one thread may do.
+  SystemEnv() {
+    if (sodium_init() < 0) throw std::runtime_error("libsodium cannot be initialised");
+  }
   TimeNs now() override { return read_clock(CLOCK_MONOTONIC); }
   WallNs wall_now() override { return read_clock(CLOCK_REALTIME); }
   void random(void* out, size_t size) override { randombytes_buf(out, size); }

@@ -1,5 +1,8 @@
 #include "core/rt/executor.h"
 
+#include <algorithm>
+#include <exception>
+
 #include "core/base/log.h"
 
 namespace aspen::rt {
@@ -7,7 +10,8 @@ namespace aspen::rt {
 void Timer::arm(TimeNs at) {
   disarm();
   if (at == kNever) return;
-  at_ = at;
+  // Not before now, or one armed in a turn could come before those that are due in it; see turn().
+  at_ = std::max(at, executor_.now_);
   sequence_ = ++executor_.sequence_;
   executor_.heap_.push_back(this);
   executor_.place(this, executor_.heap_.size() - 1);
@@ -68,27 +72,42 @@ void Executor::at_turn_end(Runnable& work) {
   if (!work.linked()) turn_end_.push_back(work);
 }
 
-void Executor::report_panic(const char* text) {
+void Executor::schedule_next(Runnable& work) {
+  if (!work.linked()) running_.push_front(work);
+}
+
+void Executor::report_panic(const std::string& text) noexcept {
   log(LogLevel::error, "contained failure: {}", text);
   if (on_panic) on_panic(text);
 }
 
 void Executor::run_queue(Queue& queue) {
-  Queue batch;
-  while (Runnable* work = queue.pop_front()) batch.push_back(*work);
-  while (Runnable* work = batch.pop_front()) contained([work] { work->run(); });
+  running_.append(queue);
+  while (Runnable* work = running_.pop_front()) contained([work] { work->run(); });
 }
 
 bool Executor::turn() {
-  now_ = env_.now();
-  while (!heap_.empty() && heap_.front()->at_ <= now_) {
+  read_clock();
+  // Timers armed from here on come after those that are due, and wait.
+  const uint64_t last = sequence_;
+  while (!heap_.empty() && heap_.front()->at_ <= now_ && heap_.front()->sequence_ <= last) {
     Timer* timer = heap_.front();
     timer->disarm();
-    contained(timer->fire_);
+    contained([timer] { timer->fire_(); });
   }
   run_queue(ready_);
   run_queue(turn_end_);
   return !ready_.empty() || !turn_end_.empty();
+}
+
+std::string current_panic_text() {
+  try {
+    throw;
+  } catch (const std::exception& e) {
+    return e.what();
+  } catch (...) {
+    return "an exception that is not a std::exception";
+  }
 }
 
 }  // namespace aspen::rt

@@ -1,26 +1,32 @@
 // One thread's run queue and timers. Everything the engine does is a Runnable dispatched here, one after
 // the other: protocol code needs no lock and the lab owns the order.
 //
-// A turn: read the clock once, fire due timers, run what is ready (what becomes ready meanwhile waits for
-// the next turn, so a turn ends), then the turn-end hooks. Hooks are where work is batched: the network
-// flushes its packets there, Raft takes its effects.
+// A turn: read the clock once, fire due timers, run what is ready, then the turn-end hooks. What becomes
+// ready or due meanwhile waits for the next turn, so a turn ends. Hooks are where work is batched: the
+// network flushes its packets there, Raft takes its effects.
+//
+// Whatever runs here may destroy itself, its owner, or others that are due.
 //
 // Invariants: a Runnable stands in the queue at most once; one that is destroyed leaves it.
+// Lifetime: the executor outlives every Timer, Runnable and Region that uses it.
 // Thread safety: none; rt::Loop carries work in from other threads.
 #pragma once
 
-#include <exception>
 #include <functional>
 #include <string>
 #include <vector>
 
 #include "core/base/time.h"
+#include "core/rt/callback.h"
 #include "core/rt/env.h"
 #include "core/rt/list.h"
 
 namespace aspen::rt {
 
 class Executor;
+
+// What the exception being handled says: for a catch (...).
+std::string current_panic_text();
 
 class Runnable : public ListNode<Runnable> {
  public:
@@ -30,7 +36,8 @@ class Runnable : public ListNode<Runnable> {
   ~Runnable() = default;
 };
 
-// Calls a function once, at or after a time. Re-arming moves it. Destroying it disarms it.
+// Calls a function once, at or after a time. Re-arming moves it, disarming or destroying it stops it. A time
+// that has passed counts as now.
 class Timer {
  public:
   Timer(Executor& executor, std::function<void()> fire) : executor_(executor), fire_(std::move(fire)) {}
@@ -46,7 +53,7 @@ class Timer {
   friend class Executor;
   static constexpr size_t kNowhere = ~size_t{0};
   Executor& executor_;
-  std::function<void()> fire_;
+  Callback<> fire_;
   TimeNs at_ = 0;
   uint64_t sequence_ = 0;       // equal times fire in the order they were armed
   size_t position_ = kNowhere;  // in the executor's heap
@@ -59,7 +66,7 @@ class Deferred final : public Runnable {
   void run() override { function_(); }
 
  private:
-  std::function<void()> function_;
+  Callback<> function_;
 };
 
 class Executor {
@@ -67,16 +74,20 @@ class Executor {
   explicit Executor(Env& env) : env_(env), now_(env.now()) {}
 
   Env& env() { return env_; }
-  // The time at which this turn began.
+  // The time at which this turn began; before one, at which what led to it came in.
   TimeNs now() const { return now_; }
 
   // Runs `work` in this turn, or the next when called while one runs. Scheduled twice, it runs once.
   void schedule(Runnable& work);
+  // Runs `work` right after what runs now, for what completes it: a task's end.
+  void schedule_next(Runnable& work);
   // Runs `work` when this turn's ready work is done.
   void at_turn_end(Runnable& work);
 
   // For whoever drives: one turn. True when more is ready.
   bool turn();
+  // Reads the clock, for input that is handled before the turn.
+  void read_clock() { now_ = env_.now(); }
   TimeNs next_timer() const { return heap_.empty() ? kNever : heap_.front()->at_; }
 
   // Runs `work`; a Panic or exception in it ends here.
@@ -84,12 +95,13 @@ class Executor {
   void contained(F&& work) {
     try {
       work();
-    } catch (const std::exception& e) {
-      report_panic(e.what());
+    } catch (...) {
+      report_panic(current_panic_text());
     }
   }
 
-  // Called with the text of a Panic that escaped a Runnable or a Timer; the default logs it only.
+  // Called with the text of a Panic that escaped a Runnable or a Timer, which is logged anyway. Must not
+  // throw.
   std::function<void(const std::string&)> on_panic;
 
  private:
@@ -100,10 +112,11 @@ class Executor {
   void sift_up(size_t position);
   void sift_down(size_t position);
   void run_queue(Queue& queue);
-  void report_panic(const char* text);
+  void report_panic(const std::string& text) noexcept;
 
   Env& env_;
   TimeNs now_;
+  Queue running_;  // what is left of the queue that is run
   Queue ready_;
   Queue turn_end_;
   std::vector<Timer*> heap_;

@@ -44,13 +44,16 @@ class List {
   bool empty() const { return head_.next_ == &head_; }
   T* front() { return empty() ? nullptr : static_cast<T*>(head_.next_); }
   T* back() { return empty() ? nullptr : static_cast<T*>(head_.prev_); }
-  void push_back(T& item) {
-    ListNode<Tag>& node = item;
-    ASPEN_ASSERT(!node.linked());
-    node.prev_ = head_.prev_;
-    node.next_ = &head_;
-    head_.prev_->next_ = &node;
-    head_.prev_ = &node;
+  void push_back(T& item) { insert_before(head_, item); }
+  void push_front(T& item) { insert_before(*head_.next_, item); }
+  // Moves all of `other` to the end of this list.
+  void append(List& other) {
+    if (other.empty()) return;
+    other.head_.next_->prev_ = head_.prev_;
+    other.head_.prev_->next_ = &head_;
+    head_.prev_->next_ = other.head_.next_;
+    head_.prev_ = other.head_.prev_;
+    other.head_.prev_ = other.head_.next_ = &other.head_;
   }
   T* pop_front() {
     T* item = front();
@@ -64,6 +67,14 @@ class List {
   }
 
  private:
+  static void insert_before(ListNode<Tag>& position, ListNode<Tag>& node) {
+    ASPEN_ASSERT(!node.linked());
+    node.prev_ = position.prev_;
+    node.next_ = &position;
+    position.prev_->next_ = &node;
+    position.prev_ = &node;
+  }
+
   ListNode<Tag> head_;
 };
 
