@@ -6,7 +6,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <ctime>
 #include <system_error>
+#include <utility>
 
 namespace aspen::rt {
 namespace {
@@ -29,7 +31,9 @@ FdWatch::FdWatch(Loop& loop, int fd, uint32_t events, Callback ready)
 
 FdWatch::~FdWatch() {
   epoll_ctl(loop_.epoll_fd_, EPOLL_CTL_DEL, fd_, nullptr);
-  std::replace(loop_.due_.begin(), loop_.due_.end(), this, static_cast<FdWatch*>(nullptr));
+  for (Loop::Due& due : loop_.due_) {
+    if (due.watch == this) due.watch = nullptr;
+  }
 }
 
 void FdWatch::set_events(uint32_t events) {
@@ -41,16 +45,19 @@ Loop::Loop(Env& env)
     : executor_(env),
       epoll_fd_(check_fd(epoll_create1(EPOLL_CLOEXEC), "epoll_create1")),
       wake_fd_(check_fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd")) {
-  epoll_event event{EPOLLIN, {.ptr = nullptr}};
-  check_fd(epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, wake_fd_, &event), "epoll_ctl");
+  wake_.emplace(*this, wake_fd_, EPOLLIN, [this](uint32_t) {
+    uint64_t count;
+    while (::read(wake_fd_, &count, sizeof count) < 0 && errno == EINTR) {
+    }
+  });
 }
 
 Loop::~Loop() {
-  for (Posted* posted = posted_.exchange(nullptr); posted != nullptr;) {
-    Posted* next = posted->next;
-    delete posted;
-    posted = next;
+  // Destroying work may post more.
+  while (Posted* posted = take_posted()) {
+    while (posted != nullptr) delete std::exchange(posted, posted->next);
   }
+  wake_.reset();
   ::close(wake_fd_);
   ::close(epoll_fd_);
 }
@@ -60,7 +67,7 @@ void Loop::post(std::move_only_function<void()> work) {
   posted->next = posted_.load(std::memory_order_relaxed);
   while (!posted_.compare_exchange_weak(posted->next, posted)) {
   }
-  // Pairs with wait(): either the loop sees the push before it sleeps, or we see that it sleeps.
+  // Pairs with poll(): either the loop sees the push before it sleeps, or we see that it sleeps.
   if (asleep_.load() && asleep_.exchange(false)) {
     uint64_t one = 1;
     while (::write(wake_fd_, &one, sizeof one) < 0 && errno == EINTR) {
@@ -69,58 +76,69 @@ void Loop::post(std::move_only_function<void()> work) {
 }
 
 void Loop::stop() {
-  post([this] { stop_.store(true, std::memory_order_relaxed); });
+  post([this] { stop_ = true; });
 }
 
-void Loop::take_posted() {
+Loop::Posted* Loop::take_posted() {
+  if (posted_.load(std::memory_order_relaxed) == nullptr) return nullptr;
   Posted* newest = posted_.exchange(nullptr);
   Posted* oldest = nullptr;
   while (newest != nullptr) {
-    Posted* next = newest->next;
-    newest->next = oldest;
-    oldest = newest;
-    newest = next;
+    Posted* next = std::exchange(newest->next, oldest);
+    oldest = std::exchange(newest, next);
   }
-  while (oldest != nullptr) {
+  return oldest;
+}
+
+void Loop::run_posted() {
+  for (Posted* oldest = take_posted(); oldest != nullptr;) {
     std::unique_ptr<Posted> posted(oldest);
     oldest = oldest->next;
     executor_.contained(posted->work);
   }
 }
 
-void Loop::wait(TimeNs until) {
-  TimeNs now = executor_.env().now();
+// Waits for descriptors or the door until `until`; 0 only looks.
+void Loop::poll(TimeNs until) {
   timespec timeout{};
-  asleep_.store(true);
-  if (posted_.load() != nullptr) until = now;
-  if (until > now) {
-    // Sleeping longer than an hour at once gains nothing; kNever needs no case of its own.
-    DurationNs duration = std::min<DurationNs>(until - now, 3600 * kSecond);
-    timeout = {duration / kSecond, duration % kSecond};
+  if (until != 0) {
+    asleep_.store(true);
+    TimeNs now = executor_.env().now();
+    if (posted_.load() == nullptr && until > now) {
+      // Sleeping longer than an hour at once gains nothing; kNever needs no case of its own.
+      DurationNs duration = std::min<DurationNs>(until - now, 3600 * kSecond);
+      timeout = {duration / kSecond, duration % kSecond};
+    }
   }
   epoll_event events[kEventsMax];
   int n = epoll_pwait2(epoll_fd_, events, kEventsMax, &timeout, nullptr);
-  asleep_.store(false);
-  if (n < 0) return;  // EINTR: the next turn looks again
-  due_.resize(static_cast<size_t>(n));
-  for (int i = 0; i < n; ++i) due_[static_cast<size_t>(i)] = static_cast<FdWatch*>(events[i].data.ptr);
-  for (int i = 0; i < n; ++i) {
-    if (FdWatch* watch = due_[static_cast<size_t>(i)]; watch != nullptr) {
-      executor_.contained([&] { watch->ready_(events[i].events); });
-    } else {
-      uint64_t count;
-      while (::read(wake_fd_, &count, sizeof count) < 0 && errno == EINTR) {
-      }
-    }
+  asleep_.store(false, std::memory_order_relaxed);
+  if (n < 0 && errno == EINTR) n = 0;
+  check_fd(n, "epoll_pwait2");
+  for (int i = 0; i < n; ++i) due_.push_back({static_cast<FdWatch*>(events[i].data.ptr), events[i].events});
+}
+
+void Loop::dispatch() {
+  // By index: a callback may destroy watches, never add to what is due.
+  for (size_t i = 0; i < due_.size(); ++i) {
+    FdWatch* watch = std::exchange(due_[i].watch, nullptr);
+    if (watch != nullptr) executor_.contained([&] { watch->ready_(due_[i].events); });
   }
   due_.clear();
 }
 
 void Loop::run() {
-  stop_.store(false, std::memory_order_relaxed);
-  for (bool more = true; !stop_.load(std::memory_order_relaxed);) {
-    wait(more ? 0 : executor_.next_timer());
-    take_posted();
+  stop_ = false;
+  TimeNs polled = 0;
+  for (bool more = true; !stop_;) {
+    executor_.read_clock();
+    if (!more || executor_.now() - polled >= kPollInterval) {
+      poll(more ? 0 : executor_.next_timer());
+      executor_.read_clock();
+      polled = executor_.now();
+      dispatch();
+    }
+    run_posted();
     more = executor_.turn();
   }
 }

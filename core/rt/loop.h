@@ -7,11 +7,18 @@
 // The door is a lock-free stack that the loop empties once per turn (in submission order); the eventfd
 // behind it is written only when the loop may be asleep, so a busy loop costs a poster no system call.
 //
+// A round of the loop: what came in through descriptors and the door, then a turn of the executor. While the
+// executor has work, the system is asked for ready descriptors only every kPollInterval: that call costs more
+// than most turns.
+//
+// Lifetime: the loop outlives whoever posts to it, every FdWatch, and what uses its executor.
 // Thread safety: post() and stop() from any thread; everything else from the thread in run(), or before it.
 #pragma once
 
 #include <atomic>
 #include <functional>
+#include <optional>
+#include <vector>
 
 #include "core/base/error.h"
 #include "core/rt/executor.h"
@@ -20,10 +27,12 @@ namespace aspen::rt {
 
 class Loop;
 
-// Calls back while a descriptor is ready (level-triggered). The descriptor stays its owner's.
+// Calls back while a descriptor is ready (level-triggered). The descriptor stays its owner's, who closes it
+// after the watch is gone. The callback may destroy this watch and others.
 class FdWatch {
  public:
   using Callback = std::function<void(uint32_t events)>;  // EPOLLIN, EPOLLOUT, ...
+  // Throws std::system_error for a descriptor that cannot be watched.
   FdWatch(Loop& loop, int fd, uint32_t events, Callback ready);
   ~FdWatch();
   FdWatch(const FdWatch&) = delete;
@@ -34,7 +43,7 @@ class FdWatch {
   friend class Loop;
   Loop& loop_;
   int fd_;
-  Callback ready_;
+  rt::Callback<uint32_t> ready_;
 };
 
 class Loop {
@@ -45,9 +54,11 @@ class Loop {
   Loop& operator=(const Loop&) = delete;
 
   Executor& executor() { return executor_; }
+  // Until stop(); may be run again.
   void run();
   void stop();
-  // Work posted after the last turn of run() is destroyed with the loop, without running.
+  // `work` runs on the loop's thread, in the order in which this thread posted. What is posted after the last
+  // round of run() waits for the next run(), or is destroyed with the loop.
   void post(std::move_only_function<void()> work);
 
  private:
@@ -57,17 +68,27 @@ class Loop {
     Posted* next = nullptr;
   };
 
-  void take_posted();
-  void wait(TimeNs until);
+  static constexpr DurationNs kPollInterval = 20 * kMicrosecond;
+
+  // What was posted, oldest first.
+  Posted* take_posted();
+  void run_posted();
+  void poll(TimeNs until);
+  void dispatch();
 
   Executor executor_;
   int epoll_fd_;
   int wake_fd_;
+  std::optional<FdWatch> wake_;  // stops a sleep: a post writes to wake_fd_
   std::atomic<Posted*> posted_{nullptr};
   std::atomic<bool> asleep_{false};
-  std::atomic<bool> stop_{false};
-  // Watches whose callbacks are still due in this round, so that one may destroy another.
-  std::vector<FdWatch*> due_;
+  bool stop_ = false;
+  // What epoll reported and was not called back yet, so that a callback may destroy other watches.
+  struct Due {
+    FdWatch* watch;
+    uint32_t events;
+  };
+  std::vector<Due> due_;
 };
 
 }  // namespace aspen::rt
