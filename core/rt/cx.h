@@ -5,15 +5,14 @@
 // the reason as an error; the task drains and returns; its region learns how it ended. A wait that was
 // already satisfied keeps its value: the next checkpoint reports the cancel. Inside a Mask requests wait.
 //
+// Each task uses its own Cx: a lambda that is spawned names its parameter, not the Cx around it.
+//
 // Invariants: a task waits for at most one thing; a waiter that is gone from its task is gone from what it
 // waited for.
 // Thread safety: none; one executor's thread.
 #pragma once
 
 #include <coroutine>
-#include <memory>
-#include <optional>
-#include <string>
 
 #include "core/rt/executor.h"
 #include "core/rt/outcome.h"
@@ -48,6 +47,8 @@ class Waiter : public Runnable, public ListNode<WaiterTag> {
   // True for a wait that a cancel only passes on: it still ends when what it waits for does.
   virtual bool drains() const { return false; }
   bool cancelled() const { return cancelled_; }
+  // Requires: the task is cancelled.
+  const CancelReason& cancel_reason() const;
   Cx& cx() { return cx_; }
 
  private:
@@ -71,6 +72,8 @@ class Cx {
   Env& env() { return executor_.env(); }
   Region& region() { return region_; }
   TimeNs now() const { return executor_.now(); }
+  // `duration` from now; kNever when that is past the end of time.
+  TimeNs after(DurationNs duration) const { return duration > kNever - now() ? kNever : now() + duration; }
   TimeNs deadline() const;
   // A cancel was requested and nothing masks it.
   bool cancelled() const;
@@ -82,7 +85,7 @@ class Cx {
   Sleep sleep_until(TimeNs at);
   Sleep sleep(DurationNs duration);
 
-  // Defers cancel requests while it lives. For short cleanup only.
+  // Defers cancel requests while it lives, also for the task's regions. For short cleanup only.
   class Mask {
    public:
     explicit Mask(Cx& cx);
@@ -122,7 +125,7 @@ inline Cx::Sleep Cx::sleep_until(TimeNs at) {
   return Sleep(*this, at);
 }
 inline Cx::Sleep Cx::sleep(DurationNs duration) {
-  return Sleep(*this, now() + duration);
+  return Sleep(*this, after(duration));
 }
 
 }  // namespace aspen::rt

@@ -6,14 +6,15 @@
 #pragma once
 
 #include <string>
-#include <variant>
 
 #include "core/base/error.h"
 
 namespace aspen::rt {
 
-enum class CancelKind : uint8_t { user, deadline, fail_fast, parent_cancelled, shutdown };
+enum class CancelKind : uint8_t { user, deadline, fail_fast, shutdown };
 
+// Why a cancel was requested. It travels to everything below unchanged, so that work inside an expired
+// deadline says DEADLINE_EXCEEDED however deep it is.
 struct CancelReason {
   CancelKind kind = CancelKind::user;
   std::string message;

@@ -1,182 +1,39 @@
 // Structured concurrency: a Region owns tasks and child regions, and closes only when all of them have
 // ended, its finalizers have run and its obligations are resolved. There is no detached work.
 //
-//   Region region(cx);                                    // a child of the task's own region
+//   Region region(cx);                                    // a child of the task
 //   auto a = region.spawn("a", [](Cx& cx) -> Task<Result<int>> { ... });
 //   Outcome<int> out = co_await a.wait(cx);
 //   co_await region.close();                              // always, before the region goes
 //
-// States: open -> closing (admits nothing, waits for tasks and children) -> finalizing (finalizers, last
-// added first, one after the other) -> closed.
+// Nothing may leave the frame between the first spawn and the end of the close, neither `return` nor a
+// Panic: the tasks may refer to the frame, and its end cannot wait for them, so it ends the process. Code
+// that can fail belongs into a task of the region; the frame around it spawns, waits and closes (see
+// timeout).
+//
+// States: open -> closing (waits for tasks and children; new ones start cancelled) -> finalizing (finalizers,
+// last added first, one after the other, masked and without a deadline) -> closed.
 //
 // Invariants: closed implies no task, no child, no finalizer left, ledger empty; a child's deadline is never
-// later than its parent's; cancel reaches every task below.
-// Thread safety: none; one executor's thread.
+// later than its parent's; cancel reaches every task below, with its reason.
+// Thread safety: none; one executor's thread. A region may be destroyed by what it calls when it is closed.
 #pragma once
 
+#include <functional>
 #include <memory>
-#include <source_location>
+#include <string>
 #include <vector>
 
-#include "core/rt/cx.h"
+#include "core/rt/join.h"
+#include "core/rt/obligation.h"
 
 namespace aspen::rt {
-
-struct RegionTag;
-struct ObligationTag;
-
-// The part of a task its region knows. See Region::spawn and Join.
-class TaskBase : public Runnable, public ListNode<TaskBase>, public std::enable_shared_from_this<TaskBase> {
- public:
-  TaskBase(Region& region, std::string_view name, TimeNs deadline);
-  virtual ~TaskBase() = default;
-
-  // The first request sets the reason; later ones are ignored.
-  void request_cancel(const CancelReason& reason);
-  const std::string& name() const { return name_; }
-  bool done() const { return phase_ == Phase::done; }
-
- protected:
-  // The body as a coroutine that never throws and stores its outcome.
-  virtual Task<void> body() = 0;
-  virtual void notify_done() = 0;
-  Cx& cx() { return cx_; }
-  const std::optional<CancelReason>& cancel_reason() const { return cancel_; }
-
- private:
-  friend class Region;
-  friend class Cx;
-  friend class Waiter;
-  struct Root;
-  enum class Phase : uint8_t { created, running, finished, done };
-
-  void run() final;
-  Root drive();
-  void deliver_cancel();
-
-  std::string name_;
-  Region* region_;
-  Cx cx_;
-  TimeNs deadline_;
-  Timer deadline_timer_;
-  std::optional<CancelReason> cancel_;
-  Waiter* waiter_ = nullptr;
-  List<Region, RegionTag> children_;  // regions this task opened, which end before it does
-  unsigned masks_ = 0;
-  Phase phase_ = Phase::created;
-  std::coroutine_handle<> root_;
-  std::shared_ptr<TaskBase> self_;  // held by the region until the task is done
-};
-
-template <typename T>
-class TaskOf : public TaskBase {
- public:
-  using TaskBase::TaskBase;
-  std::optional<Outcome<T>> outcome;
-  List<Waiter, WaiterTag> joiners;
-  std::move_only_function<void(Outcome<T>)> then;
-
- protected:
-  void notify_done() final {
-    while (Waiter* joiner = joiners.pop_front()) joiner->wake();
-    if (then) std::exchange(then, nullptr)(std::move(*outcome));
-  }
-};
-
-// The caller's end of a spawned task. Dropping it leaves the task to its region.
-template <typename T>
-class Join {
- public:
-  Join() = default;
-  explicit Join(std::shared_ptr<TaskOf<T>> task) : task_(std::move(task)) {}
-
-  bool done() const { return task_->done(); }
-  void cancel(const CancelReason& reason) { task_->request_cancel(reason); }
-
-  class Wait final : public Waiter {
-   public:
-    Wait(Cx& cx, std::shared_ptr<TaskOf<T>> task) : Waiter(cx), task_(std::move(task)) {}
-    bool await_ready() { return task_->done(); }
-    void await_suspend(std::coroutine_handle<> handle) {
-      suspend(handle);
-      task_->joiners.push_back(*this);
-      if (cx().cancelled()) abandon();
-    }
-    // Its own cancel is passed on to the task, and the task's end is still awaited: no loser is left running.
-    Outcome<T> await_resume() { return std::move(*task_->outcome); }
-
-   private:
-    bool drains() const override { return true; }
-    void abandon() override {
-      task_->request_cancel({CancelKind::parent_cancelled, "the joining task was cancelled"});
-    }
-    std::shared_ptr<TaskOf<T>> task_;
-  };
-  // co_await -> Outcome<T>. Once.
-  Wait wait(Cx& cx) { return Wait(cx, task_); }
-
-  // Calls `function` with the outcome when the task is done, on the executor's thread; instead of wait().
-  void then(std::move_only_function<void(Outcome<T>)> function) {
-    ASPEN_ASSERT(!task_->done());
-    task_->then = std::move(function);
-  }
-
- private:
-  std::shared_ptr<TaskOf<T>> task_;
-};
-
-namespace detail {
-
-template <typename R>
-struct ResultValue;
-template <typename T>
-struct ResultValue<Task<Result<T>>> {
-  using type = T;
-};
-
-template <typename T, typename F>
-class SpawnedTask final : public TaskOf<T> {
- public:
-  SpawnedTask(Region& region, std::string_view name, TimeNs deadline, F function)
-      : TaskOf<T>(region, name, deadline), function_(std::move(function)) {}
-
- private:
-  Task<void> body() override {
-    try {
-      Result<T> result = co_await function_(this->cx());
-      bool drained =
-          !result && this->cancel_reason() && result.error().code == this->cancel_reason()->to_error().code;
-      this->outcome =
-          drained ? Outcome<T>::cancelled(std::move(result).error()) : Outcome<T>::of(std::move(result));
-    } catch (const std::exception& e) {
-      this->outcome = Outcome<T>::panicked(e.what());
-    }
-  }
-  F function_;
-};
-
-}  // namespace detail
-
-// A promise to do something before the region closes: a permit, an ack, an operation in flight. Resolving
-// is destroying it; a region that waits on one can say where it came from.
-class Obligation : public ListNode<ObligationTag> {
- public:
-  Obligation(Region& region, const char* kind, std::source_location origin = std::source_location::current());
-  ~Obligation();
-  const char* kind() const { return kind_; }
-  const std::source_location& origin() const { return origin_; }
-
- private:
-  Region& region_;
-  const char* kind_;
-  std::source_location origin_;
-};
 
 struct RegionOptions {
   TimeNs deadline = kNever;
 };
 
-class Region : public ListNode<RegionTag> {
+class Region final : public Runnable, public ListNode<RegionTag> {
  public:
   enum class State : uint8_t { open, closing, finalizing, closed };
 
@@ -185,14 +42,16 @@ class Region : public ListNode<RegionTag> {
   // A child of a task or of a region: it hears the parent's cancel and keeps its deadline. A task closes the
   // regions it opened before it returns; a region's close waits for its children's.
   explicit Region(Cx& parent, RegionOptions options = {});
+  // Requires: the parent is not closed.
   explicit Region(Region& parent, RegionOptions options = {});
-  // Requires: closed.
+  // Requires: closed, or open and never given anything that has not ended. Else the process ends.
   ~Region();
   Region(const Region&) = delete;
   Region& operator=(const Region&) = delete;
 
-  // Starts `function(Cx&) -> Task<Result<T>>` in the next turn. In a region that is no longer open the task
-  // starts cancelled, so that whatever it was to complete still completes.
+  // Starts `function(Cx&) -> Task<Result<T>>` in the next turn. In a region that is cancelled or no longer
+  // open the task starts cancelled, so that whatever it was to complete still completes.
+  // Requires: not closed.
   template <typename F>
   auto spawn(std::string_view name, F function, TimeNs deadline = kNever) {
     using T = typename detail::ResultValue<std::invoke_result_t<F, Cx&>>::type;
@@ -201,16 +60,17 @@ class Region : public ListNode<RegionTag> {
     return Join<T>(std::move(task));
   }
 
-  // Runs during close(), after all tasks and children ended.
+  // Runs when the region closes, after all tasks and children ended. Requires: not closed.
   void add_finalizer(std::move_only_function<Task<void>(Cx&)> finalizer);
 
   // Requests cancel of everything below; the region stays open.
   void cancel(const CancelReason& reason);
 
-  // Admits nothing more; calls `closed` when the region is closed (maybe at once).
+  // Calls `closed` when the region is closed: at once if nothing is in the way, else from the run queue.
   void close(std::move_only_function<void()> closed);
   class Close;
-  // co_await: waits for closed, masked (a region is never abandoned half closed).
+  // co_await: waits for closed. Not cut short by a cancel (no region is left half closed), which reaches the
+  // region's tasks instead if the region is the waiting task's.
   Close close();
 
   State state() const { return state_; }
@@ -224,8 +84,14 @@ class Region : public ListNode<RegionTag> {
  private:
   friend class TaskBase;
   friend class Obligation;
+  void run() final { advance(); }
   void adopt(std::shared_ptr<TaskBase> task);
+  // True when the region is closed. Calls nobody.
+  bool begin_close();
+  // One thing less to wait for: looks again, from the run queue.
+  void changed();
   void advance();
+  void start_finalizers();
 
   Executor& executor_;
   Region* parent_ = nullptr;
@@ -241,19 +107,21 @@ class Region : public ListNode<RegionTag> {
   std::vector<std::move_only_function<void()>> closers_;
 };
 
-class Region::Close {
+class Region::Close final : public Runnable {
  public:
-  explicit Close(Region& region) : region_(region) {}
-  bool await_ready() const { return region_.state() == State::closed; }
+  explicit Close(Region& region) : region_(region), executor_(region.executor()) {}
+  bool await_ready() { return region_.begin_close(); }
   void await_suspend(std::coroutine_handle<> handle) {
-    resume_ = std::make_unique<Deferred>([handle] { handle.resume(); });
-    region_.close([this] { region_.executor().schedule(*resume_); });
+    handle_ = handle;
+    region_.closers_.push_back([this] { executor_.schedule(*this); });
   }
   void await_resume() const {}
 
  private:
+  void run() override { handle_.resume(); }
   Region& region_;
-  std::unique_ptr<Deferred> resume_;
+  Executor& executor_;  // another closer may destroy the region
+  std::coroutine_handle<> handle_;
 };
 
 inline Region::Close Region::close() {
@@ -265,7 +133,7 @@ inline Region::Close Region::close() {
 template <typename F>
 auto timeout(Cx& cx, DurationNs duration, F function) -> std::invoke_result_t<F, Cx&> {
   Region region(cx);
-  auto join = region.spawn("timeout", std::move(function), cx.now() + duration);
+  auto join = region.spawn("timeout", std::move(function), cx.after(duration));
   auto outcome = co_await join.wait(cx);
   co_await region.close();
   co_return std::move(outcome).result();

@@ -46,7 +46,7 @@ template <typename T>
 struct TaskPromise : TaskPromiseBase<T> {
   std::optional<T> value;
   Task<T> get_return_object();
-  template <typename U>
+  template <typename U = T>
   void return_value(U&& result) {
     value.emplace(std::forward<U>(result));
   }
