@@ -1,6 +1,7 @@
 #include "core/rt/blocking.h"
 
 #include <csignal>
+#include <system_error>
 
 #include "core/base/log.h"
 
@@ -20,22 +21,30 @@ BlockingPool::~BlockingPool() {
 Result<> BlockingPool::submit(Work work, Work done) {
   std::lock_guard lock(mutex_);
   if (queue_.size() >= limits::kBlockingQueueMax) {
-    return fail(Code::OVERLOADED, "{} disk operations are queued; at most {}", queue_.size(),
+    return fail(Code::OVERLOADED, "{} blocking operations are queued; at most {}", queue_.size(),
                 limits::kBlockingQueueMax);
   }
+  if (queue_.size() >= idle_ && threads_.size() < threads_max_) ASPEN_CHECK(start_thread());
   queue_.push_back({std::move(work), std::move(done)});
-  if (queue_.size() > idle_ && threads_.size() < threads_max_) {
-    // Signals belong to the host program: our threads take none.
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    threads_.emplace_back([this] { thread_main(); });
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  } else {
-    wake_.notify_one();
-  }
+  wake_.notify_one();
   return {};
+}
+
+Result<> BlockingPool::start_thread() {
+  // Signals belong to the host program: our threads take none.
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  Result<> result;
+  try {
+    threads_.emplace_back([this] { thread_main(); });
+  } catch (const std::system_error& e) {
+    // Fewer threads than wanted will do; with none, nothing would ever run.
+    if (threads_.empty()) result = fail(Code::OVERLOADED, "no thread can be started: {}", e.what());
+  }
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  return result;
 }
 
 void BlockingPool::thread_main() {
@@ -50,8 +59,8 @@ void BlockingPool::thread_main() {
     lock.unlock();
     try {
       item.work();
-    } catch (const std::exception& e) {
-      log(LogLevel::error, "contained failure on a blocking thread: {}", e.what());
+    } catch (...) {
+      log(LogLevel::error, "contained failure on a blocking thread: {}", current_panic_text());
     }
     item.work = nullptr;
     loop_.post(std::move(item.done));

@@ -4,6 +4,7 @@
 // Lanes keep order: work given to one Lane runs one after the other, never two at a time. The Raft log
 // writer is a lane; that is what makes its writes reach the disk in order.
 //
+// Lifetime: the loop outlives the pool.
 // Limits: limits::kBlockingThreadsMax threads, started when first needed; limits::kBlockingQueueMax queued
 // items, more are refused OVERLOADED.
 // Thread safety: submit() and run() on the loop's thread.
@@ -11,13 +12,15 @@
 
 #include <condition_variable>
 #include <deque>
+#include <functional>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <vector>
 
 #include "core/base/limits.h"
 #include "core/rt/loop.h"
-#include "core/rt/oneshot.h"
+#include "core/rt/region.h"
 
 namespace aspen::rt {
 
@@ -31,39 +34,51 @@ class BlockingPool {
   BlockingPool(const BlockingPool&) = delete;
   BlockingPool& operator=(const BlockingPool&) = delete;
 
-  // Runs `work` on a pool thread, then `done` on the loop's thread.
+  // Runs `work` on a pool thread, then, also if it panicked, `done` on the loop's thread. Errors: OVERLOADED;
+  // then neither runs.
   Result<> submit(Work work, Work done);
 
   // co_await -> what `function() -> Result<T>` returned. Not cut short by cancel. Errors: OVERLOADED.
   template <typename F>
   auto run(Cx& cx, F function) -> Task<std::invoke_result_t<F>> {
-    using R = std::invoke_result_t<F>;
-    auto shared = std::make_shared<Shared<R>>();
-    auto submitted = submit(
-        [shared, function = std::move(function)]() mutable {
-          try {
-            shared->result = function();
-          } catch (const std::exception& e) {
-            shared->result = fail(Code::INTERNAL, "panic: {}", e.what());
-          }
-        },
-        [shared] { shared->done.set(std::move(*shared->result)); });
-    if (!submitted) co_return std::unexpected(submitted.error());
-    Cx::Mask mask(cx);
-    Result<R> result = co_await shared->done.recv(cx);
-    co_return std::move(*result);
+    co_return co_await Run<F>(cx, *this, std::move(function));
   }
 
  private:
-  template <typename R>
-  struct Shared {
-    std::optional<R> result;
-    Oneshot<R> done;
+  // Both ends of run(): the waiting frame stays until the work has ended, so the work may live in it.
+  template <typename F>
+  class Run final : public Waiter {
+   public:
+    Run(Cx& cx, BlockingPool& pool, F function) : Waiter(cx), pool_(pool), function_(std::move(function)) {}
+    bool await_ready() const { return false; }
+    void await_suspend(std::coroutine_handle<> handle) {
+      suspend(handle);
+      auto submitted = pool_.submit([this] { work(); }, [this] { wake(); });
+      if (submitted) return;
+      result_ = std::unexpected(std::move(submitted).error());
+      wake();
+    }
+    std::invoke_result_t<F> await_resume() { return std::move(*result_); }
+
+   private:
+    bool drains() const override { return true; }
+    void abandon() override {}
+    void work() {
+      try {
+        result_ = function_();
+      } catch (...) {
+        result_ = fail(Code::INTERNAL, "panic: {}", current_panic_text());
+      }
+    }
+    BlockingPool& pool_;
+    F function_;
+    std::optional<std::invoke_result_t<F>> result_;
   };
   struct Item {
     Work work;
     Work done;
   };
+  Result<> start_thread();
   void thread_main();
 
   Loop& loop_;

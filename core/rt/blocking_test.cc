@@ -1,0 +1,221 @@
+#include "core/rt/blocking.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <semaphore>
+
+#include "core/rt/test_world.h"
+
+namespace aspen::rt {
+namespace {
+
+struct BlockingTest : testing::Test {
+  Loop loop;
+  Timer watchdog{loop.executor(), [this] {
+                   ADD_FAILURE() << "the loop did not come to its end";
+                   loop.stop();
+                 }};
+  BlockingTest() { watchdog.arm(system_env().now() + 30 * kSecond); }
+
+  template <typename F>
+  Outcome<ValueOf<F>> run(F body) {
+    Region root(loop.executor());
+    std::optional<Outcome<ValueOf<F>>> outcome;
+    root.spawn("test", std::move(body)).then([&](Outcome<ValueOf<F>> o) {
+      outcome = std::move(o);
+      root.close([&] { loop.stop(); });
+    });
+    loop.run();
+    return std::move(*outcome);
+  }
+};
+
+TEST_F(BlockingTest, RunsElsewhereAndCompletesHere) {
+  BlockingPool pool(loop);
+  auto here = std::this_thread::get_id();
+  auto outcome = run([&](Cx& cx) -> Task<Result<int>> {
+    std::thread::id there;
+    ASPEN_CO_TRY(int value, co_await pool.run(cx, [&]() -> Result<int> {
+      there = std::this_thread::get_id();
+      return 42;
+    }));
+    EXPECT_NE(there, here);
+    EXPECT_EQ(std::this_thread::get_id(), here);
+    auto failed = co_await pool.run(cx, []() -> Result<> { return fail(Code::IO, "no disk"); });
+    EXPECT_EQ(failed.error().code, Code::IO);
+    co_return value;
+  });
+  EXPECT_EQ(*outcome.result(), 42);
+}
+
+TEST_F(BlockingTest, PanicsAreErrorsOfTheWork) {
+  BlockingPool pool(loop);
+  auto outcome = run([&](Cx& cx) -> Task<Result<>> {
+    auto asserted = co_await pool.run(cx, []() -> Result<> {
+      ASPEN_ASSERT(1 + 1 == 3);
+      return {};
+    });
+    EXPECT_EQ(asserted.error().code, Code::INTERNAL);
+    auto thrown = co_await pool.run(cx, []() -> Result<> { throw 7; });
+    EXPECT_EQ(thrown.error().code, Code::INTERNAL);
+    co_return co_await pool.run(cx, []() -> Result<> { return {}; });
+  });
+  EXPECT_TRUE(outcome.ok());
+}
+
+TEST_F(BlockingTest, ASubmissionThatPanicsStillCompletes) {
+  BlockingPool pool(loop);
+  int done = 0;
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_TRUE(pool.submit(
+        [i] {
+          ASPEN_ASSERT(i == 1);
+          throw 7;
+        },
+        [&] {
+          if (++done == 2) loop.stop();
+        }));
+  }
+  loop.run();
+  EXPECT_EQ(done, 2);
+}
+
+TEST_F(BlockingTest, UsesSeveralThreadsButNotTooMany) {
+  BlockingPool pool(loop, 3);
+  std::atomic<int> running{0};
+  std::atomic<int> running_max{0};
+  int left = 30;
+  for (int i = 0; i < 30; ++i) {
+    EXPECT_TRUE(pool.submit(
+        [&] {
+          int now = running.fetch_add(1) + 1;
+          int seen = running_max.load();
+          while (seen < now && !running_max.compare_exchange_weak(seen, now)) {
+          }
+          std::this_thread::sleep_for(std::chrono::milliseconds(2));
+          running.fetch_sub(1);
+        },
+        [&] {
+          if (--left == 0) loop.stop();
+        }));
+  }
+  loop.run();
+  EXPECT_EQ(running_max.load(), 3);
+}
+
+TEST_F(BlockingTest, TheQueueIsBounded) {
+  Lane lane(loop);
+  std::binary_semaphore started(0);
+  std::binary_semaphore gate(0);
+  size_t done = 0;
+  auto count = [&] {
+    if (++done == limits::kBlockingQueueMax + 1) loop.stop();
+  };
+  EXPECT_TRUE(lane.submit(
+      [&] {
+        started.release();
+        gate.acquire();
+      },
+      count));
+  started.acquire();  // it runs, so it is not in the queue
+  for (size_t i = 0; i < limits::kBlockingQueueMax; ++i) EXPECT_TRUE(lane.submit([] {}, count));
+  auto refused = lane.submit([] { FAIL(); }, [] { FAIL(); });
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Code::OVERLOADED);
+  auto outcome = run(
+      [&](Cx& cx) -> Task<Result<>> { co_return co_await lane.run(cx, []() -> Result<> { return {}; }); });
+  EXPECT_EQ(outcome.result().error().code, Code::OVERLOADED);
+  gate.release();
+  loop.run();
+  EXPECT_EQ(done, limits::kBlockingQueueMax + 1);
+}
+
+TEST_F(BlockingTest, ALaneKeepsOrder) {
+  Lane lane(loop);
+  std::vector<int> ran;  // by the lane's thread only
+  std::vector<int> completed;
+  for (int i = 0; i < 500; ++i) {
+    EXPECT_TRUE(lane.submit([&, i] { ran.push_back(i); },
+                            [&, i] {
+                              completed.push_back(i);
+                              if (i == 499) loop.stop();
+                            }));
+  }
+  loop.run();
+  ASSERT_EQ(ran.size(), 500u);
+  EXPECT_TRUE(std::is_sorted(ran.begin(), ran.end()));
+  EXPECT_EQ(ran, completed);
+}
+
+TEST_F(BlockingTest, WorkEndsAlthoughItsWaiterIsCancelled) {
+  BlockingPool pool(loop);
+  std::binary_semaphore gate(0);
+  std::atomic<bool> finished{false};
+  bool background_cancelled = false;
+  auto outcome = run([&](Cx& cx) -> Task<Result<int>> {
+    Region region(cx);
+    auto join = region.spawn("waits", [&](Cx& cx) -> Task<Result<int>> {
+      Region background(cx);
+      background.spawn("background", [&](Cx& cx) -> Task<Result<>> {
+        auto slept = co_await cx.sleep(kNever);
+        background_cancelled = true;
+        gate.release();  // the work ends only after the cancel has come through
+        co_return slept;
+      });
+      auto value = co_await pool.run(cx, [&]() -> Result<int> {
+        gate.acquire();
+        finished = true;
+        return 42;
+      });
+      EXPECT_TRUE(cx.cancelled());
+      co_await background.close();
+      co_return value;
+    });
+    co_await cx.sleep(kMillisecond);
+    join.cancel({CancelKind::user, "stop"});
+    auto outcome = co_await join.wait(cx);
+    EXPECT_TRUE(finished);
+    EXPECT_TRUE(background_cancelled);
+    co_await region.close();
+    co_return std::move(outcome).result();
+  });
+  EXPECT_EQ(*outcome.result(), 42);
+}
+
+TEST_F(BlockingTest, ItsEndWaitsForRunningAndQueuedWork) {
+  std::atomic<int> ran{0};
+  int done = 0;
+  {
+    Lane lane(loop);
+    for (int i = 0; i < 5; ++i) {
+      EXPECT_TRUE(lane.submit(
+          [&] {
+            std::this_thread::sleep_for(std::chrono::milliseconds(2));
+            ++ran;
+          },
+          [&] { ++done; }));
+    }
+  }
+  EXPECT_EQ(ran.load(), 5);
+  EXPECT_EQ(done, 0);
+  loop.stop();
+  loop.run();  // what completed is still delivered
+  EXPECT_EQ(done, 5);
+}
+
+TEST_F(BlockingTest, CompletionsOfALoopThatRunsNoMoreGoWithIt) {
+  int alive = 0;
+  {
+    Loop other;
+    {
+      BlockingPool pool(other);
+      EXPECT_TRUE(pool.submit([] {}, [counted = Counted(alive)] { FAIL(); }));
+    }
+    EXPECT_EQ(alive, 1);
+  }
+  EXPECT_EQ(alive, 0);
+}
+
+}  // namespace
+}  // namespace aspen::rt
