@@ -1,0 +1,32 @@
+/* The header as C99, and the sizes and offsets that callers compiled against it rely on (64-bit). */
+#include <aspen.h>
+
+#define SAME(name, condition) typedef char name[(condition) ? 1 : -1]
+
+SAME(pointers_are_64_bit, sizeof(void*) == 8);
+SAME(event_size, sizeof(aspen_event_t) == 32);
+SAME(event_op, offsetof(aspen_event_t, op) == 8);
+SAME(event_status, offsetof(aspen_event_t, status) == 16);
+SAME(node_options_size, sizeof(aspen_node_options_t) == 64);
+SAME(node_options_mode, offsetof(aspen_node_options_t, mode) == 4);
+SAME(node_options_dir, offsetof(aspen_node_options_t, dir) == 8);
+SAME(node_options_listen, offsetof(aspen_node_options_t, listen) == 16);
+SAME(node_options_advertise, offsetof(aspen_node_options_t, advertise) == 24);
+SAME(node_options_ticket, offsetof(aspen_node_options_t, ticket) == 32);
+SAME(node_options_open_timeout, offsetof(aspen_node_options_t, open_timeout_ns) == 40);
+SAME(node_options_heartbeat, offsetof(aspen_node_options_t, heartbeat_ns) == 48);
+SAME(node_options_election, offsetof(aspen_node_options_t, election_ns) == 56);
+SAME(call_options_size, sizeof(aspen_call_options_t) == 16);
+SAME(call_options_timeout, offsetof(aspen_call_options_t, timeout_ns) == 8);
+SAME(entry_size, sizeof(aspen_entry_t) == 56);
+SAME(entry_value, offsetof(aspen_entry_t, value) == 16);
+SAME(entry_version, offsetof(aspen_entry_t, version) == 48);
+SAME(range_options_size, sizeof(aspen_range_options_t) == 96);
+SAME(range_options_prefix, offsetof(aspen_range_options_t, prefix) == 16);
+SAME(range_options_continuation, offsetof(aspen_range_options_t, continuation) == 64);
+SAME(range_options_limit, offsetof(aspen_range_options_t, limit) == 80);
+SAME(range_options_keys_only, offsetof(aspen_range_options_t, keys_only) == 89);
+
+int main(void) {
+  return ASPEN_OK;
+}
