@@ -1,0 +1,67 @@
+// From a caller's arguments to one operation of the engine and its promise.
+'use strict';
+
+const native = require('./native.js');
+const { AspenError } = require('./error.js');
+
+const MS_MAX = Number.MAX_SAFE_INTEGER / 1e6;  // as nanoseconds still exact: a hundred days
+
+let nextTag = 1;
+
+// Bytes of a key or value. Strings are UTF-8; one with a lone surrogate has no UTF-8, and taking a
+// replacement character instead would make two different keys one.
+function bytes(value, what) {
+  if (typeof value === 'string') {
+    if (!value.isWellFormed()) throw new TypeError(`${what} is not well-formed Unicode, so not bytes`);
+    return Buffer.from(value);
+  }
+  if (value instanceof Uint8Array) return value;
+  throw new TypeError(`${what} must be a string, a Buffer or a Uint8Array`);
+}
+
+// Text that crosses as a NUL-terminated string.
+function text(value, what) {
+  if (typeof value !== 'string') throw new TypeError(`${what} must be a string`);
+  if (value.includes('\0') || !value.isWellFormed()) throw new TypeError(`${what} must be text without NUL`);
+  return value;
+}
+
+// Milliseconds as whole nanoseconds; 0, the engine's default, when not given.
+function nanoseconds(ms, what) {
+  if (ms === undefined) return 0;
+  if (typeof ms !== 'number') throw new TypeError(`${what} must be a number of milliseconds`);
+  if (!(ms > 0 && ms <= MS_MAX)) throw new RangeError(`${what} must be above 0 and at most ${MS_MAX}`);
+  return Math.max(1, Math.round(ms * 1e6));
+}
+
+function checkOptions(options) {
+  if (options === undefined) return {};
+  if (typeof options !== 'object' || options === null) throw new TypeError('options must be an object');
+  return options;
+}
+
+// Starts an operation and waits for it. `start(tag)` makes it and returns its promise; an abort asks it to
+// end, and what it then comes to is what the caller gets.
+async function run(start, signal) {
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw new TypeError('signal must be an AbortSignal');
+  }
+  if (signal?.aborted) {
+    throw AspenError.local('CANCELLED', 'the signal was aborted before the call', { cause: signal.reason });
+  }
+  const tag = nextTag++;
+  const cancel = () => native.cancel(tag);
+  const promise = start(tag);
+  signal?.addEventListener('abort', cancel, { once: true });
+  try {
+    return await promise;
+  } catch (failure) {
+    if (failure instanceof Error) throw failure;
+    // Made here, not where the promise was rejected: this stack still shows who called.
+    throw new AspenError(failure, signal?.aborted ? { cause: signal.reason } : undefined);
+  } finally {
+    signal?.removeEventListener('abort', cancel);
+  }
+}
+
+module.exports = { bytes, text, nanoseconds, checkOptions, run };

@@ -1,0 +1,29 @@
+'use strict';
+
+const table = require('./errors.js');
+
+const names = new Map(table.map((row) => [row.number, row.name]));
+
+// What every failed operation rejects with. See index.d.ts.
+class AspenError extends Error {
+  constructor({ number, message, applied, retryable }, options) {
+    super(message, options);
+    this.code = names.get(number) ?? 'UNKNOWN';
+    this.number = number;
+    this.applied = applied;
+    this.retryable = retryable;
+  }
+
+  // An error of this package itself: nothing was sent, so nothing was applied.
+  static local(code, message, options) {
+    const { number, retryable } = table.find(({ name }) => name === code);
+    return new AspenError({ number, message, applied: 'no', retryable }, options);
+  }
+}
+Object.defineProperty(AspenError.prototype, 'name', {
+  value: 'AspenError',
+  configurable: true,
+  writable: true,
+});
+
+module.exports = { AspenError, errors: table };

@@ -1,0 +1,3 @@
+export * from './index.js';
+import * as aspen from './index.js';
+export default aspen;

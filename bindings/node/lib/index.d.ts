@@ -1,0 +1,254 @@
+/**
+ * aspen: a distributed system in a library.
+ *
+ * ```js
+ * const node = await aspen.connect(ticket);
+ * await node.kv.put('greeting', 'hello');
+ * console.log((await node.kv.get('greeting')).value.toString());
+ * await node.close();
+ * ```
+ *
+ * Every failed operation rejects with an {@link AspenError}; an argument of the wrong type rejects (or, in
+ * functions that return no promise, throws) a TypeError. Bytes given to a call are copied before it returns.
+ */
+
+import errorTable = require('./errors.js');
+
+/** Bytes: a string is taken as UTF-8. */
+export type Bytes = string | Uint8Array;
+
+export type ErrorCode = errorTable.ErrorName;
+export type ErrorInfo = errorTable.ErrorInfo;
+
+/** The error table: every code with its number, default texts and meanings. */
+export const errors: readonly ErrorInfo[];
+
+/** A failed operation. */
+export class AspenError extends Error {
+  private constructor();
+  readonly name: 'AspenError';
+  /** What went wrong; `message` says which thing, which limit, what to do. */
+  readonly code: ErrorCode | 'UNKNOWN';
+  /** The code as a number, the same in every language. */
+  readonly number: number;
+  /** Whether a failed change can have taken effect: certainly not (now or later), or maybe. */
+  readonly applied: 'no' | 'maybe';
+  /** Whether the same call may succeed later without anything being changed. */
+  readonly retryable: boolean;
+  /** The reason of the signal, when it was aborted. */
+  readonly cause?: unknown;
+}
+
+/** Options every operation takes. */
+export interface CallOptions {
+  /** Until the operation fails with DEADLINE_EXCEEDED. Default: 10,000; of opening a node: 30,000. */
+  timeoutMs?: number | undefined;
+  /**
+   * Aborting asks the operation to end. The promise settles when it has: rejected with CANCELLED, or with the
+   * result when it was too late.
+   */
+  signal?: AbortSignal | undefined;
+}
+
+export interface ReadOptions extends CallOptions {
+  /** Read what the nearest member has applied, which may be old. Default: see every completed write. */
+  stale?: boolean | undefined;
+}
+
+/** A key with its value and history. */
+export interface Entry {
+  readonly key: Buffer;
+  /** Empty when only keys were asked for. */
+  readonly value: Buffer;
+  /** The revision of the write that created the key. */
+  readonly createRevision: bigint;
+  /** The revision of the last write. */
+  readonly modRevision: bigint;
+  /** 1 at creation, one more with each write; starts again after a delete. */
+  readonly version: bigint;
+}
+
+/** What a key must be for a change to be made; a revision is its modRevision. */
+export type Expect =
+  | { readonly absent: true }
+  | { readonly present: true }
+  | { readonly value: Bytes }
+  | { readonly revision: bigint };
+
+export interface DeleteResult {
+  /** Whether the key was there. */
+  readonly existed: boolean;
+  readonly revision: bigint;
+}
+
+export interface CasResult {
+  readonly succeeded: boolean;
+  readonly revision: bigint;
+  /** When it did not succeed, what the key has instead; null: it is absent. */
+  readonly current: Entry | null;
+}
+
+export interface BatchResult {
+  readonly succeeded: boolean;
+  readonly revision: bigint;
+  /** When it did not succeed, the index of the first check that did not hold. */
+  readonly failedCheck: number | null;
+  /** What the key of that check has instead; null: it is absent. */
+  readonly current: Entry | null;
+  /** One per change, in the order they were added; empty when it did not succeed. */
+  readonly changes: readonly {
+    readonly existed: boolean;
+    /** The key's modRevision before; 0n when it was absent. */
+    readonly previousRevision: bigint;
+  }[];
+}
+
+export type RangeOptions = ReadOptions & {
+  /** At most so many entries. Default: all. */
+  limit?: number | undefined;
+  /** From the last key to the first. */
+  reverse?: boolean | undefined;
+  /** Leave values out. */
+  keysOnly?: boolean | undefined;
+  /**
+   * Entries fetched, and held, at a time. Default: as many as a reply holds (limits.rangeEntries and
+   * limits.rangeBytes). Each page is a read of its own, with `timeoutMs` for itself.
+   */
+  pageEntries?: number | undefined;
+} & (
+    | { prefix?: Bytes | undefined; start?: undefined; end?: undefined }
+    | {
+        prefix?: undefined;
+        /** The first key, inclusive. Default: the first there is. */
+        start?: Bytes | undefined;
+        /** Where to end, exclusive. Default: after the last key. */
+        end?: Bytes | undefined;
+      }
+  );
+
+/** Checks and changes, applied as one. Can be applied more than once. */
+export class Batch {
+  private constructor();
+  check(key: Bytes, expect: Expect): this;
+  put(key: Bytes, value: Bytes): this;
+  delete(key: Bytes): this;
+  /** A check that does not hold is no error: `succeeded` is false and nothing was changed. */
+  apply(options?: CallOptions): Promise<BatchResult>;
+}
+
+/**
+ * The replicated key-value store. A write is durable on a majority before its promise resolves, and is
+ * applied exactly once.
+ */
+export class KV {
+  private constructor();
+  /** Resolves with the revision of the write. */
+  put(key: Bytes, value: Bytes, options?: CallOptions): Promise<bigint>;
+  /** Null when the key is absent. */
+  get(key: Bytes, options?: ReadOptions): Promise<Entry | null>;
+  delete(key: Bytes, options?: CallOptions): Promise<DeleteResult>;
+  /** Puts `value` if the key is as expected. If it is not, that is no error: `succeeded` is false. */
+  cas(key: Bytes, value: Bytes, expect: Expect, options?: CallOptions): Promise<CasResult>;
+  /** Entries in the order of their keys' bytes. */
+  range(options?: RangeOptions): AsyncGenerator<Entry, void, undefined>;
+  batch(): Batch;
+}
+
+export interface MemberStatus {
+  readonly nodeId: string;
+  readonly address: string;
+  /** As the network's membership has it: voter or learner. */
+  readonly role: string;
+  readonly leader: boolean;
+  readonly reachable: boolean;
+}
+
+export interface NodeStatus {
+  readonly nodeId: string;
+  readonly networkId: string;
+  readonly mode: 'embedded' | 'found' | 'join' | 'client';
+  readonly role: 'leader' | 'follower' | 'learner' | 'candidate' | 'client';
+  readonly address: string;
+  /** The id of the leader, as far as it is known. */
+  readonly leader: string;
+  readonly term: bigint;
+  readonly commit: bigint;
+  readonly applied: bigint;
+  readonly members: readonly MemberStatus[];
+}
+
+/** An open node. */
+export class Node {
+  private constructor();
+  /** 52 characters: the node's public key. */
+  readonly id: string;
+  /** "host:port"; empty without a network. */
+  readonly address: string;
+  readonly kv: KV;
+  status(options?: CallOptions): Promise<NodeStatus>;
+  /**
+   * A text with which others can join or connect. Whoever holds it can do so too.
+   * Valid for `validMs`; without limit when not given.
+   */
+  ticket(options?: CallOptions & { validMs?: number | undefined }): Promise<string>;
+  /** Completes operations in flight with SHUTDOWN, hands leadership on, closes the data. Idempotent. */
+  close(): Promise<void>;
+  /** Keeps the process running while the node is open: the default of members, which serve others. */
+  ref(): this;
+  /** Lets the process end while the node is open: the default of embedded nodes and clients. */
+  unref(): this;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+export interface MemberOptions extends CallOptions {
+  /** The data directory, created when absent. One that holds a node is reopened as that node. */
+  dir: string;
+  /** "host:port" to listen on; port 0: any. */
+  listen: string;
+  /** "host:port" the others dial. Default: the address listened on. */
+  advertise?: string | undefined;
+  /** Of the consensus leader. Default: 50. The same on all members. */
+  heartbeatMs?: number | undefined;
+  /** Silence before an election. Default: 300; at least 4 heartbeats. */
+  electionMs?: number | undefined;
+}
+
+/** Opens one store in `dir`, without a network. */
+export function open(dir: string, options?: CallOptions): Promise<Node>;
+/** The first member of a new network. */
+export function found(options: MemberOptions): Promise<Node>;
+/** A further member: resolves when it is one and has caught up. */
+export function join(options: MemberOptions & { ticket: string }): Promise<Node>;
+/** A client: uses the network, stores nothing. */
+export function connect(ticket: string, options?: CallOptions): Promise<Node>;
+
+/** The 32 bytes of a node id's text form. Throws INVALID_ARGUMENT when it is none in canonical form. */
+export function parseNodeId(text: string): Buffer;
+/** The text form of a node id's 32 bytes. */
+export function formatNodeId(bytes: Uint8Array): string;
+
+export interface TicketInfo {
+  readonly networkId: string;
+  readonly peers: readonly { readonly nodeId: string; readonly address: string }[];
+  /** What its holder may become. */
+  readonly roles: readonly ('client' | 'member')[];
+  /** When it expires, in nanoseconds since 1970; 0n: never. */
+  readonly notAfterUnixNs: bigint;
+}
+/** Checks a ticket without using it. Throws TICKET_INVALID or GRANT_EXPIRED. */
+export function inspectTicket(ticket: string): TicketInfo;
+
+/** The engine's bounds; sizes in bytes. */
+export const limits: {
+  readonly keyBytes: number;
+  readonly valueBytes: number;
+  readonly transactionOps: number;
+  readonly transactionBytes: number;
+  readonly rangeEntries: number;
+  readonly rangeBytes: number;
+  readonly frameBytes: number;
+  readonly opsInFlight: number;
+};
+
+/** The engine's version, "major.minor.patch". */
+export const version: string;

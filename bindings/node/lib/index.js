@@ -1,0 +1,30 @@
+'use strict';
+
+const native = require('./native.js');
+const { AspenError, errors } = require('./error.js');
+const { Node, open, found, join, connect } = require('./node.js');
+const { KV, Batch } = require('./kv.js');
+const { parseNodeId, formatNodeId, inspectTicket } = require('./identifiers.js');
+
+// KEY_BYTES -> keyBytes
+const camel = (name) => name.toLowerCase().replace(/_([a-z])/g, (_, letter) => letter.toUpperCase());
+const limits = Object.freeze(
+  Object.fromEntries(Object.entries(native.limits()).map(([name, value]) => [camel(name), value])));
+
+const version = native.version;
+
+// Names are given one by one so that an ES module can import them.
+exports.open = open;
+exports.found = found;
+exports.join = join;
+exports.connect = connect;
+exports.Node = Node;
+exports.KV = KV;
+exports.Batch = Batch;
+exports.AspenError = AspenError;
+exports.errors = errors;
+exports.parseNodeId = parseNodeId;
+exports.formatNodeId = formatNodeId;
+exports.inspectTicket = inspectTicket;
+exports.limits = limits;
+exports.version = version;

@@ -1,0 +1,8 @@
+// The same module, whichever way it is loaded: one engine, one queue, one AspenError.
+import aspen from './index.js';
+
+export const {
+  open, found, join, connect, Node, KV, Batch, AspenError, errors, parseNodeId, formatNodeId, inspectTicket,
+  limits, version,
+} = aspen;
+export default aspen;

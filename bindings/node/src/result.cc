@@ -1,0 +1,103 @@
+#include "result.h"
+
+#include "instance.h"
+
+namespace {
+
+Napi::Object describe(Napi::Env env, int32_t code, const char* message, int32_t applied, bool retryable) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("number", code);
+  object.Set("message", message);
+  object.Set("applied", applied == ASPEN_APPLIED_NO ? "no" : "maybe");
+  object.Set("retryable", Napi::Boolean::New(env, retryable));
+  return object;
+}
+
+Napi::Value bytes(Napi::Env env, const uint8_t* data, size_t size) {
+  return Napi::Buffer<uint8_t>::Copy(env, data, size);
+}
+
+Napi::Value bigint(Napi::Env env, uint64_t value) {
+  return Napi::BigInt::New(env, value);
+}
+
+}  // namespace
+
+Napi::Object failure(Napi::Env env, const aspen_op_t* op) {
+  return describe(env, aspen_op_status(op), aspen_op_message(op), aspen_op_applied(op),
+                  aspen_op_retryable(op) != 0);
+}
+
+Napi::Object failure(Napi::Env env, int32_t code, const char* message) {
+  return describe(env, code, message, ASPEN_APPLIED_NO, aspen_error_retryable(code) != 0);
+}
+
+Napi::Value rejected(Napi::Env env, int32_t code, const char* message) {
+  napi_deferred deferred;
+  napi_value promise;
+  // It fails when the environment is ending, and then nobody waits. (Napi::Promise would abort the process.)
+  if (napi_create_promise(env, &deferred, &promise) != napi_ok) return {};
+  napi_reject_deferred(env, deferred, failure(env, code, message));
+  return {env, promise};
+}
+
+Napi::Value convert_nothing(Napi::Env env, aspen_op_t*) {
+  return env.Undefined();
+}
+
+Napi::Value convert_text(Napi::Env env, aspen_op_t* op) {
+  return Napi::String::New(env, aspen_op_text(op));
+}
+
+Napi::Value convert_node(Napi::Env env, aspen_op_t* op) {
+  return Instance::of(env).adopt(aspen_op_take_node(op));
+}
+
+Napi::Value convert_revision(Napi::Env env, aspen_op_t* op) {
+  return bigint(env, aspen_op_revision(op));
+}
+
+Napi::Value convert_entries(Napi::Env env, aspen_op_t* op) {
+  size_t count = aspen_op_entry_count(op);
+  Napi::Array flat = Napi::Array::New(env, 5 * count);
+  aspen_entry_t entry;
+  for (size_t i = 0; i < count && aspen_op_entry(op, i, &entry) == ASPEN_OK; ++i) {
+    Napi::HandleScope scope(env);  // a page holds more entries than a scope should hold handles
+    auto at = static_cast<uint32_t>(5 * i);
+    flat[at] = bytes(env, entry.key, entry.key_size);
+    flat[at + 1] = bytes(env, entry.value, entry.value_size);
+    flat[at + 2] = bigint(env, entry.create_revision);
+    flat[at + 3] = bigint(env, entry.mod_revision);
+    flat[at + 4] = bigint(env, entry.version);
+  }
+  return flat;
+}
+
+Napi::Value convert_write(Napi::Env env, aspen_op_t* op) {
+  size_t count = aspen_op_change_count(op);
+  Napi::Array changes = Napi::Array::New(env, 2 * count);
+  for (size_t i = 0; i < count; ++i) {
+    uint8_t existed = 0;
+    uint64_t previous = 0;
+    aspen_op_change(op, i, &existed, &previous);
+    auto at = static_cast<uint32_t>(2 * i);
+    changes[at] = Napi::Boolean::New(env, existed != 0);
+    changes[at + 1] = bigint(env, previous);
+  }
+  Napi::Array write = Napi::Array::New(env, 5);
+  write[0u] = bigint(env, aspen_op_revision(op));
+  write[1u] = Napi::Boolean::New(env, aspen_op_succeeded(op) != 0);
+  write[2u] = Napi::Number::New(env, static_cast<double>(aspen_op_failed_condition(op)));
+  write[3u] = convert_entries(env, op);
+  write[4u] = changes;
+  return write;
+}
+
+Napi::Value convert_page(Napi::Env env, aspen_op_t* op) {
+  Napi::Array page = Napi::Array::New(env, 2);
+  page[0u] = convert_entries(env, op);
+  size_t size = 0;
+  const uint8_t* continuation = aspen_op_continuation(op, &size);
+  page[1u] = aspen_op_more(op) != 0 ? bytes(env, continuation, size) : env.Null();
+  return page;
+}

@@ -1,0 +1,29 @@
+// JavaScript values of completed operations.
+//
+// They come as flat arrays, of which lib/ makes objects: an object literal there costs a tenth of properties
+// set one by one from here, and a page of a range holds thousands of entries. Bytes are Buffers of their own,
+// revisions are BigInts.
+#pragma once
+
+#include <aspen.h>
+#include <napi.h>
+
+// What a promise is rejected with: {number, message, applied, retryable}. Of an operation that failed, or of
+// a call that made none: then nothing was applied.
+Napi::Object failure(Napi::Env env, const aspen_op_t* op);
+Napi::Object failure(Napi::Env env, int32_t code, const char* message);
+// A promise already rejected with that.
+Napi::Value rejected(Napi::Env env, int32_t code, const char* message);
+
+Napi::Value convert_nothing(Napi::Env env, aspen_op_t* op);
+Napi::Value convert_text(Napi::Env env, aspen_op_t* op);
+// The External of a node.
+Napi::Value convert_node(Napi::Env env, aspen_op_t* op);
+Napi::Value convert_revision(Napi::Env env, aspen_op_t* op);
+// Five elements for each entry: key, value, createRevision, modRevision, version.
+Napi::Value convert_entries(Napi::Env env, aspen_op_t* op);
+// [revision, succeeded, failedCondition (-1: none), entries as above, changes: existed, previousRevision of
+// each]
+Napi::Value convert_write(Napi::Env env, aspen_op_t* op);
+// [entries as above, continuation or null]
+Napi::Value convert_page(Napi::Env env, aspen_op_t* op);

@@ -1,0 +1,56 @@
+// Compiled, not run: that the declarations are complete and strict.
+import aspen, { AspenError, type Entry, type ErrorCode, connect, found, join, open } from 'aspen';
+
+export async function every(signal: AbortSignal): Promise<void> {
+  await using node = await open('/tmp/x', { timeoutMs: 1000, signal });
+  const id: string = node.id;
+  const revision: bigint = await node.kv.put('k', new Uint8Array(1), { timeoutMs: 5, signal });
+  const entry: Entry | null = await node.kv.get(Buffer.from('k'), { stale: true });
+  const text: string | undefined = entry?.value.toString('utf8');
+  const { existed, revision: at } = await node.kv.delete('k');
+  const swapped = await node.kv.cas('k', 'v', { revision: at });
+  await node.kv.cas('k', 'v', { absent: true });
+  await node.kv.cas('k', 'v', { present: true });
+  await node.kv.cas('k', 'v', { value: 'old' });
+  if (!swapped.succeeded) console.log(swapped.current?.modRevision);
+  const some = node.kv.range({ prefix: 'a/', limit: 3, reverse: true, stale: true });
+  for await (const { key, version } of some) console.log(key, version + 1n);
+  const names = node.kv.range({ start: 'a', end: 'b', keysOnly: true, pageEntries: 5 });
+  for await (const { key } of names) console.log(key);
+  const batch = node.kv.batch().check('a', { absent: true }).put('a', '1').delete('b');
+  const result = await batch.apply({ signal });
+  const failed: number | null = result.failedCheck;
+  const previous: bigint | undefined = result.changes[0]?.previousRevision;
+  const status = await node.status({ timeoutMs: 5 });
+  console.log(status.members.map((member) => member.reachable), status.commit - status.applied);
+  const ticket: string = await node.ticket({ validMs: 1000 });
+  const times = { heartbeatMs: 50, electionMs: 300 };
+  const member = await join({ dir: 'd', listen: 'a:1', ticket, advertise: 'b:1', ...times });
+  await (await found({ dir: 'd', listen: 'a:1' })).close();
+  await member.unref().ref().close();
+  await connect(ticket, { signal }).catch((error: unknown) => {
+    if (error instanceof AspenError) {
+      const code: ErrorCode | 'UNKNOWN' = error.code;
+      const applied: 'no' | 'maybe' = error.applied;
+      console.log(code, applied, error.retryable, error.number, error.cause);
+    }
+  });
+  console.log(id, revision, text, existed, failed, previous, aspen.version, aspen.limits.keyBytes);
+  console.log(aspen.inspectTicket(ticket).notAfterUnixNs, aspen.formatNodeId(aspen.parseNodeId(id)));
+  console.log(aspen.errors[0]?.text);
+
+  // @ts-expect-error a prefix excludes start and end
+  node.kv.range({ prefix: 'a', start: 'b' });
+  // @ts-expect-error a revision is a bigint
+  await node.kv.cas('k', 'v', { revision: 1 });
+  // @ts-expect-error one comparison
+  await node.kv.cas('k', 'v', {});
+  // @ts-expect-error keys are bytes
+  await node.kv.get(1);
+  // @ts-expect-error not a code
+  if (new Error() instanceof AspenError && (new Error() as AspenError).code === 'NO_SUCH') return;
+  // @ts-expect-error nodes are opened, not made
+  new aspen.Node();
+  // @ts-expect-error a member listens
+  await found({ dir: 'd' });
+}
