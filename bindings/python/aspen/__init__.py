@@ -1,0 +1,167 @@
+"""aspen: a distributed system in a library.
+
+    import aspen
+
+    with aspen.open("/var/lib/app") as node:            # one durable store, no network
+        node.kv.put("greeting", "hello")
+        print(node.kv.get("greeting").value)            # b'hello'
+
+    with aspen.found("/var/lib/a", "10.0.0.1:7000") as node:    # the first member of a network
+        print(node.ticket())
+    with aspen.join("/var/lib/b", "10.0.0.2:7000", ticket) as node: ...   # a further one
+    with aspen.connect(ticket) as node: ...                     # a client, which stores nothing
+
+`aspen.aio` has the same for asyncio, `aspen.errors` the errors. Durations are seconds. Keys and values are bytes;
+`str` is taken as UTF-8.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Literal
+
+from . import _native, aio
+from ._blocking import Batch, KeyValue, Node, connect, found, join, open
+from ._calls import inspect_ticket
+from ._types import (
+    BatchResult,
+    Bytes,
+    CasResult,
+    Change,
+    Entry,
+    Expect,
+    Expectation,
+    Member,
+    Peer,
+    Revision,
+    Status,
+    TicketInfo,
+)
+from .errors import (
+    AlreadyExists,
+    AspenError,
+    Cancelled,
+    ConnectionLost,
+    Corrupt,
+    DeadlineExceeded,
+    GrantExpired,
+    Internal,
+    InUse,
+    InvalidArgument,
+    Io,
+    LimitExceeded,
+    NotAMember,
+    NotFound,
+    NotLeader,
+    Overloaded,
+    PermissionDenied,
+    Protocol,
+    SessionExpired,
+    Shutdown,
+    TicketInvalid,
+    Unavailable,
+    Unsupported,
+    WrongNode,
+    WrongPeer,
+)
+
+__version__: str = _native.version()
+
+#: The engine's limits by name: KEY_BYTES, VALUE_BYTES, TRANSACTION_OPS, TRANSACTION_BYTES, RANGE_ENTRIES,
+#: RANGE_BYTES, FRAME_BYTES, OPS_IN_FLIGHT.
+LIMITS: Mapping[str, int] = MappingProxyType(_native.limits())
+
+ABSENT = Expect.ABSENT
+PRESENT = Expect.PRESENT
+
+_PUBLIC: tuple[type, ...] = (Batch, KeyValue, Node, BatchResult, CasResult, Change, Entry, Expect, Member, Peer)
+for _class in _PUBLIC + (Revision, Status, TicketInfo):
+    _class.__module__ = __name__  # where users find them
+
+_LEVELS = {"debug": 0, "info": 1, "warn": 2, "error": 3}
+
+
+def log_to_stderr(level: Literal["debug", "info", "warn", "error", "off"] = "info") -> None:
+    """Writes the engine's log lines of at least `level` to standard error; it is silent until asked.
+
+    Lines go straight to the descriptor: they do not pass through `logging` or `sys.stderr`.
+    """
+    if level == "off":
+        _native.log_to_fd(-1, 0)
+    elif level in _LEVELS:
+        _native.log_to_fd(2, _LEVELS[level])
+    else:
+        raise InvalidArgument(f"log level is {level!r}; it is one of {', '.join(_LEVELS)}, off")
+
+
+def format_node_id(id: bytes) -> str:
+    """The text form, 52 characters, of a 32-byte node id."""
+    if len(id) != 32:
+        raise InvalidArgument(f"node id is {len(id)} bytes; it must be 32")
+    return _native.node_id_format(id)
+
+
+def parse_node_id(text: str) -> bytes:
+    """The 32 bytes of a node id's text form. Errors: InvalidArgument when it is not in canonical form."""
+    id = _native.node_id_parse(text) if "\0" not in text else None
+    if id is None:
+        raise InvalidArgument(f"{text!r} is not a node id")
+    return id
+
+
+__all__ = [
+    "ABSENT",
+    "LIMITS",
+    "PRESENT",
+    "AlreadyExists",
+    "AspenError",
+    "Batch",
+    "BatchResult",
+    "Bytes",
+    "Cancelled",
+    "CasResult",
+    "Change",
+    "ConnectionLost",
+    "Corrupt",
+    "DeadlineExceeded",
+    "Entry",
+    "Expect",
+    "Expectation",
+    "GrantExpired",
+    "InUse",
+    "Internal",
+    "InvalidArgument",
+    "Io",
+    "KeyValue",
+    "LimitExceeded",
+    "Member",
+    "Node",
+    "NotAMember",
+    "NotFound",
+    "NotLeader",
+    "Overloaded",
+    "Peer",
+    "PermissionDenied",
+    "Protocol",
+    "Revision",
+    "SessionExpired",
+    "Shutdown",
+    "Status",
+    "TicketInfo",
+    "TicketInvalid",
+    "Unavailable",
+    "Unsupported",
+    "WrongNode",
+    "WrongPeer",
+    "__version__",
+    "aio",
+    "connect",
+    "format_node_id",
+    "found",
+    "inspect_ticket",
+    "join",
+    "log_to_stderr",
+    "open",
+    "parse_node_id",
+]

@@ -1,0 +1,211 @@
+"""The blocking node. Every wait runs signal handlers, so Ctrl-C ends it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Self, TypeVar
+
+from . import _calls, _lifetime, _native
+from ._types import BatchResult, Bytes, CasResult, Entry, Expectation, Status
+
+T = TypeVar("T")
+
+
+def run(call: _calls.Call[T]) -> T:
+    op = call.submit(None, 0)
+    try:
+        op.wait(-1)
+    except BaseException:  # a signal handler's, such as KeyboardInterrupt
+        op.cancel()
+        op.wait(-1)
+        if closing := _lifetime.take_back(op):
+            run(closing)
+        raise
+    return call.finish(op)
+
+
+class Batch(_calls.BatchBuilder):
+    __doc__ = _calls.BatchBuilder.__doc__
+    __slots__ = ()
+
+    def apply(self, *, timeout: float | None = None) -> BatchResult:
+        """Check and apply; true when all checks held. Errors: LimitExceeded, InvalidArgument (a key twice)."""
+        return run(self._call(timeout))
+
+
+class KeyValue:
+    """The store of a node: `node.kv`.
+
+    Keys are 1 to `aspen.LIMITS["KEY_BYTES"]` bytes, values up to `aspen.LIMITS["VALUE_BYTES"]`; `str` is taken as
+    UTF-8 and everything comes back as `bytes`. Every write has a revision, and revisions only grow. A write is
+    durable on a majority when it returns, and is applied once however often it was sent. `timeout` is in seconds
+    (10 when None). Errors common to all: LimitExceeded, DeadlineExceeded, Unavailable, Overloaded, Shutdown.
+    """
+
+    __slots__ = ("_node",)
+
+    def __init__(self, node: Node) -> None:
+        self._node = node  # keeps it open while only its store is in use
+
+    def get(self, key: Bytes, *, stale: bool = False, timeout: float | None = None) -> Entry | None:
+        """The key's entry; None when it does not exist.
+
+        Sees every write that completed before; with `stale`, what the nearest member has, which may be old.
+        """
+        return run(_calls.get(self._node._native, key, stale, timeout))
+
+    def put(self, key: Bytes, value: Bytes, *, timeout: float | None = None) -> int:
+        """Writes, and gives the write's revision."""
+        return run(_calls.put(self._node._native, key, value, timeout))
+
+    def delete(self, key: Bytes, *, timeout: float | None = None) -> bool:
+        """Deletes, and says whether the key existed."""
+        return run(_calls.delete(self._node._native, key, timeout))
+
+    def cas(self, key: Bytes, value: Bytes, *, expect: Expectation, timeout: float | None = None) -> CasResult:
+        """Writes if the key is as expected: ABSENT, PRESENT, a value (bytes or str), or a Revision.
+
+        A comparison that does not hold is no error: the result is false, and tells what the key has.
+        """
+        return run(_calls.cas(self._node._native, key, value, expect, timeout))
+
+    def range(
+        self,
+        prefix: Bytes | None = None,
+        *,
+        start: Bytes | None = None,
+        end: Bytes | None = None,
+        limit: int | None = None,
+        reverse: bool = False,
+        keys_only: bool = False,
+        stale: bool = False,
+        timeout: float | None = None,
+    ) -> Iterator[Entry]:
+        """The entries with `prefix`, or from `start` (inclusive) to `end` (exclusive), in key order.
+
+        At most `limit` of them. Fetched reply by reply as the iterator advances: each reply is consistent in
+        itself, has its own `timeout`, and sees what was written before it was asked for.
+        """
+        scan = _calls.Scan(self._node._native, prefix, start, end, limit, reverse, keys_only, stale, timeout)
+        return self._walk(scan)
+
+    def _walk(self, scan: _calls.Scan) -> Iterator[Entry]:
+        while (call := scan.call()) is not None:
+            yield from run(call)
+
+    def batch(self) -> Batch:
+        """An empty batch: `node.kv.batch().check(k, ABSENT).put(k, v).delete(j).apply()`."""
+        return Batch(self._node._native)
+
+
+class Node(_lifetime.NodeBase):
+    """A node of this process: `aspen.open`, `found`, `join` or `connect`. Closed by `with` or `close`.
+
+    Any thread may use it. It does not survive a fork: open or connect again in the child.
+    """
+
+    @property
+    def kv(self) -> KeyValue:
+        """The replicated key-value store."""
+        return KeyValue(self)
+
+    def status(self, *, timeout: float | None = None) -> Status:
+        """How the node sees itself and its network."""
+        return run(_calls.status(self._native, timeout))
+
+    def ticket(self, valid: float | None = None) -> str:
+        """A ticket with which others can `join` or `connect`, for `valid` seconds (None: without limit).
+
+        Whoever holds it can: treat it like a password. Errors: Unsupported on an embedded node, PermissionDenied
+        on one that may not invite.
+        """
+        return run(_calls.ticket(self._native, valid))
+
+    def close(self) -> None:
+        """Leaves: hands leadership on, ends all operations with Shutdown, flushes. Safe to call again."""
+        if not self._closed:
+            self._mark_closed()
+            run(_calls.close(self._native))
+            self._handle = None  # its thread and descriptors go too, not only when this object does
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, type: _lifetime.ExcType, value: BaseException | None, traceback: _lifetime.Traceback
+    ) -> None:
+        self.close()
+
+
+def open(dir: str | os.PathLike[str], *, timeout: float | None = None) -> Node:
+    """A node by itself: a durable store in the directory `dir`, no network.
+
+    `dir` is created when absent (its parent must exist) and reopened when it holds an embedded node.
+    `timeout` is in seconds (30 when None). Errors: InUse (open in another node or process), WrongNode (it holds
+    a member of a network), Corrupt, Unsupported (a later format), Io.
+    """
+    return Node(run(_calls.open_node(_native.MODE_EMBEDDED, dir=dir, timeout=timeout)))
+
+
+def found(
+    dir: str | os.PathLike[str],
+    listen: str,
+    *,
+    advertise: str | None = None,
+    heartbeat: float | None = None,
+    election: float | None = None,
+    timeout: float | None = None,
+) -> Node:
+    """The first member of a new network; `node.ticket()` admits the others.
+
+    A directory that already holds a member is reopened as that member. `listen` is "host:port" (port 0: any),
+    `advertise` the one that others dial when it differs. `heartbeat` (0.05) and `election` (0.3, at least four
+    heartbeats) are seconds, the same on all members. Errors: as `open`; InUse also for the address.
+    """
+    call = _calls.open_node(
+        _native.MODE_FOUND,
+        dir=dir,
+        listen=listen,
+        advertise=advertise,
+        heartbeat=heartbeat,
+        election=election,
+        timeout=timeout,
+    )
+    return Node(run(call))
+
+
+def join(
+    dir: str | os.PathLike[str],
+    listen: str,
+    ticket: str,
+    *,
+    advertise: str | None = None,
+    heartbeat: float | None = None,
+    election: float | None = None,
+    timeout: float | None = None,
+) -> Node:
+    """A further member of the network that `ticket` is for; returns when it is one and has caught up.
+
+    A directory that already holds a member of that network is reopened as that member. Otherwise as `found`.
+    Errors: as `found`, and TicketInvalid, GrantExpired, Unavailable or DeadlineExceeded (no member answered).
+    """
+    call = _calls.open_node(
+        _native.MODE_JOIN,
+        dir=dir,
+        listen=listen,
+        ticket=ticket,
+        advertise=advertise,
+        heartbeat=heartbeat,
+        election=election,
+        timeout=timeout,
+    )
+    return Node(run(call))
+
+
+def connect(ticket: str, *, timeout: float | None = None) -> Node:
+    """A client: uses the network that `ticket` is for, stores nothing. `timeout` is in seconds (30 when None).
+
+    Errors: TicketInvalid, GrantExpired, Unavailable or DeadlineExceeded (no member answered).
+    """
+    return Node(run(_calls.open_node(_native.MODE_CLIENT, ticket=ticket, timeout=timeout)))

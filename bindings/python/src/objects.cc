@@ -1,0 +1,268 @@
+#include "objects.h"
+
+#include <algorithm>
+#include <array>
+
+#include "gil.h"
+
+namespace aspen::python {
+namespace {
+
+// How long Ctrl-C can go unnoticed in a blocking wait. A completion ends the wait at once.
+constexpr int64_t kSignalSliceNs = 50'000'000;
+constexpr size_t kEventsPerPoll = 256;
+
+struct Slice {
+  const char* data;
+  size_t size;
+};
+
+Slice slice(const py::bytes& bytes) {
+  return {PyBytes_AS_STRING(bytes.ptr()), static_cast<size_t>(PyBytes_GET_SIZE(bytes.ptr()))};
+}
+
+py::bytes to_bytes(const uint8_t* data, size_t size) {
+  return py::bytes(reinterpret_cast<const char*>(data), size);
+}
+
+aspen_cq_t* queue_of(Completion to) {
+  return to.queue == nullptr ? nullptr : to.queue->get();
+}
+
+void require(int32_t status, const char* what) {
+  if (status != ASPEN_OK) throw std::runtime_error(std::string(what) + ": " + aspen_error_name(status));
+}
+
+// An operation that a call was asked to make, or why it refused.
+Op made(int32_t status, aspen_op_t* op, const char* what) {
+  require(status, what);
+  return Op(op);
+}
+
+aspen_call_options_t c_options(CallOptions options) {
+  aspen_call_options_t out;
+  aspen_call_options_init(&out, sizeof out);
+  out.consistency = options.stale ? ASPEN_READ_STALE : ASPEN_READ_LINEARIZABLE;
+  out.timeout_ns = options.timeout_ns;
+  return out;
+}
+
+// A data directory opened before a fork leaves RocksDB without its background threads in the child, where the
+// next one would wait for them for ever. Refused instead.
+constexpr int64_t kNoStore = -1;
+std::atomic<int64_t> store_generation{kNoStore};  // the fork generation in which a store was opened
+
+void refuse_store_after_fork(int32_t mode) {
+  if (mode == ASPEN_MODE_CLIENT) return;
+  int64_t generation = fork_generation.load();
+  int64_t opened = store_generation.exchange(generation);
+  if (opened == kNoStore || opened == generation) return;
+  store_generation.store(opened);
+  throw std::runtime_error(
+      "this process was forked from one that had opened a data directory; start it with the 'spawn' method, "
+      "or "
+      "connect to the network as a client");
+}
+
+}  // namespace
+
+Queue::Queue()
+    : handle_([] {
+        aspen_cq_t* queue = nullptr;
+        require(aspen_cq_new(&queue), "aspen_cq_new");
+        return queue;
+      }()) {}
+
+py::list Queue::poll() {
+  py::list tags;
+  std::array<aspen_event_t, kEventsPerPoll> events;
+  size_t count;
+  do {
+    count = aspen_cq_poll(handle_.get(), events.data(), events.size());
+    for (size_t i = 0; i < count; ++i) tags.append(events[i].tag);
+  } while (count == events.size());
+  return tags;
+}
+
+bool Op::wait(int64_t timeout_ns) {
+  for (;;) {
+    int64_t slice_ns = timeout_ns < 0 ? kSignalSliceNs : std::min(timeout_ns, kSignalSliceNs);
+    int32_t status;
+    {
+      aspen_op_t* op = get();
+      GilReleased released;
+      status = aspen_op_wait(op, slice_ns);
+    }
+    if (status == ASPEN_OK) return true;
+    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+    if (timeout_ns < 0) continue;
+    timeout_ns -= slice_ns;
+    if (timeout_ns <= 0) return false;
+  }
+}
+
+py::list Op::entries() const {
+  size_t count = aspen_op_entry_count(get());
+  py::list out(count);
+  for (size_t i = 0; i < count; ++i) {
+    aspen_entry_t entry;
+    require(aspen_op_entry(get(), i, &entry), "aspen_op_entry");
+    out[i] = py::make_tuple(to_bytes(entry.key, entry.key_size), to_bytes(entry.value, entry.value_size),
+                            entry.create_revision, entry.mod_revision, entry.version);
+  }
+  return out;
+}
+
+py::list Op::changes() const {
+  size_t count = aspen_op_change_count(get());
+  py::list out(count);
+  for (size_t i = 0; i < count; ++i) {
+    uint8_t existed = 0;
+    uint64_t previous_revision = 0;
+    require(aspen_op_change(get(), i, &existed, &previous_revision), "aspen_op_change");
+    out[i] = py::make_tuple(existed != 0, previous_revision);
+  }
+  return out;
+}
+
+py::bytes Op::continuation() const {
+  size_t size = 0;
+  const uint8_t* data = aspen_op_continuation(get(), &size);
+  return to_bytes(data, size);
+}
+
+std::optional<Node> Op::take_node() {
+  aspen_node_t* node = aspen_op_take_node(get());
+  if (node == nullptr) return std::nullopt;
+  return std::optional<Node>(std::in_place, node);
+}
+
+Batch::Batch()
+    : handle_([] {
+        aspen_batch_t* batch = nullptr;
+        require(aspen_batch_new(&batch), "aspen_batch_new");
+        return batch;
+      }()) {}
+
+void Batch::put(const py::bytes& key, const py::bytes& value) {
+  Slice k = slice(key), v = slice(value);
+  require(aspen_batch_put(get(), k.data, k.size, v.data, v.size), "aspen_batch_put");
+}
+
+void Batch::remove(const py::bytes& key) {
+  Slice k = slice(key);
+  require(aspen_batch_delete(get(), k.data, k.size), "aspen_batch_delete");
+}
+
+void Batch::check(const py::bytes& key, int32_t comparison, const py::bytes& expected, uint64_t revision) {
+  Slice k = slice(key), e = slice(expected);
+  require(aspen_batch_check(get(), k.data, k.size, comparison, e.data, e.size, revision),
+          "aspen_batch_check");
+}
+
+Node::~Node() {
+  if (!handle_.usable()) return;
+  GilReleased released;
+  [[maybe_unused]] Handle<aspen_node_t, aspen_node_free> closing(std::move(handle_));
+}
+
+Op Node::open(const NodeOptions& options, Completion to) {
+  refuse_store_after_fork(options.mode);
+  aspen_node_options_t out;
+  aspen_node_options_init(&out, sizeof out);
+  out.mode = options.mode;
+  if (options.dir) out.dir = options.dir->c_str();
+  if (options.listen) out.listen = options.listen->c_str();
+  if (options.advertise) out.advertise = options.advertise->c_str();
+  if (options.ticket) out.ticket = options.ticket->c_str();
+  out.open_timeout_ns = options.open_timeout_ns;
+  out.heartbeat_ns = options.heartbeat_ns;
+  out.election_ns = options.election_ns;
+  aspen_op_t* op = nullptr;
+  return made(aspen_node_open(&out, queue_of(to), to.tag, &op), op, "aspen_node_open");
+}
+
+Op Node::close(Completion to) {
+  aspen_op_t* op = nullptr;
+  return made(aspen_node_close(handle_.get(), queue_of(to), to.tag, &op), op, "aspen_node_close");
+}
+
+Op Node::ticket(int64_t valid_ns, Completion to) {
+  aspen_op_t* op = nullptr;
+  return made(aspen_node_ticket(handle_.get(), valid_ns, queue_of(to), to.tag, &op), op, "aspen_node_ticket");
+}
+
+Op Node::status(int64_t timeout_ns, Completion to) {
+  aspen_op_t* op = nullptr;
+  return made(aspen_node_status(handle_.get(), timeout_ns, queue_of(to), to.tag, &op), op,
+              "aspen_node_status");
+}
+
+Op Node::get(const py::bytes& key, CallOptions options, Completion to) {
+  Slice k = slice(key);
+  aspen_call_options_t c = c_options(options);
+  aspen_op_t* op = nullptr;
+  return made(aspen_kv_get(handle_.get(), k.data, k.size, &c, queue_of(to), to.tag, &op), op, "aspen_kv_get");
+}
+
+Op Node::put(const py::bytes& key, const py::bytes& value, CallOptions options, Completion to) {
+  Slice k = slice(key), v = slice(value);
+  aspen_call_options_t c = c_options(options);
+  aspen_op_t* op = nullptr;
+  return made(aspen_kv_put(handle_.get(), k.data, k.size, v.data, v.size, &c, queue_of(to), to.tag, &op), op,
+              "aspen_kv_put");
+}
+
+Op Node::remove(const py::bytes& key, CallOptions options, Completion to) {
+  Slice k = slice(key);
+  aspen_call_options_t c = c_options(options);
+  aspen_op_t* op = nullptr;
+  return made(aspen_kv_delete(handle_.get(), k.data, k.size, &c, queue_of(to), to.tag, &op), op,
+              "aspen_kv_delete");
+}
+
+Op Node::cas(const py::bytes& key, int32_t comparison, const py::bytes& expected, uint64_t revision,
+             const py::bytes& value, CallOptions options, Completion to) {
+  Slice k = slice(key), e = slice(expected), v = slice(value);
+  aspen_call_options_t c = c_options(options);
+  aspen_op_t* op = nullptr;
+  return made(aspen_kv_cas(handle_.get(), k.data, k.size, comparison, e.data, e.size, revision, v.data,
+                           v.size, &c, queue_of(to), to.tag, &op),
+              op, "aspen_kv_cas");
+}
+
+Op Node::range(const RangeOptions& options, Completion to) {
+  aspen_range_options_t out;
+  aspen_range_options_init(&out, sizeof out);
+  auto set = [](const std::optional<py::bytes>& bytes, const void** data, size_t* size) {
+    if (!bytes) return;
+    Slice s = slice(*bytes);
+    *data = s.data;
+    *size = s.size;
+  };
+  set(options.prefix, &out.prefix, &out.prefix_size);
+  set(options.start, &out.start, &out.start_size);
+  set(options.end, &out.end, &out.end_size);
+  set(options.continuation, &out.continuation, &out.continuation_size);
+  out.consistency = options.call.stale ? ASPEN_READ_STALE : ASPEN_READ_LINEARIZABLE;
+  out.timeout_ns = options.call.timeout_ns;
+  out.limit = options.limit;
+  out.reverse = options.reverse ? 1 : 0;
+  out.keys_only = options.keys_only ? 1 : 0;
+  aspen_op_t* op = nullptr;
+  return made(aspen_kv_range(handle_.get(), &out, queue_of(to), to.tag, &op), op, "aspen_kv_range");
+}
+
+Op Node::apply(const Batch& batch, CallOptions options, Completion to) {
+  aspen_call_options_t c = c_options(options);
+  aspen_op_t* op = nullptr;
+  return made(aspen_kv_apply(handle_.get(), batch.get(), &c, queue_of(to), to.tag, &op), op,
+              "aspen_kv_apply");
+}
+
+Op ticket_inspect(const std::string& ticket) {
+  aspen_op_t* op = nullptr;
+  return made(aspen_ticket_inspect(ticket.c_str(), &op), op, "aspen_ticket_inspect");
+}
+
+}  // namespace aspen::python

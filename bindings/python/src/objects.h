@@ -1,0 +1,120 @@
+// The four objects of aspen.h as Python sees them: Queue, Op, Node, Batch. One method per C function; what
+// they mean, their defaults and their errors are decided in Python (aspen/_calls.py).
+//
+// Keys and values are `bytes` and are copied by the engine before a call returns. A call that the C library
+// refuses outright (it would be a fault of this package) raises RuntimeError; everything else is the status
+// of the operation.
+//
+// Thread safety: every method may be called from any thread; waits give up the GIL. No engine thread ever
+// runs Python.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+#include <optional>
+#include <string>
+
+#include "handle.h"
+
+namespace aspen::python {
+
+namespace py = pybind11;
+
+class Queue {
+ public:
+  Queue();
+  int fd() const { return aspen_cq_fd(handle_.get()); }
+  // The tags of all completed operations, oldest first.
+  py::list poll();
+  aspen_cq_t* get() const { return handle_.get(); }
+
+ private:
+  Handle<aspen_cq_t, aspen_cq_free> handle_;
+};
+
+class Node;
+
+class Op {
+ public:
+  explicit Op(aspen_op_t* op) : handle_(op) {}
+  aspen_op_t* get() const { return handle_.get(); }
+
+  // True when complete, false when `timeout_ns` (negative: no limit) passed first. Runs the handlers of
+  // signals that arrive meanwhile and raises what they raise.
+  bool wait(int64_t timeout_ns);
+  // (key, value, create_revision, mod_revision, version) each.
+  py::list entries() const;
+  // (existed, previous_revision) each.
+  py::list changes() const;
+  py::bytes continuation() const;
+  std::optional<Node> take_node();
+
+ private:
+  Handle<aspen_op_t, aspen_op_free> handle_;
+};
+
+class Batch {
+ public:
+  Batch();
+  void put(const py::bytes& key, const py::bytes& value);
+  void remove(const py::bytes& key);
+  void check(const py::bytes& key, int32_t comparison, const py::bytes& expected, uint64_t revision);
+  aspen_batch_t* get() const { return handle_.get(); }
+
+ private:
+  Handle<aspen_batch_t, aspen_batch_free> handle_;
+};
+
+struct NodeOptions {
+  int32_t mode = ASPEN_MODE_EMBEDDED;
+  std::optional<std::string> dir, listen, advertise, ticket;
+  int64_t open_timeout_ns = 0, heartbeat_ns = 0, election_ns = 0;
+};
+
+struct CallOptions {
+  bool stale = false;
+  int64_t timeout_ns = 0;
+};
+
+struct RangeOptions {
+  std::optional<py::bytes> prefix, start, end, continuation;
+  uint64_t limit = 0;
+  bool reverse = false, keys_only = false;
+  CallOptions call;
+};
+
+// Where a completion goes: the queue (null: waited for by the operation itself) and its tag.
+struct Completion {
+  Queue* queue;
+  uint64_t tag;
+};
+
+class Node {
+ public:
+  explicit Node(aspen_node_t* node) : handle_(node) {}
+  Node(Node&&) noexcept = default;
+  // Closes an open node and waits for it, without the GIL.
+  ~Node();
+
+  std::string id() const { return aspen_node_id(handle_.get()); }
+  std::string address() const { return aspen_node_address(handle_.get()); }
+
+  static Op open(const NodeOptions& options, Completion to);
+  Op close(Completion to);
+  Op ticket(int64_t valid_ns, Completion to);
+  Op status(int64_t timeout_ns, Completion to);
+  Op get(const py::bytes& key, CallOptions options, Completion to);
+  Op put(const py::bytes& key, const py::bytes& value, CallOptions options, Completion to);
+  Op remove(const py::bytes& key, CallOptions options, Completion to);
+  Op cas(const py::bytes& key, int32_t comparison, const py::bytes& expected, uint64_t revision,
+         const py::bytes& value, CallOptions options, Completion to);
+  Op range(const RangeOptions& options, Completion to);
+  Op apply(const Batch& batch, CallOptions options, Completion to);
+
+ private:
+  Handle<aspen_node_t, aspen_node_free> handle_;
+};
+
+Op ticket_inspect(const std::string& ticket);
+
+}  // namespace aspen::python

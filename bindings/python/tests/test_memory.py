@@ -1,0 +1,63 @@
+"""A hundred thousand operations leave nothing behind."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+import aspen
+from aspen import aio
+
+OPERATIONS = 100_000
+# A leaked operation with its result is over 500 bytes: 50 MB. The store itself is overwritten in place.
+GROWTH_BYTES_MAX = 25 << 20
+
+
+def resident_bytes() -> int:
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+def test_reads(embedded: aspen.Node) -> None:
+    embedded.kv.put("k", b"v" * 400)
+    for _ in range(OPERATIONS // 10):
+        embedded.kv.get("k", stale=True)
+    before, files = resident_bytes(), descriptors()
+    for _ in range(OPERATIONS):
+        embedded.kv.get("k", stale=True)
+    assert resident_bytes() - before < GROWTH_BYTES_MAX
+    assert descriptors() == files
+
+
+def test_asyncio_reads(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with await aio.open(tmp_path / "n") as node:
+            await node.kv.put("k", b"v" * 400)
+
+            async def read(rounds: int) -> None:
+                for _ in range(rounds):
+                    await asyncio.gather(*(node.kv.get("k", stale=True) for _ in range(100)))
+
+            await read(OPERATIONS // 1000)
+            before, files = resident_bytes(), descriptors()
+            await read(OPERATIONS // 100)
+            assert resident_bytes() - before < GROWTH_BYTES_MAX
+            assert descriptors() == files
+
+    asyncio.run(main())
+
+
+def test_opening_and_closing(tmp_path: Path) -> None:
+    for _ in range(3):
+        aspen.open(tmp_path / "n").close()
+    files, threads = descriptors(), len(os.listdir("/proc/self/task"))
+    for _ in range(20):
+        with aspen.open(tmp_path / "n") as node:
+            node.kv.put("k", "v")
+    assert descriptors() == files  # though `node` still exists
+    assert len(os.listdir("/proc/self/task")) == threads
