@@ -1,0 +1,457 @@
+#!/usr/bin/env python3
+"""Runs the real `aspen` command as people and scripts do: help, a key-value round trip over `aspen up` and over
+`aspen node` processes, JSON shapes, and what it says and exits with when something is wrong.
+
+usage: tools/aspen_cli_test.py PATH-OF-ASPEN [unittest arguments]
+"""
+
+import base64
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+ASPEN = ""
+SECONDS_MAX = 60
+
+
+def aspen(*arguments, ticket=None, stdin=b"", timeout=SECONDS_MAX):
+    """Runs one command to its end; bytes in, bytes out."""
+    environment = {name: value for name, value in os.environ.items() if name != "ASPEN_TICKET"}
+    if ticket:
+        environment["ASPEN_TICKET"] = ticket
+    return subprocess.run(
+        [ASPEN, *arguments], input=stdin, capture_output=True, timeout=timeout, env=environment
+    )
+
+
+class Server:
+    """A command that runs until it is told to end; `ready` is its first line of output."""
+
+    def __init__(self, *arguments):
+        self.process = subprocess.Popen(
+            [ASPEN, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        self.ready = self.process.stdout.readline()
+
+    def end(self, how=signal.SIGTERM):
+        """Returns (exit status, what it said on stderr)."""
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+        try:
+            _, stderr = self.process.communicate(timeout=SECONDS_MAX)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise
+        return self.process.returncode, stderr.decode()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.communicate()
+
+
+def free_port():
+    """A UDP port that was free a moment ago."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Case(unittest.TestCase):
+    def assert_fails(self, result, status, *words):
+        """It exits with `status`, says all of `words` on stderr, and nothing on stdout."""
+        said = result.stderr.decode()
+        self.assertEqual(result.returncode, status, said)
+        self.assertEqual(result.stdout, b"")
+        for word in words:
+            self.assertIn(word, said)
+
+    def json_of(self, result, status=0):
+        self.assertEqual(result.returncode, status, result.stderr)
+        return json.loads(result.stdout)
+
+
+class Help(Case):
+    COMMANDS = ["up", "node", "status", "kv put", "kv get", "kv del", "kv range", "kv cas", "bench kv",
+                "ticket inspect", "version"]  # fmt: skip
+
+    def test_every_command_teaches_with_examples(self):
+        for command in self.COMMANDS:
+            with self.subTest(command):
+                result = aspen(*command.split(), "--help")
+                text = result.stdout.decode()
+                self.assertEqual((result.returncode, result.stderr), (0, b""))
+                self.assertIn("Examples:", text)
+                self.assertIn(f"aspen {command}", text)
+                self.assertIn("-o,--output", text)
+                self.assertLessEqual(max(map(len, text.splitlines())), 110)
+
+    def test_the_top_names_all_commands_and_exit_codes(self):
+        text = aspen("--help").stdout.decode()
+        for word in ["up", "node", "status", "kv", "bench", "ticket", "version", "Exit codes", "ASPEN_TICKET"]:
+            self.assertIn(word, text)
+
+    def test_version(self):
+        self.assertRegex(aspen("version").stdout.decode(), r"^aspen \d+\.\d+\.\d+ \(C ABI \d+\)\n$")
+        document = self.json_of(aspen("version", "-o", "json"))
+        self.assertEqual(sorted(document), ["abi_version", "limits", "version"])
+        self.assertEqual(document["limits"]["KEY_BYTES"], 4096)
+
+
+class Usage(Case):
+    def test_wrong_command_lines(self):
+        cases = [
+            ([], "command is needed", "aspen --help"),
+            (["frobnicate"], "error:", "aspen --help"),
+            (["kv"], "command is needed", "aspen kv --help"),
+            (["kv", "put", "k"], "VALUE is required", "aspen kv put --help"),
+            (["kv", "cas", "k", "v"], "needs a condition", "--absent"),
+            (["kv", "cas", "k", "v", "--absent", "--present"], "one condition", "--absent"),
+            (["kv", "get", "k"], "no ticket", "$ASPEN_TICKET"),
+            (["kv", "get", "--hex", "0g"], "not hex", "position 1"),
+            (["kv", "get", "--base64", "YQ"], "not base64", "multiple of 4"),
+            (["kv", "get", "k", "--timeout", "soon"], "not a duration", "500ms"),
+            (["kv", "get", "k", "-o", "xml"], "--output", "table"),
+            (["up", "--nodes", "99"], "--nodes", "1 to 16"),
+            (["bench", "kv", "--clients", "0"], "--clients", "aspen bench kv --help"),
+            (["bench", "kv"], "nothing to measure", "--nodes 3"),
+            (["bench", "kv", "--nodes", "1", "--ticket", "aspen1x"], "--nodes", "one of the two"),
+            (["node", "--listen", "127.0.0.1:0"], "--dir is required", "aspen node --help"),
+            (["node", "--dir", "x", "--listen", "127.0.0.1:0", "--bootstrap", "--join", "t"], "--join", "error"),
+        ]
+        for arguments, *words in cases:
+            with self.subTest(" ".join(arguments)):
+                self.assert_fails(aspen(*arguments), 2, *words)
+
+    def test_failures_are_json_when_asked(self):
+        for arguments in [["kv", "put", "-o", "json"], ["kv", "put", "--output=json"], ["-ojson", "nope"]]:
+            with self.subTest(" ".join(arguments)):
+                result = aspen(*arguments)
+                self.assert_fails(result, 2)
+                error = json.loads(result.stderr)["error"]
+                self.assertEqual(sorted(error), ["applied", "code", "hint", "message", "number", "retryable"])
+                self.assertEqual((error["code"], error["number"], error["applied"]), ("USAGE", None, None))
+
+    def test_bad_tickets_name_their_fault(self):
+        for ticket, word in [("nonsense", "aspen1"), ("aspen1abc", "base32"), ("@/nowhere", "/nowhere")]:
+            with self.subTest(ticket):
+                self.assert_fails(aspen("status", "--ticket", ticket), 1, word, "hint")
+        error = json.loads(aspen("ticket", "inspect", "aspen1abc", "-o", "json").stderr)["error"]
+        self.assertEqual((error["code"], error["number"], error["retryable"]), ("TICKET_INVALID", 8, False))
+
+    def test_nobody_at_the_tickets_addresses(self):
+        with Server("up", "-o", "json") as up:
+            ticket = json.loads(up.ready)["ticket"]
+            up.end()
+        began = time.monotonic()
+        result = aspen("kv", "put", "k", "v", "--timeout", "1s", "-o", "json", ticket=ticket)
+        self.assertLess(time.monotonic() - began, 10)
+        self.assert_fails(result, 1)
+        error = json.loads(result.stderr)["error"]
+        self.assertIn(error["code"], ["UNAVAILABLE", "DEADLINE_EXCEEDED"])
+        self.assertEqual((error["retryable"], error["applied"]), (True, "no"))
+
+
+class OverUp(Case):
+    """One three-node network for all of these; each test has its own keys."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.up = Server("up", "--nodes", "3", "-o", "json")
+        cls.addClassCleanup(cls.up.__exit__)
+        cls.ready = json.loads(cls.up.ready)
+        cls.ticket = cls.ready["ticket"]
+
+    def run_aspen(self, *arguments, **options):
+        return aspen(*arguments, ticket=self.ticket, **options)
+
+    def run_json(self, *arguments, status=0, **options):
+        return self.json_of(self.run_aspen(*arguments, "-o", "json", **options), status)
+
+    def test_ready_line(self):
+        self.assertEqual(sorted(self.ready), ["event", "nodes", "ticket"])
+        self.assertEqual(len(self.ready["nodes"]), 3)
+        for node in self.ready["nodes"]:
+            self.assertEqual(sorted(node), ["dir", "listen", "node_id"])
+            self.assertEqual(len(node["node_id"]), 52)
+
+    def test_round_trip(self):
+        put = self.run_json("kv", "put", "rt", "hello")
+        self.assertEqual(sorted(put), ["existed", "key", "key_base64", "previous_revision", "revision"])
+        self.assertEqual((put["key"], put["existed"], put["previous_revision"]), ("rt", False, 0))
+        got = self.run_json("kv", "get", "rt")
+        self.assertEqual(sorted(got), ["create_revision", "key", "key_base64", "mod_revision", "value",
+                                       "value_base64", "version"])  # fmt: skip
+        self.assertEqual((got["value"], got["mod_revision"], got["version"]), ("hello", put["revision"], 1))
+        again = self.run_json("kv", "put", "rt", "again")
+        self.assertEqual((again["existed"], again["previous_revision"]), (True, put["revision"]))
+        self.assertGreater(again["revision"], put["revision"])
+        self.assertEqual(self.run_json("kv", "get", "rt")["version"], 2)
+        gone = self.run_json("kv", "del", "rt")
+        self.assertEqual((gone["existed"], gone["previous_revision"]), (True, again["revision"]))
+        self.assertFalse(self.run_json("kv", "del", "rt")["existed"])
+        self.assert_fails(self.run_aspen("kv", "get", "rt"), 3, "no key `rt`", "NOT_FOUND")
+
+    def test_people_get_sentences(self):
+        self.assertRegex(self.run_aspen("kv", "put", "p", "1").stdout.decode(), r"^created at revision \d+\n$")
+        self.assertRegex(self.run_aspen("kv", "put", "p", "2").stdout.decode(), r"^replaced at revision \d+\n$")
+        self.assertRegex(self.run_aspen("kv", "del", "p").stdout.decode(), r"^deleted at revision \d+\n$")
+        self.assertEqual(self.run_aspen("kv", "del", "p").stdout, b"was not there\n")
+
+    def test_values_are_exact_bytes(self):
+        for size in [0, 1, 1000, 300_000]:
+            value = os.urandom(size)
+            with self.subTest(size):
+                self.assertEqual(self.run_aspen("kv", "put", "bytes", "-", stdin=value).returncode, 0)
+                self.assertEqual(self.run_aspen("kv", "get", "bytes").stdout, value)
+                got = self.run_json("kv", "get", "bytes")
+                self.assertEqual(base64.b64decode(got["value_base64"]), value)
+        self.run_aspen("kv", "put", "bytes", "-", stdin=b"\xff\x00")
+        self.assertIsNone(self.run_json("kv", "get", "bytes")["value"])
+
+    def test_where_values_come_from(self):
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(b"from a file\n")
+            file.flush()
+            self.run_aspen("kv", "put", "from", "@" + file.name)
+        self.assertEqual(self.run_aspen("kv", "get", "from").stdout, b"from a file\n")
+        self.run_aspen("kv", "put", "from", "@@home")
+        self.assertEqual(self.run_aspen("kv", "get", "from").stdout, b"@home")
+        self.run_aspen("kv", "put", "from", "--literal", "@x")
+        self.assertEqual(self.run_aspen("kv", "get", "from").stdout, b"@x")
+        self.run_aspen("kv", "put", "--", "from", "-5")
+        self.assertEqual(self.run_aspen("kv", "get", "from").stdout, b"-5")
+
+    def test_binary_keys(self):
+        key = b"bin\x00\xff"
+        self.assertEqual(self.run_aspen("kv", "put", "--hex", key.hex(), "v").returncode, 0)
+        encoded = base64.b64encode(key).decode()
+        got = self.run_json("kv", "get", "--base64", encoded)
+        self.assertEqual((got["key"], got["key_base64"], got["value"]), (None, encoded, "v"))
+        listed = self.run_aspen("kv", "range", "--hex", "--prefix", b"bin".hex()).stdout.decode()
+        self.assertIn("bin\\x00\\xff", listed)
+
+    def test_range(self):
+        for i in range(5):
+            self.run_aspen("kv", "put", f"r/{i}", f"value {i}")
+
+        def keys(*arguments):
+            return [entry["key"] for entry in self.run_json("kv", "range", *arguments)["entries"]]
+
+        everything = [f"r/{i}" for i in range(5)]
+        self.assertEqual(keys("--prefix", "r/"), everything)
+        self.assertEqual(keys("--prefix", "r/", "--reverse"), everything[::-1])
+        self.assertEqual(keys("--start", "r/1", "--end", "r/3"), everything[1:3])
+        self.assertEqual(keys("--prefix", "r/", "--limit", "2"), everything[:2])
+        self.assertEqual(keys("--prefix", "nobody/"), [])
+        document = self.run_json("kv", "range", "--prefix", "r/", "--limit", "2", "--keys-only")
+        self.assertEqual(sorted(document), ["count", "entries", "more", "revision"])
+        self.assertEqual((document["count"], document["more"]), (2, True))
+        self.assertNotIn("value", document["entries"][0])
+        table = self.run_aspen("kv", "range", "--prefix", "r/", "--stale")
+        lines = table.stdout.decode().splitlines()
+        self.assertEqual(lines[0].split(), ["KEY", "VALUE", "REVISION", "VERSION"])
+        self.assertEqual([line.split()[0] for line in lines[1:]], everything)
+        self.assertEqual(table.stderr, b"5 keys\n")
+
+    def test_range_of_many_pages(self):
+        value = os.urandom(700_000)  # a reply holds 4 MiB
+        for i in range(8):
+            self.run_aspen("kv", "put", f"big/{i}", "-", stdin=value)
+        document = self.run_json("kv", "range", "--prefix", "big/", "--timeout", "60s")
+        self.assertEqual([entry["key"] for entry in document["entries"]], [f"big/{i}" for i in range(8)])
+        self.assertTrue(all(base64.b64decode(entry["value_base64"]) == value for entry in document["entries"]))
+        self.assertFalse(document["more"])
+
+    def test_compare_and_swap(self):
+        def cas(*arguments, status=0):
+            return self.run_json("kv", "cas", "c", *arguments, status=status)
+
+        first = cas("1", "--absent")
+        self.assertEqual(sorted(first), ["current", "key", "key_base64", "revision", "succeeded"])
+        self.assertTrue(first["succeeded"])
+        refused = cas("9", "--absent", status=3)
+        self.assertEqual((refused["succeeded"], refused["revision"]), (False, None))
+        self.assertEqual((refused["current"]["value"], refused["current"]["mod_revision"]), ("1", first["revision"]))
+        self.assertTrue(cas("2", "--expect", "1")["succeeded"])
+        self.assertFalse(cas("3", "--expect", "1", status=3)["succeeded"])
+        second = self.run_json("kv", "get", "c")
+        self.assertTrue(cas("3", "--revision", str(second["mod_revision"]))["succeeded"])
+        self.assertFalse(cas("4", "--revision", str(second["mod_revision"]), status=3)["succeeded"])
+        self.assertTrue(cas("4", "--present")["succeeded"])
+        self.run_aspen("kv", "del", "c")
+        self.assertIsNone(cas("5", "--present", status=3)["current"])
+        said = self.run_aspen("kv", "cas", "c", "5", "--present")
+        self.assertEqual((said.returncode, said.stdout), (3, b"not swapped: the key is absent\n"))
+
+    def test_limits_name_the_limit(self):
+        result = self.run_aspen("kv", "put", "k" * 5000, "v")
+        self.assert_fails(result, 1, "LIMIT_EXCEEDED", "4096", "applied", "no: nothing was changed")
+        result = self.run_aspen("kv", "put", "k", "-", stdin=bytes(4 * 1024 * 1024 + 1))
+        self.assert_fails(result, 1, "LIMIT_EXCEEDED", "4194304")
+        error = json.loads(self.run_aspen("kv", "put", "k" * 5000, "v", "-o", "json").stderr)["error"]
+        self.assertEqual(error["applied"], "no")
+        result = self.run_aspen("kv", "put", "", "v")
+        self.assert_fails(result, 1, "INVALID_ARGUMENT")
+
+    def test_status(self):
+        document = self.run_json("status")
+        for name in ["node_id", "network_id", "leader", "term", "commit", "applied", "members"]:
+            self.assertIn(name, document)
+        self.assertEqual({member["node_id"] for member in document["members"]},
+                         {node["node_id"] for node in self.ready["nodes"]})  # fmt: skip
+        self.assertEqual(sum(member["leader"] for member in document["members"]), 1)
+        table = self.run_aspen("status").stdout.decode()
+        self.assertEqual(table.count("127.0.0.1:"), 3)
+        self.assertRegex(table, r"MEMBER +ADDRESS +ROLE +REACHABLE")
+
+    def test_ticket_inspect(self):
+        document = self.json_of(aspen("ticket", "inspect", self.ticket, "-o", "json"))
+        for name in ["network_id", "peers", "roles", "not_after_unix_ns"]:
+            self.assertIn(name, document)
+        self.assertEqual({peer["node_id"] for peer in document["peers"]},
+                         {node["node_id"] for node in self.ready["nodes"]})  # fmt: skip
+        self.assertIn(document["network_id"], aspen("ticket", "inspect", ticket=self.ticket).stdout.decode())
+
+    def test_ticket_from_a_file(self):
+        with tempfile.NamedTemporaryFile("w") as file:
+            file.write(self.ticket + "\n")
+            file.flush()
+            self.json_of(aspen("status", "-o", "json", "--ticket", "@" + file.name))
+
+    def test_bench_on_a_running_network(self):
+        document = self.run_json("bench", "kv", "--clients", "4", "--seconds", "0.5", "--warm-up", "0",
+                                 "--read-ratio", "0.5", "--keys", "100", "--value-bytes", "32")  # fmt: skip
+        self.assertEqual(list(document), ["bench", "nodes", "clients", "value_bytes", "read_ratio", "durable",
+                                          "encrypted", "ops", "seconds", "ops_per_s", "p50_us", "p99_us",
+                                          "p999_us"])  # fmt: skip
+        self.assertEqual((document["bench"], document["nodes"], document["clients"]), ("kv", 3, 4))
+        self.assertGreater(document["ops"], 0)
+        self.assertAlmostEqual(document["ops_per_s"], document["ops"] / document["seconds"], delta=1)
+        self.assertLessEqual(document["p50_us"], document["p99_us"])
+        self.assertEqual(self.run_json("kv", "range", "--prefix", "bench/")["count"], 0)
+
+
+class Processes(Case):
+    def setUp(self):
+        self.dir = tempfile.mkdtemp(prefix="aspen-cli-test-")
+        self.addCleanup(shutil.rmtree, self.dir)
+
+    def path(self, name):
+        return os.path.join(self.dir, name)
+
+    def start(self, *arguments):
+        server = Server("node", *arguments)
+        self.addCleanup(server.__exit__)
+        return server
+
+    def test_found_join_end_and_start_again(self):
+        address = f"127.0.0.1:{free_port()}"
+        first = self.start("--dir", self.path("a"), "--listen", address, "--bootstrap",
+                           "--ticket-file", self.path("ticket"))  # fmt: skip
+        ready = json.loads(first.ready)
+        self.assertEqual(list(ready), ["event", "node_id", "listen", "ticket"])
+        self.assertEqual((ready["event"], ready["listen"]), ("ready", address))
+        self.assertEqual(os.stat(self.path("ticket")).st_mode & 0o777, 0o600)
+        ticket = "@" + self.path("ticket")
+        self.json_of(aspen("kv", "put", "kept", "yes", "-o", "json", ticket=ticket))
+        second = self.start("--dir", self.path("b"), "--listen", "127.0.0.1:0", "--join", ticket)
+        self.assertNotEqual(json.loads(second.ready)["node_id"], ready["node_id"])
+        self.assertEqual(second.end()[0], 0)
+        self.assertEqual(first.end()[0], 0)
+        # Without --bootstrap or --join: what is there.
+        again = self.start("--dir", self.path("a"), "--listen", address)
+        rejoined = self.start("--dir", self.path("b"), "--listen", json.loads(second.ready)["listen"])
+        self.assertEqual(json.loads(again.ready)["node_id"], ready["node_id"])
+        self.assertEqual(json.loads(rejoined.ready)["node_id"], json.loads(second.ready)["node_id"])
+        self.assertEqual(aspen("kv", "get", "kept", ticket=ticket).stdout, b"yes")
+        self.assertEqual(rejoined.end(signal.SIGINT)[0], 0)
+
+    def test_what_cannot_be_opened(self):
+        address = f"127.0.0.1:{free_port()}"
+        first = self.start("--dir", self.path("a"), "--listen", address, "--bootstrap")
+        self.assertIn(b"ready", first.ready)
+        other = self.start("--dir", self.path("other"), "--listen", "127.0.0.1:0", "--bootstrap")
+        foreign = json.loads(other.ready)["ticket"]
+        other.end()
+        os.makedirs(self.path("full/of"))
+        listen = ["--listen", "127.0.0.1:0"]
+        cases = [
+            (["--dir", self.path("a"), *listen, "--bootstrap"], 1, "IN_USE", self.path("a"), "--dir"),
+            (["--dir", self.path("c"), "--listen", address, "--bootstrap"], 1, "IN_USE", address, "--listen"),
+            (["--dir", self.path("d"), *listen], 2, "holds no node", "--bootstrap"),
+            (["--dir", self.path("full"), *listen, "--bootstrap"], 1, "WRONG_NODE", "full"),
+            (["--dir", self.path("no/parent"), *listen, "--bootstrap"], 1, "IO", "No such file"),
+            (["--dir", self.path("e"), "--listen", "nowhere", "--bootstrap"], 1, "INVALID_ARGUMENT", "host:port"),
+            (["--dir", self.path("f"), *listen, "--join", "aspen1abc"], 1, "TICKET_INVALID", "base32"),
+        ]
+        for arguments, status, *words in cases:
+            with self.subTest(" ".join(arguments)):
+                self.assert_fails(aspen("node", *arguments), status, *words)
+        first.end()
+        result = aspen("node", "--dir", self.path("a"), *listen, "--join", foreign)
+        self.assert_fails(result, 1, "WRONG_NODE", "network")
+
+    def test_up_keeps_its_data(self):
+        ids = []
+        for _ in range(2):
+            with Server("up", "--nodes", "3", "--dir", self.path("up"), "-o", "json") as up:
+                ready = json.loads(up.ready)
+                ids.append([node["node_id"] for node in ready["nodes"]])
+                if len(ids) == 1:
+                    self.json_of(aspen("kv", "put", "kept", "yes", "-o", "json", ticket=ready["ticket"]))
+                self.assertEqual(aspen("kv", "get", "kept", ticket=ready["ticket"]).stdout, b"yes")
+                self.assertEqual(up.end(signal.SIGINT)[0], 0)
+        self.assertEqual(ids[0], ids[1])
+        result = aspen("up", "--nodes", "2", "--dir", self.path("up"))
+        self.assert_fails(result, 2, "holds 3 nodes", "3 or more")
+
+    def test_up_prints_only_the_ticket_and_leaves_nothing(self):
+        before = set(os.listdir(tempfile.gettempdir()))
+        with Server("up") as up:
+            self.assertTrue(up.ready.startswith(b"aspen1"))
+            status, said = up.end()
+            self.assertEqual(status, 0)
+            self.assertIn("export ASPEN_TICKET", said)
+            kept = said.split("data in ")[1].split(",")[0]
+        self.assertFalse(os.path.exists(kept))
+        self.assertNotIn(os.path.basename(kept), before)
+
+    def test_bench_starts_and_ends_its_own_nodes(self):
+        result = aspen("bench", "kv", "--nodes", "3", "--clients", "2", "--seconds", "0.5", "--warm-up", "0",
+                       "--keys", "50", "--dir", self.dir, "-o", "json")  # fmt: skip
+        document = self.json_of(result)
+        self.assertEqual((document["nodes"], document["clients"]), (3, 2))
+        self.assertEqual(os.listdir(self.dir), [])
+        table = aspen("bench", "kv", "--nodes", "1", "--seconds", "0.2", "--warm-up", "0", "--dir", self.dir)
+        self.assertRegex(table.stdout.decode(), r"OPS +SECONDS +OPS/S +P50 US +P99 US +P99.9 US")
+
+    def test_bench_that_is_interrupted_leaves_nothing(self):
+        process = subprocess.Popen(
+            [ASPEN, "bench", "kv", "--nodes", "3", "--seconds", "60", "--dir", self.dir],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
+        self.addCleanup(process.kill)
+        self.assertIn(b"starting", process.stderr.readline())
+        time.sleep(1.5)
+        process.send_signal(signal.SIGINT)
+        began = time.monotonic()
+        _, said = process.communicate(timeout=SECONDS_MAX)
+        self.assertEqual(process.returncode, 1)
+        self.assertIn(b"ended by a signal", said)
+        self.assertLess(time.monotonic() - began, 8, "the nodes were killed, not ended")
+        self.assertEqual(os.listdir(self.dir), [])
+
+
+if __name__ == "__main__":
+    ASPEN = os.path.abspath(sys.argv.pop(1))
+    unittest.main(verbosity=1)

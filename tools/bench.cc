@@ -1,0 +1,186 @@
+// aspen bench kv: how many reads and writes a network does, and how long one takes.
+#include <cmath>
+#include <cstdio>
+#include <optional>
+
+#include "tools/kv_load.h"
+#include "tools/local_cluster.h"
+#include "tools/output.h"
+#include "tools/program.h"
+
+namespace aspen::tools {
+namespace {
+
+constexpr const char* kExamples =
+    R"(Closed loop: each client has one request outstanding, and sends the next when it is answered. Puts are
+acknowledged when they are on the disks of a majority, gets are linearizable, all traffic is encrypted.
+With --nodes, that many `aspen node` processes are started on loopback in a temporary directory (--dir says
+under which, and so on which disk) and ended afterwards. With a ticket, a running network is measured; the
+keys, all under bench/, are deleted at the end.
+
+Examples:
+  aspen bench kv --nodes 3 --clients 64 --seconds 10 --value-bytes 256 --read-ratio 0 -o json
+  aspen bench kv --nodes 3 --clients 1                  the latency of one writer
+  aspen bench kv --nodes 3 --read-ratio 0.95            mostly reads
+  aspen bench kv --ticket @cluster.ticket --clients 256)";
+
+constexpr size_t kNodesMax = 16;
+
+struct BenchArguments {
+  KvLoadOptions load;
+  size_t nodes = 0;
+  std::string dir;
+};
+
+struct Measured {
+  KvLoadResult load;
+  size_t nodes = 0;
+  bool durable = true;
+};
+
+Result<size_t> member_count(const Node& node, const Deadline& deadline) {
+  ASPEN_TRY(Op op, call(Kind::READ, [&](aspen_op_t** out) {
+              return aspen_node_status(node.get(), deadline.left_ns(), nullptr, 0, out);
+            }));
+  const Json document = Json::parse(aspen_op_text(op.get()), nullptr, false);
+  if (!document.is_object()) return fail(ASPEN_INTERNAL, "the library's answer is not JSON");
+  return document.value("members", Json::array()).size();
+}
+
+void show_progress(uint64_t ops, double seconds_left) {
+  const std::string line = fmt::format("{:>8} ops in the last second, {:.0f} s left", ops, seconds_left);
+  // On a terminal the line stays where it is; in a log every line stays.
+  const bool stays = is_terminal(stderr);
+  fmt::print(stderr, "{}{}{}", stays ? "\r" : "", line, stays ? "\x1b[K" : "\n");
+  std::fflush(stderr);
+}
+
+Result<Measured> measure(const Common& common, const BenchArguments& arguments) {
+  Signals signals;
+  std::optional<LocalCluster> cluster;
+  Common network = common;
+  Measured measured;
+  if (arguments.nodes > 0) {
+    fmt::print(stderr, "starting {} {}\n", arguments.nodes, arguments.nodes == 1 ? "node" : "nodes");
+    ASPEN_TRY(LocalCluster started, LocalCluster::start(arguments.nodes, arguments.dir, signals));
+    cluster.emplace(std::move(started));
+    network.ticket = cluster->ticket();
+    measured.durable = cluster->durable();
+    if (!measured.durable) {
+      fmt::print(stderr, "warning: the data is in memory; --dir chooses a directory on a disk\n");
+    }
+  }
+  const Deadline deadline(common.timeout_ns);
+  ASPEN_TRY(Node node, open_client(network, deadline));
+  ASPEN_TRY(measured.nodes, member_count(node, deadline));
+  KvLoadOptions options = arguments.load;
+  options.prefix = fmt::format("bench/{:x}/", monotonic_ns());
+  KvLoad load(node.get(), options, signals);
+  if (options.read_ratio > 0) ASPEN_CHECK(load.fill());
+  Result<KvLoadResult> result = load.run(show_progress);
+  if (is_terminal(stderr)) fmt::print(stderr, "\r\x1b[K");
+  if (!cluster) {
+    if (Result<> removed = load.remove(); !removed && result) return std::unexpected(removed.error());
+  }
+  ASPEN_TRY(measured.load, std::move(result));
+  return measured;
+}
+
+void print_result(const Common& common, const BenchArguments& arguments, const Measured& measured) {
+  const Histogram& latency = measured.load.latency;
+  const double ops_per_s = static_cast<double>(latency.count()) / measured.load.seconds;
+  const auto us = [&](double fraction) {
+    return std::round(static_cast<double>(latency.percentile_ns(fraction)) / 100) / 10;
+  };
+  if (common.format == Format::JSON) {
+    print_json({{"bench", "kv"},
+                {"nodes", measured.nodes},
+                {"clients", arguments.load.clients},
+                {"value_bytes", arguments.load.value_bytes},
+                {"read_ratio", arguments.load.read_ratio},
+                {"durable", measured.durable},
+                {"encrypted", true},
+                {"ops", latency.count()},
+                {"seconds", measured.load.seconds},
+                {"ops_per_s", std::round(ops_per_s * 10) / 10},
+                {"p50_us", us(0.5)},
+                {"p99_us", us(0.99)},
+                {"p999_us", us(0.999)}});
+    return;
+  }
+  const bool puts = arguments.load.read_ratio == 0, gets = arguments.load.read_ratio == 1;
+  fmt::print("{} of {} B, {} nodes, {} clients, {}, encrypted\n\n",
+             puts   ? "puts"
+             : gets ? "linearizable gets"
+                    : fmt::format("{:.0f}% linearizable gets, else puts,", arguments.load.read_ratio * 100),
+             arguments.load.value_bytes, measured.nodes, arguments.load.clients,
+             measured.durable ? "durable on a majority" : "NOT durable: data in memory");
+  Table table({"OPS", "SECONDS", "OPS/S", "P50 US", "P99 US", "P99.9 US"});
+  table.add({std::to_string(latency.count()), fmt::format("{:.1f}", measured.load.seconds),
+             fmt::format("{:.0f}", ops_per_s), fmt::format("{:.1f}", us(0.5)),
+             fmt::format("{:.1f}", us(0.99)), fmt::format("{:.1f}", us(0.999))});
+  table.print(stdout);
+}
+
+Result<int> bench(const Common& common, const BenchArguments& arguments) {
+  if (arguments.nodes > 0 && !common.ticket.empty()) {
+    return fail_hint(kUsage, "--nodes starts a network and --ticket names a running one",
+                     "give one of the two");
+  }
+  if (arguments.nodes == 0 && !ticket_of(common)) {
+    return fail_hint(kUsage, "nothing to measure",
+                     "--nodes 3 starts a network for it; --ticket or $ASPEN_TICKET names a running one");
+  }
+  ASPEN_TRY(const Measured measured, measure(common, arguments));
+  if (measured.load.failed > 0) {
+    Failure failure = *measured.load.first_failure;
+    failure.message = fmt::format(
+        "{} operations failed beside {} that were answered, so this is no result; the "
+        "first: {}",
+        measured.load.failed, measured.load.latency.count(), failure.message);
+    return std::unexpected(std::move(failure));
+  }
+  print_result(common, arguments, measured);
+  return kExitOk;
+}
+
+void add_load_options(CLI::App* command, KvLoadOptions& load) {
+  const size_t clients_max = aspen_limit_get(ASPEN_LIMIT_OPS_IN_FLIGHT);
+  command->add_option("--clients", load.clients, "requests outstanding at any time (64)")
+      ->option_text("C")
+      ->check(CLI::Range(size_t{1}, clients_max));
+  command->add_option("--seconds", load.seconds, "how long to measure (10)")
+      ->option_text("S")
+      ->check(CLI::Range(0.1, 86'400.0));
+  command->add_option("--warm-up", load.warm_up_seconds, "the same load before, not counted (1)")
+      ->option_text("S")
+      ->check(CLI::Range(0.0, 3'600.0));
+  command->add_option("--value-bytes", load.value_bytes, "size of a value (256)")
+      ->option_text("B")
+      ->check(CLI::Range(size_t{0}, static_cast<size_t>(aspen_limit_get(ASPEN_LIMIT_VALUE_BYTES))));
+  command->add_option("--read-ratio", load.read_ratio, "0 (the default): only puts; 1: only gets")
+      ->option_text("R")
+      ->check(CLI::Range(0.0, 1.0));
+  command->add_option("--keys", load.keys, "distinct keys, chosen uniformly (10000)")
+      ->option_text("N")
+      ->check(CLI::Range(size_t{1}, size_t{1'000'000}));
+}
+
+}  // namespace
+
+void add_bench(Program& program) {
+  CLI::App* group = program.group("bench", "measure", kExamples);
+  auto arguments = std::make_shared<BenchArguments>();
+  CLI::App* command = program.command(group, "kv", "measure puts and gets", kExamples,
+                                      [&program, arguments] { return bench(program.common(), *arguments); });
+  add_load_options(command, arguments->load);
+  command->add_option("--nodes", arguments->nodes, "start so many node processes to measure")
+      ->option_text("N")
+      ->check(CLI::Range(size_t{1}, kNodesMax));
+  command->add_option("--dir", arguments->dir, "under which they keep their data; else $TMPDIR or /tmp")
+      ->option_text("DIR")
+      ->check(CLI::ExistingDirectory);
+  program.add_network(command);
+}
+
+}  // namespace aspen::tools

@@ -1,0 +1,53 @@
+// The command line: one CLI11 application, the options every command shares, and which command was chosen.
+// Each command lives in its own file, which adds itself with one function (listed at the end).
+//
+// Thread safety: none; main's.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "tools/client.h"
+
+namespace aspen::tools {
+
+class Program {
+ public:
+  Program();
+  // Parses, runs, prints a failure, and returns the exit code.
+  int run(int argc, char** argv);
+
+  CLI::App* root() { return &app_; }
+  // A group of commands, such as `aspen kv`.
+  CLI::App* group(const std::string& name, const std::string& description, const std::string& footer);
+  // A command; `run` gives the exit code. `examples` stand below its options.
+  CLI::App* command(CLI::App* parent, const std::string& name, const std::string& description,
+                    const std::string& examples, std::function<Result<int>()> run);
+
+  // The shared options. `common()` holds what they were set to when the command runs.
+  void add_output(CLI::App* command);
+  void add_network(CLI::App* command);  // --ticket, --timeout, -o
+  void add_timeout(CLI::App* command, int64_t& timeout_ns, const std::string& description);
+  void add_log(CLI::App* command);
+  const Common& common() const { return common_; }
+
+ private:
+  Result<int> usage_failure(const CLI::ParseError& error) const;
+
+  CLI::App app_;
+  Common common_;
+  std::function<Result<int>()> chosen_;
+};
+
+void add_up(Program& program);
+void add_node(Program& program);
+void add_status(Program& program);
+void add_ticket(Program& program);
+void add_kv(Program& program);
+void add_kv_range(Program& program, CLI::App* kv);
+void add_bench(Program& program);
+void add_version(Program& program);
+
+}  // namespace aspen::tools

@@ -1,0 +1,39 @@
+// What `aspen node` and `aspen up` share: opening nodes that serve, and leaving well.
+//
+// Thread safety: none; the main thread of one command.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "tools/signals.h"
+
+namespace aspen::tools {
+
+struct NodeOptions {
+  int32_t mode = ASPEN_MODE_FOUND;
+  std::string dir;
+  std::string listen;
+  std::string advertise;   // empty: the address listened on
+  std::string ticket;      // of ASPEN_MODE_JOIN
+  int64_t timeout_ns = 0;  // 0: the library's default
+};
+
+// True when a node was made in `dir` before.
+bool holds_node(const std::string& dir);
+// Creates `dir`, and its parents.
+Result<> make_directory(const std::string& dir);
+
+// Opens all at the same time, because members of one network that start again need each other to serve.
+// A signal ends it: CANCELLED, and nothing stays open.
+Result<std::vector<Node>> open_nodes(std::span<const NodeOptions> options, aspen_cq_t* queue,
+                                     Signals& signals);
+
+// A ticket without a limit in time.
+Result<std::string> node_ticket(const Node& node, aspen_cq_t* queue, Signals& signals);
+
+// Closes all, the last one first; a second Ctrl-C ends the process instead.
+void close_nodes(std::vector<Node>& nodes, Signals& signals);
+
+}  // namespace aspen::tools
