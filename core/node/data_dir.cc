@@ -1,13 +1,14 @@
 #include "core/node/data_dir.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 
 #include "core/base/hash.h"
 #include "core/base/limits.h"
@@ -15,6 +16,8 @@
 
 namespace aspen::node {
 namespace {
+
+namespace fs = std::filesystem;
 
 constexpr std::string_view kMagic = "aspen-node";
 constexpr uint64_t kFormatVersion = 1;
@@ -49,8 +52,10 @@ crypto::Seed read_seed(wire::Reader& reader) {
 }
 
 Result<NodeFile> decode_node_file(BytesView bytes, const std::string& path) {
-  if (!bytes.starts_with(kMagic)) return fail(Code::WRONG_NODE, "{} is not an aspen node file", path);
-  wire::Reader version_reader(bytes.substr(kMagic.size()));
+  if (!bytes.starts_with(kMagic.substr(0, bytes.size()))) {
+    return fail(Code::WRONG_NODE, "{} is not an aspen node file", path);
+  }
+  wire::Reader version_reader(bytes.substr(std::min(bytes.size(), kMagic.size())));
   uint64_t version = version_reader.u64();
   if (version_reader.ok() && version != kFormatVersion) {
     return fail(Code::UNSUPPORTED, "{} has format version {}; this build reads version {}", path, version,
@@ -97,29 +102,52 @@ Result<> sync_directory(const std::string& path) {
 Result<> write_file(const std::string& path, BytesView bytes) {
   int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   if (fd < 0) return io_error("cannot create", path);
-  ssize_t written = ::write(fd, bytes.data(), bytes.size());
-  bool ok = written == static_cast<ssize_t>(bytes.size()) && ::fsync(fd) == 0;
+  Result<> result;
+  if (::write(fd, bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size()) || ::fsync(fd) != 0) {
+    result = io_error("cannot write", path);
+  }
   ::close(fd);
-  if (!ok) return io_error("cannot write", path);
-  return {};
+  return result;
 }
 
 // A directory that holds files but no node of ours is somebody else's.
 Result<> refuse_foreign(const std::string& path) {
-  DIR* dir = ::opendir(path.c_str());
-  if (dir == nullptr) return io_error("cannot list", path);
-  std::string foreign;
-  while (dirent* entry = ::readdir(dir)) {
-    std::string_view name = entry->d_name;
-    if (name != "." && name != ".." && name != "lock" && name != "node.new" && name != "lost+found")
-      foreign = name;
+  std::error_code error;
+  for (const fs::directory_entry& entry : fs::directory_iterator(path, error)) {
+    std::string name = entry.path().filename();
+    if (name == "lock" || name == "node.new" || name == "lost+found") continue;
+    return fail(Code::WRONG_NODE, "{} holds '{}' but no aspen node; choose an empty directory", path, name);
   }
-  ::closedir(dir);
-  if (!foreign.empty()) {
-    return fail(Code::WRONG_NODE, "{} holds '{}' but no aspen node; choose an empty directory", path,
-                foreign);
-  }
+  if (error) return fail(Code::IO, "cannot list {}: {}", path, error.message());
   return {};
+}
+
+// The locked descriptor of `path`/lock, with our pid in it.
+Result<int> lock(const std::string& path) {
+  std::string lock_path = path + "/lock";
+  for (;;) {
+    int fd = ::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0) return io_error("cannot open", lock_path);
+    if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
+      char holder[32] = {};
+      ssize_t size = ::read(fd, holder, sizeof holder - 1);
+      ::close(fd);
+      return fail(Code::IN_USE, "the data directory {} is in use by process {}", path,
+                  size > 0 ? holder : "(unknown)");
+    }
+    // The holder before us may have removed the file: a lock on it would keep nobody out.
+    struct stat held{};
+    struct stat named{};
+    if (::fstat(fd, &held) != 0 || ::stat(lock_path.c_str(), &named) != 0 || held.st_ino != named.st_ino) {
+      ::close(fd);
+      continue;
+    }
+    std::string pid = std::to_string(::getpid());
+    if (::ftruncate(fd, 0) == 0 && ::pwrite(fd, pid.data(), pid.size(), 0) > 0) return fd;
+    auto error = io_error("cannot write", lock_path);
+    ::close(fd);
+    return error;
+  }
 }
 
 }  // namespace
@@ -129,29 +157,23 @@ Result<std::unique_ptr<DataDir>> DataDir::open(const std::string& path) {
   bool exists = ::stat(path.c_str(), &info) == 0;
   if (exists && !S_ISDIR(info.st_mode)) return fail(Code::INVALID_ARGUMENT, "{} is not a directory", path);
   if (exists && ::access((path + "/node").c_str(), F_OK) != 0) ASPEN_CHECK(refuse_foreign(path));
-  if (!exists && ::mkdir(path.c_str(), 0700) != 0) return io_error("cannot create the data directory", path);
-  std::string lock_path = path + "/lock";
-  int fd = ::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (fd < 0) return io_error("cannot open", lock_path);
-  if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
-    char holder[32] = {};
-    ssize_t size = ::read(fd, holder, sizeof holder - 1);
-    ::close(fd);
-    return fail(Code::IN_USE, "the data directory {} is in use by process {}", path,
-                size > 0 ? holder : "(unknown)");
-  }
-  std::string pid = std::to_string(::getpid());
-  if (::ftruncate(fd, 0) != 0 || ::pwrite(fd, pid.data(), pid.size(), 0) < 0) {
-    auto error = io_error("cannot write", lock_path);
-    ::close(fd);
-    return error;
-  }
-  std::unique_ptr<DataDir> dir(new DataDir(path, fd));
+  bool created = !exists && ::mkdir(path.c_str(), 0700) == 0;
+  if (!exists && !created && errno != EEXIST) return io_error("cannot create the data directory", path);
+  // Else a power failure could take the whole directory back. Not every parent may be read, and so synced.
+  if (created) (void)sync_directory(fs::absolute(path).lexically_normal().parent_path());
+  ASPEN_TRY(int fd, lock(path));
+  std::unique_ptr<DataDir> dir(new DataDir(path, fd, created));
   ASPEN_CHECK(dir->load());
   return dir;
 }
 
+// A directory in which nothing was saved is left as it was found.
 DataDir::~DataDir() {
+  if (unsaved_) {
+    ::unlink((path_ + "/lock").c_str());
+    ::unlink((path_ + "/node.new").c_str());
+    if (created_) ::rmdir(path_.c_str());
+  }
   ::close(lock_fd_);
 }
 
@@ -159,8 +181,8 @@ Result<> DataDir::load() {
   std::string path = path_ + "/node";
   int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) {
-    if (errno == ENOENT) return {};
-    return io_error("cannot open", path);
+    unsaved_ = errno == ENOENT;
+    return unsaved_ ? Result<>() : io_error("cannot open", path);
   }
   Bytes bytes(kNodeFileBytesMax, '\0');
   ssize_t size = ::read(fd, bytes.data(), bytes.size());
@@ -176,6 +198,7 @@ Result<> DataDir::save(NodeFile node) {
   if (::rename((path_ + "/node.new").c_str(), (path_ + "/node").c_str()) != 0) {
     return io_error("cannot replace", path_ + "/node");
   }
+  unsaved_ = false;
   ASPEN_CHECK(sync_directory(path_));
   node_ = std::move(node);
   return {};

@@ -5,7 +5,8 @@
 //   DIR/log     the Raft log          DIR/state    applied state
 //
 // `node` is replaced by write, sync, rename, sync of the directory: after a crash it is the old or the new
-// one. A directory with other things in it is refused, nothing is created in it.
+// one. A directory with other things in it is refused, nothing is created in it; one in which no node was
+// saved is left as it was found.
 //
 // Thread safety: none. Blocks on the disk.
 #pragma once
@@ -45,11 +46,14 @@ class DataDir {
   const std::string& path() const { return path_; }
 
  private:
-  DataDir(std::string path, int lock_fd) : path_(std::move(path)), lock_fd_(lock_fd) {}
+  DataDir(std::string path, int lock_fd, bool created)
+      : path_(std::move(path)), lock_fd_(lock_fd), created_(created) {}
   Result<> load();
 
   std::string path_;
   int lock_fd_;
+  bool created_;          // by open(), just now
+  bool unsaved_ = false;  // there is no node file yet
   std::optional<NodeFile> node_;
 };
 

@@ -1,6 +1,7 @@
 #include "core/node/protocol.h"
 
 #include "core/base/limits.h"
+#include "core/net/address.h"
 
 namespace aspen::node {
 namespace {
@@ -112,8 +113,9 @@ Result<JoinRequest> decode_join(BytesView bytes) {
   join.peer = reader.u64();
   join.address = reader.bytes(limits::kAddressBytesMax, "address");
   if (join.peer == raft::kNobody) reader.refuse("peer id is 0");
-  if (join.address.empty()) reader.refuse("the address is empty");
   ASPEN_CHECK(reader.finish("join request"));
+  // Every member would dial it, on and on.
+  ASPEN_CHECK(net::split_host_port(join.address));
   return join;
 }
 
