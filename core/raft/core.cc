@@ -236,13 +236,29 @@ void Core::collect_promises(Effects& effects) {
     if (effects.sync_token != 0) {
       effects.messages_after_sync.push_back(std::move(message));
     } else if (disk_.writing()) {
-      held_.push_back({disk_.newest(), std::move(message)});
+      hold(std::move(message));
     } else {
       effects.messages.push_back(std::move(message));
     }
   }
   promises_.clear();
-  while (held_.size() > kHeldMessagesMax) held_.pop_front();
+}
+
+// Keeps a promise until the newest write in flight is done.
+void Core::hold(Message message) {
+  uint64_t token = disk_.newest();
+  if (message.kind == MessageKind::append_reply && !message.reject && !held_.empty()) {
+    // An acknowledgement says all that an earlier one to the same leader said.
+    Held& last = held_.back();
+    bool covered = last.token == token && last.message.kind == message.kind && !last.message.reject &&
+                   last.message.to == message.to && last.message.term == message.term;
+    if (covered) {
+      last.message.index = std::max(last.message.index, message.index);
+      return;
+    }
+  }
+  held_.push_back({token, std::move(message)});
+  if (held_.size() > kHeldMessagesMax) held_.pop_front();
 }
 
 Status Core::status() const {

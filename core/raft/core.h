@@ -209,6 +209,7 @@ class Core {
   void append_local(EntryKind kind, Bytes data, WallNs time);
   void collect_write(Effects& effects);
   void collect_promises(Effects& effects);
+  void hold(Message message);
 
   // core_election.cc
   bool may_campaign() const;

@@ -127,5 +127,147 @@ TEST_F(Trio, AFollowerRefusesProposalsAndReads) {
   EXPECT_EQ(core(2).take_effects().reads_failed, std::vector<uint64_t>{8});
 }
 
+TEST_F(Trio, RefusesMoreUncommittedBytesThanItsLimit) {
+  elect(1);
+  std::vector<Bytes> large = {Bytes(kEntryBytesMax, 'a')};
+  size_t accepted = 0;
+  while (core(1).propose(large, 0, now_).has_value()) ++accepted;
+  EXPECT_EQ(accepted, limits::kProposalsQueuedBytesMax / kEntryBytesMax);
+  EXPECT_EQ(core(1).propose(large, 0, now_).error().code, Code::OVERLOADED);
+  run();
+  EXPECT_TRUE(core(1).propose({"after it was committed"}, 0, now_).has_value());
+
+  EXPECT_EQ(core(1).propose({}, 0, now_).error().code, Code::INVALID_ARGUMENT);
+  EXPECT_EQ(core(1).propose({Bytes(kEntryBytesMax + 1, 'a')}, 0, now_).error().code, Code::LIMIT_EXCEEDED);
+}
+
+TEST_F(Trio, KeepsToTheWindowAndToTheBytesOfAnAppend) {
+  elect(1);
+  std::vector<Bytes> commands(100, Bytes(limits::kAppendBytesMax / 2, 'a'));
+  ASSERT_TRUE(core(1).propose(commands, 0, now_).has_value());
+  Effects effects = core(1).take_effects();
+  std::map<PeerId, size_t> appends;
+  for (const Message& m : effects.messages) {
+    if (m.kind != MessageKind::append) continue;
+    ++appends[m.to];
+    size_t bytes = 0;
+    for (const EntryPtr& e : m.entries) bytes += e->size_bytes();
+    EXPECT_TRUE(bytes <= limits::kAppendBytesMax || m.entries.size() == 1);
+  }
+  EXPECT_EQ(appends,
+            (std::map<PeerId, size_t>{{2, limits::kAppendsInFlightMax}, {3, limits::kAppendsInFlightMax}}));
+}
+
+TEST_F(Trio, IdleCostsOneHeartbeatEachInterval) {
+  elect(1);
+  EXPECT_FALSE(core(1).has_effects());
+  TimeNs due = core(1).next_tick();
+  EXPECT_LE(due, now_ + 50 * kMillisecond);
+  core(1).tick(due - 1);
+  EXPECT_FALSE(core(1).has_effects());
+  core(1).tick(due);
+  EXPECT_EQ(core(1).take_effects().messages.size(), 2u);
+  EXPECT_EQ(core(1).next_tick(), due + 50 * kMillisecond);
+}
+
+TEST_F(Trio, MessagesThatAreNotForThisPeerAreIgnored) {
+  elect(1);
+  Message vote{.kind = MessageKind::vote, .from = 3, .to = 9, .term = 99, .index = 99, .transfer = true};
+  core(2).step(vote, now_);
+  vote.to = 2;
+  vote.from = 2;
+  core(2).step(vote, now_);
+  EXPECT_EQ(core(2).term(), 2u);
+  // Answers of somebody who is no member mean nothing, whatever their term.
+  core(1).step({.kind = MessageKind::append_reply, .from = 9, .to = 1, .term = 99}, now_);
+  core(1).step({.kind = MessageKind::heartbeat_reply, .from = 9, .to = 1, .term = 2, .round = 7}, now_);
+  // Nor do those that no follower gives.
+  core(1).step({.kind = MessageKind::append_reply, .from = 2, .to = 1, .term = 2, .index = 77}, now_);
+  core(1).step({.kind = MessageKind::heartbeat_reply, .from = 2, .to = 1, .term = 2, .round = 77}, now_);
+  EXPECT_EQ(core(1).role(), Role::leader);
+  EXPECT_EQ(core(1).status().progress[2].match, 2u);
+  EXPECT_EQ(core(1).commit(), 2u);
+}
+
+TEST_F(Trio, ALeaderThatBreaksTheRulesChangesNothing) {
+  elect(1);
+  ASSERT_TRUE(core(1).propose({"a"}, 0, now_).has_value());
+  run();
+  auto append = [](Index index, Term term, std::vector<EntryPtr> entries) {
+    return Message{.kind = MessageKind::append,
+                   .from = 1,
+                   .to = 2,
+                   .term = 2,
+                   .index = index,
+                   .log_term = term,
+                   .commit = 3,
+                   .entries = std::move(entries)};
+  };
+  core(2).step(append(2, 2, {entry(3, 2), entry(4, 2)}), now_);  // 3 is committed, with the same term: fine
+  EXPECT_EQ(core(2).last_index(), 4u);
+  core(2).step(append(1, 1, {entry(2, 1)}), now_);  // rewrites a committed entry
+  core(2).step(append(3, 1, {entry(4, 1)}), now_);  // disagrees about one
+  Message second = append(4, 2, {entry(5, 2)});
+  second.from = 3;  // a second leader of the term
+  core(2).step(second, now_);
+  second.from = 2;
+  second.to = 1;
+  core(1).step(second, now_);
+  EXPECT_EQ(core(2).last_index(), 4u);
+  EXPECT_EQ(core(2).term_at(2), Term{2});
+  EXPECT_EQ(core(2).leader(), 1u);
+  EXPECT_EQ(core(1).role(), Role::leader);
+}
+
+TEST_F(Trio, ASnapshotThatMeetsTheLogIsNotWanted) {
+  elect(1);
+  ASSERT_TRUE(core(1).propose({"a", "b"}, 0, now_).has_value());
+  Effects effects = core(1).take_effects();
+  for (Message& m : effects.messages) {
+    m.commit = 2;
+    if (m.to == 2) core(2).step(m, now_);
+  }
+  // Node 2 has acknowledged 3 and 4 and does not know that they are committed.
+  ASSERT_EQ(core(2).last_index(), 4u);
+  ASSERT_EQ(core(2).commit(), 2u);
+  Message offer{.kind = MessageKind::snapshot, .from = 1, .to = 2, .term = 2};
+  offer.snapshot = SnapshotMeta{.index = 3, .term = 2, .config = voters({1, 2, 3}), .time = 0};
+  EXPECT_FALSE(core(2).snapshot_wanted(offer));
+  core(2).step(offer, now_);
+  EXPECT_EQ(core(2).commit(), 3u);
+  EXPECT_EQ(core(2).last_index(), 4u);
+  offer.snapshot->index = 9;
+  EXPECT_TRUE(core(2).snapshot_wanted(offer));
+  offer.term = 1;
+  EXPECT_FALSE(core(2).snapshot_wanted(offer));
+  offer.snapshot.reset();
+  core(2).step(offer, now_);
+}
+
+TEST_F(Trio, TheTermOfAnInstalledSnapshotOutlivesACrash) {
+  Durable disk{.hard_state = {.term = 1, .vote = 2},
+               .snapshot = {.index = 9, .term = 4, .config = voters({1, 2, 3}), .time = 50},
+               .entries = {}};
+  Core core(options_of(1), disk, 9, 0);
+  EXPECT_EQ(core.term(), 4u);
+  EXPECT_EQ(core.take_effects().hard_state, (HardState{4, kNobody}));
+  EXPECT_EQ(core.snapshot_meta(9), disk.snapshot);
+  EXPECT_THROW(Core(options_of(1), disk, 8, 0), Panic);
+  EXPECT_THROW(Core(options_of(1), disk, 10, 0), Panic);
+}
+
+TEST_F(Trio, ReadsThatWaitAreBounded) {
+  elect(1);
+  uint64_t id = 0;
+  while (!core(1).has_effects() || core(1).take_effects().reads_failed.empty()) {
+    for (int i = 0; i < 1000; ++i) core(1).read_index(++id, now_);
+    ASSERT_LT(id, 100'000u);
+  }
+  now_ = core(1).next_tick();
+  core(1).tick(now_);
+  run();
+  EXPECT_GE(reads_.size(), 60'000u);  // those that were taken are served
+}
+
 }  // namespace
 }  // namespace aspen::raft

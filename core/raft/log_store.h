@@ -28,7 +28,7 @@ namespace aspen::raft {
 struct LogWrite {
   std::optional<HardState> hard_state;
   Index truncate_from = 0;  // not 0: remove entries at and above it first
-  std::vector<EntryPtr> entries;
+  std::vector<EntryPtr> entries = {};
 };
 
 class LogStore {

@@ -87,7 +87,7 @@ struct HardState {
 struct SnapshotMeta {
   Index index = 0;
   Term term = 0;
-  Config config;
+  Config config = {};
   WallNs time = 0;  // of the entry at `index`
   bool operator==(const SnapshotMeta&) const = default;
 };
