@@ -221,7 +221,7 @@ rt::Task<Result<>> Engine::serve(rt::Cx& cx) {
   bool alone = self != nullptr && config.members.size() == 1;
   if (alone) {
     while (replica_->driver().core().role() != raft::Role::leader) {
-      if (replica_->driver().failed()) co_return fail(Code::IO, "the log cannot be written");
+      if (replica_->driver().failure()) co_return fail(Code::IO, "the log cannot be written");
       ASPEN_CO_CHECK(co_await cx.sleep(kPollPeriod));
     }
   }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/base/assert.h"
 #include "core/base/log.h"
 
 namespace aspen::raft {
@@ -106,7 +107,8 @@ void Driver::read(ReadReady ready) {
 }
 
 void Driver::change_members(std::vector<Member> members, ReadReady done) {
-  if (frozen()) return done(std::unexpected(not_leader(Applied::NO)));
+  if (failure_) return done(std::unexpected(*failure_));
+  if (closing_) return done(std::unexpected(Error(Code::SHUTDOWN, Applied::NO, "the node is closing")));
   auto index = core_.propose_config(std::move(members), executor_.env().wall_now(), executor_.now());
   if (!index) return done(std::unexpected(index.error()));
   changes_.emplace(*index, std::move(done));
@@ -114,6 +116,7 @@ void Driver::change_members(std::vector<Member> members, ReadReady done) {
 }
 
 Result<> Driver::transfer_leadership(PeerId to) {
+  if (failure_) return std::unexpected(*failure_);
   auto result = core_.transfer_leadership(to, executor_.now());
   wake();
   return result;
@@ -147,7 +150,7 @@ void Driver::propose_queued() {
     if (!first) {
       reply(std::unexpected(first.error()));
     } else {
-      waiting_.emplace(index++, Waiting{core_.term(), std::move(reply)});
+      waiting_.emplace(index++, std::move(reply));
     }
   }
 }
@@ -161,6 +164,7 @@ void Driver::start_reads() {
 
 void Driver::send(std::vector<Message>& messages) {
   for (Message& message : messages) {
+    if (failure_) return;
     if (message.kind != MessageKind::snapshot) {
       transport_.send(message);
       continue;
@@ -177,6 +181,7 @@ void Driver::take_effects() {
     Effects effects = core_.take_effects();
     if (effects.empty()) break;
     send(effects.messages);
+    if (failure_) return;
     if (effects.sync_token != 0 || write_in_flight_ || !writes_.empty()) {
       if (effects.sync_token != 0 || !effects.messages_after_sync.empty()) {
         writes_.push_back({{effects.hard_state, effects.truncate_from, std::move(effects.entries)},
@@ -186,14 +191,13 @@ void Driver::take_effects() {
     } else {
       send(effects.messages_after_sync);
     }
-    if (was_leader_ && core_.role() != Role::leader) reject_waiting(not_leader(Applied::MAYBE));
-    was_leader_ = core_.role() == Role::leader;
     for (Index index : effects.proposals_dropped) {
-      if (auto it = waiting_.find(index); it != waiting_.end()) {
-        it->second.reply(std::unexpected(not_leader(Applied::NO)));
-        waiting_.erase(it);
+      if (auto dropped = waiting_.extract(index)) {
+        dropped.mapped()(std::unexpected(not_leader(Applied::NO)));
       }
     }
+    if (was_leader_ && core_.role() != Role::leader) reject_waiting(not_leader(Applied::MAYBE));
+    was_leader_ = core_.role() == Role::leader;
     apply(effects.committed);
     if (failure_) return;
     for (auto& read : effects.reads_ready) {
@@ -224,13 +228,18 @@ void Driver::start_write() {
         *result = log_.write(log, store::Sync::yes);
       },
       [this, batch, result] { write_done(std::move(*batch), *result); });
-  if (!submitted) fail_stop(submitted.error());
+  if (submitted) return;
+  write_in_flight_ = false;
+  fail_stop(submitted.error());
 }
 
 void Driver::write_done(std::vector<Write> writes, const Result<>& result) {
   write_in_flight_ = false;
   if (!result) fail_stop(result.error());
-  if (failure_) return finish_close();
+  if (failure_) {
+    begin_install();
+    return finish_close();
+  }
   for (Write& write : writes) {
     if (write.token != 0) core_.synced(write.token, executor_.now());
     send(write.messages_after_sync);
@@ -250,22 +259,10 @@ void Driver::apply(const std::vector<EntryPtr>& entries) {
   if (!replies) return fail_stop(replies.error());
   for (size_t i = 0; i < entries.size(); ++i) {
     const Entry& entry = *entries[i];
-    if (auto it = waiting_.find(entry.index); it != waiting_.end()) {
-      Waiting waiting = std::move(it->second);
-      waiting_.erase(it);
-      if (waiting.term == entry.term) {
-        waiting.reply(std::move((*replies)[i]));
-      } else {
-        waiting.reply(std::unexpected(not_leader(Applied::NO)));
-      }
-    }
-    if (auto change = changes_.extract(entry.index)) {
-      if (entry.kind == EntryKind::config) {
-        change.mapped()({});
-      } else {
-        change.mapped()(std::unexpected(not_leader(Applied::NO)));
-      }
-    }
+    ASPEN_ASSERT(i < replies->size());
+    // What still waits was proposed by the leader this member is since: the entry is the one it meant.
+    if (auto waiting = waiting_.extract(entry.index)) waiting.mapped()(std::move((*replies)[i]));
+    if (auto change = changes_.extract(entry.index)) change.mapped()({});
   }
   core_.applied(entries.back()->index);
 }
@@ -282,7 +279,7 @@ void Driver::reject_waiting(const Error& error) {
   Error unsent(error.code, Applied::NO, error.message);
   for (auto& [command, reply] : std::exchange(proposals_, {})) reply(std::unexpected(unsent));
   proposals_bytes_ = 0;
-  for (auto& [index, waiting] : std::exchange(waiting_, {})) waiting.reply(std::unexpected(error));
+  for (auto& [index, reply] : std::exchange(waiting_, {})) reply(std::unexpected(error));
   for (auto& [index, done] : std::exchange(changes_, {})) done(std::unexpected(error));
   for (auto& ready : std::exchange(reads_, {})) ready(std::unexpected(unsent));
   for (auto& [round, readers] : std::exchange(rounds_, {})) {
@@ -296,7 +293,9 @@ void Driver::reject_waiting(const Error& error) {
 void Driver::maybe_compact() {
   Index count = core_.last_index() - core_.first_index() + 1;
   bool over = count > options_.log_entries_max || core_.log_size_bytes() > options_.log_bytes_max;
-  if (!over || compacting_ || frozen()) return;
+  // Only with what is applied gone would there be less: a flush for nothing would follow the other.
+  bool useful = std::min(machine_.applied(), core_.last_index() - count / 2) >= core_.first_index();
+  if (!over || !useful || compacting_ || frozen()) return;
   compacting_ = true;
   auto durable = std::make_shared<Result<Index>>(0);
   auto submitted = background_.submit([this, durable] { *durable = machine_.flush(); },
@@ -333,6 +332,9 @@ Result<std::unique_ptr<SnapshotSink>> Driver::receive_snapshot(const Message& of
   }
   core_.step(offer, executor_.now());
   wake();
+  if (core_.leader() != offer.from) {
+    return fail(Code::UNAVAILABLE, "peer {:x} does not lead term {}", offer.from, offer.term);
+  }
   ASPEN_TRY(auto sink, machine_.restore(*offer.snapshot));
   receiving_ = true;
   return sink;
@@ -345,7 +347,7 @@ void Driver::install_snapshot(Message offer, std::shared_ptr<SnapshotSink> sink,
     return done(fail(Code::UNAVAILABLE, "the snapshot is no longer wanted"));
   }
   installing_ = true;
-  install_ = std::make_shared<Install>(std::move(offer), std::move(sink), std::move(done), Result<>());
+  install_ = std::make_shared<Install>(std::move(offer), std::move(sink), std::move(done));
   begin_install();
 }
 
@@ -354,30 +356,30 @@ void Driver::begin_install() {
   start_write();
   if (!install_ || write_in_flight_ || compacting_) return;
   auto install = std::exchange(install_, nullptr);
-  auto reset_log = [this, install] {
-    if (!install->result) return install_done(install);
-    auto submitted = disk_.submit([this, install] { install->result = log_.reset(*install->offer.snapshot); },
-                                  [this, install] { install_done(install); });
+  if (failure_) return install_done(install, std::unexpected(*failure_));
+  auto result = std::make_shared<Result<>>();
+  auto reset_log = [this, install, result] {
+    // What was refused replaced nothing. After any other error the disk may hold the new state.
+    if (!*result && result->error().code != Code::CORRUPT) fail_stop(result->error());
+    if (!*result) return install_done(install, *result);
+    auto submitted = disk_.submit([this, install, result] { *result = log_.reset(*install->offer.snapshot); },
+                                  [this, install, result] {
+                                    if (!*result) fail_stop(result->error());
+                                    install_done(install, *result);
+                                  });
     if (submitted) return;
-    install->result = submitted;
-    install_done(install);
+    fail_stop(submitted.error());
+    install_done(install, submitted);
   };
-  auto submitted = background_.submit([install] { install->result = install->sink->finish(); }, reset_log);
-  if (submitted) return;
-  // Nothing was replaced yet: the leader offers again.
-  installing_ = false;
-  install->done(submitted);
+  auto submitted = background_.submit([install, result] { *result = install->sink->finish(); }, reset_log);
+  if (!submitted) install_done(install, submitted);
 }
 
-void Driver::install_done(const std::shared_ptr<Install>& install) {
+void Driver::install_done(const std::shared_ptr<Install>& install, const Result<>& result) {
   installing_ = false;
-  // With the state replaced, going on with the old log would be wrong.
-  if (!install->result) fail_stop(install->result.error());
-  if (!failure_) {
-    core_.snapshot_installed(install->offer, executor_.now());
-    wake();
-  }
-  install->done(install->result);
+  if (result) core_.snapshot_installed(install->offer, executor_.now());
+  wake();
+  install->done(result);
   finish_close();
 }
 

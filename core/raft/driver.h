@@ -15,7 +15,8 @@
 // Failure: an error of the log store or the state machine stops the driver for good (fail-stop): it answers
 // everything that waits with that error, sends nothing more, and tells `on_failure`.
 //
-// Thread safety: none; the executor's thread. Callbacks run from turns, never inside a call.
+// Thread safety: none; the executor's thread. A callback may run inside the call it was given to, when there
+// is nothing to wait for; it may call the driver, but not destroy it.
 #pragma once
 
 #include <deque>
@@ -76,8 +77,8 @@ class Driver {
   void unreachable(PeerId peer) { core_.unreachable(peer); }
   void snapshot_sent(PeerId peer, bool ok);
 
-  // Errors: UNAVAILABLE when the offer is stale or another one is being received; IO. Feed the sink on the
-  // background lane; then install_snapshot, which finishes it, resets the log and reports.
+  // Errors: UNAVAILABLE when the offer is stale, not the leader's, or another one is being received; IO. Feed
+  // the sink on the background lane; then install_snapshot, which finishes it, resets the log and reports.
   Result<std::unique_ptr<SnapshotSink>> receive_snapshot(const Message& offer);
   // Instead of install_snapshot, when the stream broke.
   void abandon_snapshot() { receiving_ = false; }
@@ -86,23 +87,22 @@ class Driver {
 
   Status status() const { return core_.status(); }
   const Core& core() const { return core_; }
-  bool failed() const { return failure_.has_value(); }
+  // The leader as this member knows it; nobody once it has failed and hears nothing any more.
+  PeerId leader() const { return failure_ ? kNobody : core_.leader(); }
+  const std::optional<Error>& failure() const { return failure_; }
+  // While it is replaced by a snapshot, the state machine must not be read.
+  bool replacing() const { return installing_; }
 
   // Answers everything that waits with SHUTDOWN, makes the state durable and calls `done`. The driver must
   // not be used afterwards.
   void close(std::move_only_function<void()> done);
 
  private:
-  struct Waiting {
-    Term term;
-    Reply reply;
-  };
   // Shared by the lanes it passes through.
   struct Install {
     Message offer;
     std::shared_ptr<SnapshotSink> sink;
     std::move_only_function<void(Result<>)> done;
-    Result<> result;
   };
   struct Write {
     LogWrite log;
@@ -129,7 +129,7 @@ class Driver {
   void compact_done(const Result<Index>& durable);
   void compact_ended(const Result<>& result);
   void begin_install();
-  void install_done(const std::shared_ptr<Install>& install);
+  void install_done(const std::shared_ptr<Install>& install, const Result<>& result);
   void fail_stop(const Error& error);
   void finish_close();
   bool frozen() const { return installing_ || failure_.has_value() || closing_; }
@@ -147,7 +147,7 @@ class Driver {
 
   std::deque<std::pair<Bytes, Reply>> proposals_;  // not yet given to the core
   size_t proposals_bytes_ = 0;
-  std::map<Index, Waiting> waiting_;                        // given to the core, not yet applied
+  std::map<Index, Reply> waiting_;                          // given to the core, not yet applied
   std::map<Index, ReadReady> changes_;                      // membership changes not yet committed
   std::vector<ReadReady> reads_;                            // not yet given to the core
   std::map<uint64_t, std::vector<ReadReady>> rounds_;       // given to the core

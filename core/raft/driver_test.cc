@@ -1,0 +1,687 @@
+// Drivers on a real loop with real lanes, their disks in memory, their messages carried by hand: what is
+// answered to whom when leaders change, snapshots arrive, disks fail and drivers close.
+#include "core/raft/driver.h"
+
+#include <gtest/gtest.h>
+
+#include <condition_variable>
+#include <mutex>
+#include <set>
+
+#include "core/rt/loop.h"
+
+namespace aspen::raft {
+namespace {
+
+// A store whose writes can be held back or made to fail, and are counted.
+class FaultyStore final : public store::Store {
+ public:
+  std::atomic<bool> fail_writes{false};
+  std::atomic<bool> fail_flush{false};
+  std::atomic<int> synced_writes{0};
+
+  void hold(bool held) {
+    {
+      std::lock_guard lock(mutex_);
+      held_ = held;
+    }
+    released_.notify_all();
+  }
+  Result<std::optional<Bytes>> get(BytesView key) const override { return inner_->get(key); }
+  std::unique_ptr<store::Iterator> iterate() const override { return inner_->iterate(); }
+  std::unique_ptr<store::Reader> snapshot() const override { return inner_->snapshot(); }
+  Result<> write(store::Batch batch, store::Sync sync) override {
+    std::unique_lock lock(mutex_);
+    released_.wait(lock, [this] { return !held_; });
+    if (fail_writes) return fail(Code::IO, "the disk is broken");
+    if (sync == store::Sync::yes) ++synced_writes;
+    return inner_->write(std::move(batch), sync);
+  }
+  Result<> flush() override { return fail_flush ? fail(Code::IO, "cannot flush") : inner_->flush(); }
+
+ private:
+  std::unique_ptr<store::Store> inner_ = store::open_memory();
+  std::mutex mutex_;
+  std::condition_variable released_;
+  bool held_ = false;
+};
+
+// Remembers every command by its index. The reply to one is the command itself.
+class ListMachine final : public StateMachine {
+ public:
+  std::vector<Bytes> commands;  // by index - 1; empty for entries that are no commands
+  std::atomic<bool> fail_apply{false};
+  std::atomic<bool> fail_flush{false};
+  std::atomic<bool> fail_snapshot{false};
+  std::optional<Error> fail_finish;
+  std::function<void()> finished = [] {};
+
+  Result<std::vector<Bytes>> apply(std::span<const EntryPtr> entries) override {
+    if (fail_apply) return fail(Code::IO, "cannot apply");
+    std::vector<Bytes> replies;
+    for (const EntryPtr& entry : entries) {
+      EXPECT_EQ(entry->index, commands.size() + 1);
+      commands.push_back(entry->kind == EntryKind::command ? entry->data : Bytes());
+      replies.push_back(commands.back());
+    }
+    applied_ = commands.size();
+    return replies;
+  }
+  Index applied() const override { return applied_; }
+  Result<Index> flush() override {
+    if (fail_flush) return fail(Code::IO, "cannot flush");
+    return applied_.load();
+  }
+  Result<std::unique_ptr<SnapshotSource>> snapshot() override {
+    if (fail_snapshot) return fail(Code::IO, "cannot snapshot");
+    return std::make_unique<Source>(commands);
+  }
+  Result<std::unique_ptr<SnapshotSink>> restore(const SnapshotMeta& meta) override {
+    return std::make_unique<Sink>(*this, meta);
+  }
+  std::optional<SnapshotMeta> restored() const override { return restored_; }
+  Result<Bytes> fingerprint() override { return Bytes(); }
+  void set_applied(Index index) { applied_ = index; }
+
+ private:
+  struct Source final : SnapshotSource {
+    explicit Source(std::vector<Bytes> commands) : commands(std::move(commands)) {}
+    Result<Bytes> next() override { return at < commands.size() ? Bytes(1, '=') + commands[at++] : Bytes(); }
+    std::vector<Bytes> commands;
+    size_t at = 0;
+  };
+  struct Sink final : SnapshotSink {
+    Sink(ListMachine& machine, SnapshotMeta meta) : machine(machine), meta(std::move(meta)) {}
+    Result<> write(BytesView chunk) override {
+      got.emplace_back(chunk.substr(1));
+      return {};
+    }
+    Result<> finish() override {
+      if (machine.fail_finish) return std::unexpected(*machine.fail_finish);
+      if (got.size() != meta.index) return fail(Code::CORRUPT, "{} chunks of {}", got.size(), meta.index);
+      machine.commands = std::move(got);
+      machine.restored_ = meta;
+      machine.applied_ = meta.index;
+      machine.finished();
+      return {};
+    }
+    ListMachine& machine;
+    SnapshotMeta meta;
+    std::vector<Bytes> got;
+  };
+  std::atomic<Index> applied_{0};
+  std::optional<SnapshotMeta> restored_;
+};
+
+class DriverTest;
+
+struct TestMember final : Transport {
+  TestMember(DriverTest& test, PeerId id) : test(test), id(id) {}
+  void send(const Message& message) override;
+  void send_snapshot(Message offer, std::unique_ptr<SnapshotSource> source) override;
+
+  DriverTest& test;
+  PeerId id;
+  FaultyStore disk;
+  ListMachine machine;
+  std::unique_ptr<LogStore> log;
+  std::unique_ptr<rt::Lane> disk_lane;
+  std::unique_ptr<rt::Lane> background;
+  std::unique_ptr<Driver> driver;
+  std::vector<Error> failures;
+  size_t sent = 0;
+};
+
+class DriverTest : public testing::Test {
+ protected:
+  void TearDown() override {
+    for (auto& [id, member] : members_) {
+      member->disk.hold(false);
+      close(*member);
+    }
+  }
+
+ public:
+  TestMember& add(PeerId id) {
+    auto& member = members_[id] = std::make_unique<TestMember>(*this, id);
+    open(*member);
+    return *member;
+  }
+  void open(TestMember& member) {
+    member.log = *LogStore::open(member.disk, member.id);
+    member.disk_lane = std::make_unique<rt::Lane>(loop_);
+    member.background = std::make_unique<rt::Lane>(loop_);
+    DriverOptions options;
+    options.core.self = member.id;
+    options.core.heartbeat = 10 * kMillisecond;
+    options.core.election = 60 * kMillisecond;
+    options.core.random = [this] { return loop_.executor().env().random_u64(); };
+    options.log_entries_max = log_entries_max;
+    options.on_failure = [&member](const Error& error) { member.failures.push_back(error); };
+    auto driver = Driver::open(loop_.executor(), *member.disk_lane, *member.background, *member.log,
+                               member.machine, member, std::move(options));
+    ASSERT_TRUE(driver) << driver.error().to_string();
+    member.driver = std::move(*driver);
+  }
+  void close(TestMember& member) {
+    if (!member.driver) return;
+    bool closed = false;
+    member.driver->close([&] { closed = true; });
+    EXPECT_TRUE(run_until([&] { return closed; })) << "close hangs";
+    member.driver.reset();
+    member.disk_lane.reset();
+    member.background.reset();
+  }
+  // Runs the loop until `done`; false after ten seconds.
+  template <typename F>
+  bool run_until(F done) {
+    TimeNs end = loop_.executor().env().now() + 10 * kSecond;
+    rt::Timer check(loop_.executor(), [&] {
+      bool over = done() || loop_.executor().now() > end;
+      over ? loop_.stop() : check.arm(loop_.executor().now() + kMillisecond / 2);
+    });
+    check.arm(0);
+    loop_.run();
+    return done();
+  }
+  void run_for(DurationNs duration) {
+    TimeNs end = loop_.executor().env().now() + duration;
+    run_until([&] { return loop_.executor().env().now() >= end; });
+  }
+
+  static Member as_member(PeerId id) {
+    return {.peer = id, .node = {}, .address = fmt::format("n{}:1", id), .role = MemberRole::voter};
+  }
+  TestMember& founder() {
+    TestMember& first = add(1);
+    first.driver->bootstrap(as_member(1));
+    EXPECT_TRUE(run_until([&] { return first.driver->core().role() == Role::leader; }));
+    return first;
+  }
+  // Voters 1, 2, 3, led by 1.
+  TestMember& group_of_three() {
+    TestMember& first = founder();
+    add(2);
+    add(3);
+    for (PeerId last : {2, 3}) {
+      std::vector<Member> members;
+      for (PeerId id = 1; id <= last; ++id) {
+        members.push_back(as_member(id));
+        members.back().node.key[0] = static_cast<uint8_t>(id);
+      }
+      std::optional<Result<>> changed;
+      auto change = [&] { first.driver->change_members(members, [&](Result<> r) { changed = r; }); };
+      // The leader's first entry has to be committed before.
+      EXPECT_TRUE(run_until([&] {
+        if (!changed || !*changed) change();
+        return changed && *changed;
+      }));
+    }
+    EXPECT_TRUE(run_until([&] { return member(3).driver->core().config().members.size() == 3; }));
+    return first;
+  }
+  TestMember& member(PeerId id) { return *members_.at(id); }
+  TestMember* leader() {
+    for (auto& [id, member] : members_) {
+      if (!cut.contains(id) && member->driver && !member->driver->failure() &&
+          member->driver->core().role() == Role::leader)
+        return member.get();
+    }
+    return nullptr;
+  }
+
+  struct Answers {
+    size_t ok = 0;
+    std::vector<Error> errors;
+    size_t total() const { return ok + errors.size(); }
+  };
+  void propose(TestMember& member, Bytes command, Answers& answers) {
+    member.driver->propose(std::move(command), [&answers](Result<Bytes> reply) {
+      reply ? void(++answers.ok) : answers.errors.push_back(reply.error());
+    });
+  }
+  void read(TestMember& member, Answers& answers) {
+    member.driver->read(
+        [&answers](Result<> ready) { ready ? void(++answers.ok) : answers.errors.push_back(ready.error()); });
+  }
+  // Proposes and waits; tries again, anywhere, until it is applied.
+  void put(Bytes command) {
+    bool applied = false;
+    bool busy = false;
+    EXPECT_TRUE(run_until([&] {
+      TestMember* to = leader();
+      if (!applied && !busy && to != nullptr) {
+        busy = true;
+        to->driver->propose(command, [&](Result<Bytes> reply) {
+          applied = reply.has_value();
+          busy = false;
+        });
+      }
+      return applied;
+    }));
+  }
+  bool same_everywhere() {
+    for (auto& [id, member] : members_) {
+      if (member->driver->replacing() ||
+          member->machine.commands != members_.begin()->second->machine.commands)
+        return false;
+    }
+    return true;
+  }
+
+  rt::Loop loop_;
+  std::map<PeerId, std::unique_ptr<TestMember>> members_;
+  std::set<PeerId> cut;  // neither hear nor are heard
+  size_t log_entries_max = limits::kLogEntriesMax;
+  size_t snapshots_sent = 0;
+  size_t snapshots_to_break = 0;  // the stream of this many ends early
+  std::vector<Result<>> snapshot_verdicts;
+};
+
+void TestMember::send(const Message& message) {
+  ++sent;
+  test.loop_.post([&test = test, message] {
+    auto to = test.members_.find(message.to);
+    if (test.cut.contains(message.from) || test.cut.contains(message.to) || to == test.members_.end()) return;
+    if (to->second->driver) to->second->driver->step(message);
+  });
+}
+
+void TestMember::send_snapshot(Message offer, std::unique_ptr<SnapshotSource> source) {
+  ++test.snapshots_sent;
+  std::shared_ptr<SnapshotSource> shared = std::move(source);
+  auto ended = [this, to = offer.to](Result<> verdict) {
+    test.snapshot_verdicts.push_back(verdict);
+    if (driver) driver->snapshot_sent(to, verdict.has_value());
+  };
+  test.loop_.post([this, offer, shared, ended]() mutable {
+    auto found = test.members_.find(offer.to);
+    if (test.cut.contains(offer.to) || found == test.members_.end() || !found->second->driver) {
+      return ended(fail(Code::CONNECTION_LOST, "cut"));
+    }
+    Driver& to = *found->second->driver;
+    auto sink = to.receive_snapshot(offer);
+    if (!sink) return ended(std::unexpected(sink.error()));
+    if (test.snapshots_to_break > 0) {
+      --test.snapshots_to_break;
+      to.abandon_snapshot();
+      return ended(fail(Code::CONNECTION_LOST, "broken"));
+    }
+    std::shared_ptr<SnapshotSink> into = std::move(*sink);
+    for (Bytes chunk = *shared->next(); !chunk.empty(); chunk = *shared->next()) (void)into->write(chunk);
+    to.install_snapshot(offer, into, ended);
+  });
+}
+
+TEST_F(DriverTest, AFounderAppliesWhatIsProposedAndServesReads) {
+  TestMember& one = founder();
+  Answers answers;
+  one.driver->propose("a", [&](Result<Bytes> reply) { answers.ok += reply.has_value() && *reply == "a"; });
+  read(one, answers);
+  EXPECT_TRUE(run_until([&] { return answers.total() == 2; }));
+  EXPECT_EQ(answers.ok, 2u);
+  EXPECT_EQ(one.machine.commands.back(), "a");
+  EXPECT_FALSE(one.driver->empty());
+}
+
+TEST_F(DriverTest, WhatWaitsWhileTheDiskWorksSharesOneSync) {
+  TestMember& one = founder();
+  run_for(20 * kMillisecond);
+  int before = one.disk.synced_writes;
+  Answers answers;
+  for (int i = 0; i < 1000; ++i) propose(one, "x", answers);
+  EXPECT_TRUE(run_until([&] { return answers.total() == 1000; }));
+  EXPECT_EQ(answers.ok, 1000u);
+  EXPECT_LE(one.disk.synced_writes - before, 3);
+}
+
+TEST_F(DriverTest, EveryMemberAppliesTheSame) {
+  TestMember& one = group_of_three();
+  Answers answers;
+  for (int i = 0; i < 300; ++i) propose(one, fmt::format("{}", i), answers);
+  read(one, answers);
+  EXPECT_TRUE(run_until([&] { return answers.total() == 301; }));
+  EXPECT_EQ(answers.ok, 301u);
+  EXPECT_TRUE(run_until([&] { return same_everywhere(); }));
+}
+
+TEST_F(DriverTest, AFollowerTakesNeitherProposalsNorReadsNorChanges) {
+  group_of_three();
+  Answers answers;
+  propose(member(2), "x", answers);
+  read(member(2), answers);
+  member(2).driver->change_members({}, [&](Result<> r) { answers.errors.push_back(r.error()); });
+  ASSERT_EQ(answers.errors.size(), 3u);
+  for (const Error& error : answers.errors) {
+    EXPECT_EQ(error.code, Code::NOT_LEADER);
+    EXPECT_EQ(error.applied, Applied::NO);
+  }
+}
+
+TEST_F(DriverTest, ALeaderThatIsCutOffSaysMaybeAndTheCommandCanBeTriedElsewhere) {
+  TestMember& one = group_of_three();
+  cut = {1};
+  Answers answers;
+  propose(one, "lost", answers);
+  Answers reads;
+  read(one, reads);
+  EXPECT_TRUE(run_until([&] { return answers.total() == 1 && reads.total() == 1; }));
+  ASSERT_EQ(answers.errors.size(), 1u);
+  EXPECT_EQ(answers.errors[0].code, Code::NOT_LEADER);
+  EXPECT_EQ(answers.errors[0].applied, Applied::MAYBE);
+  ASSERT_EQ(reads.errors.size(), 1u);
+  EXPECT_EQ(reads.errors[0].applied, Applied::NO);
+  put("again");
+  cut.clear();
+  EXPECT_TRUE(run_until([&] { return same_everywhere(); }));
+  auto& commands = member(2).machine.commands;
+  EXPECT_EQ(std::count(commands.begin(), commands.end(), "lost"), 0);
+  EXPECT_EQ(std::count(commands.begin(), commands.end(), "again"), 1);
+}
+
+TEST_F(DriverTest, LeadershipIsHandedOver) {
+  TestMember& one = group_of_three();
+  ASSERT_TRUE(one.driver->transfer_leadership(kNobody));
+  EXPECT_TRUE(run_until([&] { return leader() != nullptr && leader() != &one; }));
+  put("after");
+}
+
+TEST_F(DriverTest, TheLogStaysSmallAndIsOpenedAgainAsItWas) {
+  log_entries_max = 32;
+  TestMember& one = founder();
+  for (int round = 0; round < 20; ++round) {
+    Answers answers;
+    for (int i = 0; i < 25; ++i) propose(one, fmt::format("{} {}", round, i), answers);
+    ASSERT_TRUE(run_until([&] { return answers.ok == 25; }));
+  }
+  EXPECT_TRUE(run_until(
+      [&] { return one.driver->core().last_index() - one.driver->core().first_index() < log_entries_max; }));
+  auto before = one.machine.commands;
+  close(one);
+  Durable durable = *one.log->load();
+  EXPECT_LE(durable.entries.size(), 2 * log_entries_max);
+  EXPECT_GT(durable.snapshot.index, 400u);
+  open(one);
+  put("after");
+  before.resize(one.machine.commands.size());
+  EXPECT_EQ(one.machine.commands.back(), "after");
+  EXPECT_TRUE(std::equal(before.begin(), before.begin() + 500, one.machine.commands.begin()));
+}
+
+class FarBehind : public DriverTest {
+ protected:
+  // Member 3 hears nothing of 200 commands, of which the log keeps a few.
+  void SetUp() override {
+    log_entries_max = 32;
+    group_of_three();
+    cut = {3};
+    for (int round = 0; round < 10; ++round) {
+      Answers answers;
+      for (int i = 0; i < 20; ++i) propose(member(1), fmt::format("{} {}", round, i), answers);
+      ASSERT_TRUE(run_until([&] { return answers.total() == 20; }));
+      ASSERT_EQ(answers.ok, 20u);
+    }
+    ASSERT_TRUE(run_until(
+        [&] { return member(1).driver->core().first_index() > member(3).driver->core().last_index() + 1; }));
+  }
+  bool caught_up() {
+    return run_until([&] { return same_everywhere(); });
+  }
+};
+
+TEST_F(FarBehind, ItGetsASnapshotAndThenTheLog) {
+  cut.clear();
+  EXPECT_TRUE(caught_up());
+  EXPECT_GE(snapshots_sent, 1u);
+  Index after = member(3).machine.restored()->index + 1;
+  EXPECT_TRUE(run_until([&] { return member(3).driver->core().first_index() == after; }));
+  put("after");
+  EXPECT_TRUE(caught_up());
+}
+
+TEST_F(FarBehind, AStreamThatBreaksIsFollowedByAnother) {
+  snapshots_to_break = 2;
+  cut.clear();
+  EXPECT_TRUE(caught_up());
+  EXPECT_GE(snapshots_sent, 3u);
+}
+
+TEST_F(FarBehind, ASnapshotThatIsRefusedAsDamagedHarmsNobody) {
+  member(3).machine.fail_finish = Error(Code::CORRUPT, "a chunk is damaged");
+  cut.clear();
+  EXPECT_TRUE(run_until([&] { return !snapshot_verdicts.empty(); }));
+  EXPECT_EQ(snapshot_verdicts[0].error().code, Code::CORRUPT);
+  EXPECT_FALSE(member(3).driver->failure());
+  member(3).machine.fail_finish.reset();
+  EXPECT_TRUE(caught_up());
+}
+
+TEST_F(FarBehind, ADiskThatFailsWhileTheStateIsReplacedStopsTheMember) {
+  member(3).machine.fail_finish = Error(Code::IO, "the disk is broken");
+  cut.clear();
+  EXPECT_TRUE(run_until([&] { return !snapshot_verdicts.empty(); }));
+  ASSERT_TRUE(member(3).driver->failure());
+  EXPECT_EQ(member(3).failures.size(), 1u);
+  put("the others go on");
+}
+
+TEST_F(FarBehind, OnlyTheLeadersSnapshotIsTaken) {
+  Message offer{.kind = MessageKind::snapshot,
+                .from = 2,
+                .to = 3,
+                .term = member(3).driver->core().term(),
+                .snapshot = member(1).driver->core().snapshot_meta(member(1).machine.applied())};
+  cut.clear();
+  ASSERT_TRUE(run_until([&] { return member(3).driver->core().leader() == 1; }));
+  offer.snapshot->index += 1000;
+  offer.term = member(3).driver->core().term();
+  auto sink = member(3).driver->receive_snapshot(offer);
+  ASSERT_FALSE(sink);
+  EXPECT_EQ(sink.error().code, Code::UNAVAILABLE);
+}
+
+TEST_F(FarBehind, ACrashBetweenTheRestoreAndTheLogsResetIsRepairedWhenOpened) {
+  member(3).machine.finished = [&] { member(3).disk.fail_writes = true; };
+  cut.clear();
+  ASSERT_TRUE(run_until([&] { return member(3).driver->failure().has_value(); }));
+  member(3).machine.finished = [] {};
+  EXPECT_FALSE(snapshot_verdicts.at(0));
+  close(member(3));
+  ASSERT_LT((*member(3).log->load()).snapshot.index, member(3).machine.applied());
+  member(3).disk.fail_writes = false;
+  open(member(3));
+  EXPECT_EQ(member(3).driver->core().first_index(), member(3).machine.restored()->index + 1);
+  EXPECT_TRUE(caught_up());
+}
+
+TEST_F(FarBehind, AnInstallThatWaitsForAWriteThatFailsIsAnswered) {
+  TestMember& three = member(3);
+  three.disk.hold(true);
+  // A new term has to be written before the snapshot can be installed.
+  Message offer{.kind = MessageKind::snapshot,
+                .from = 1,
+                .to = 3,
+                .term = three.driver->core().term() + 1,
+                .snapshot = member(1).driver->core().snapshot_meta(member(1).machine.applied())};
+  auto sink = three.driver->receive_snapshot(offer);
+  ASSERT_TRUE(sink) << sink.error().to_string();
+  run_for(5 * kMillisecond);
+  std::vector<Result<>> installed;
+  three.driver->install_snapshot(offer, std::move(*sink), [&](Result<> r) { installed.push_back(r); });
+  run_for(5 * kMillisecond);
+  EXPECT_TRUE(three.driver->replacing());
+  ASSERT_TRUE(installed.empty());
+  three.disk.fail_writes = true;
+  three.disk.hold(false);
+  EXPECT_TRUE(run_until([&] { return !installed.empty(); }));
+  EXPECT_EQ(installed.at(0).error().code, Code::IO);
+  EXPECT_TRUE(three.driver->failure());
+  EXPECT_FALSE(three.machine.restored());
+  close(three);
+}
+
+class Failing : public DriverTest {
+ protected:
+  // What waits when the fault shows, what comes after it, and that the driver is quiet and closes.
+  void expect_fail_stop(TestMember& one, Answers& answers, size_t expected) {
+    EXPECT_TRUE(run_until([&] { return answers.total() == expected; }));
+    EXPECT_EQ(answers.ok, 0u);
+    for (const Error& error : answers.errors) EXPECT_EQ(error.code, Code::IO) << error.to_string();
+    ASSERT_EQ(one.failures.size(), 1u);
+    size_t sent = one.sent;
+    size_t applied = one.machine.applied();
+    Answers later;
+    propose(one, "later", later);
+    read(one, later);
+    one.driver->change_members({}, [&](Result<> r) { later.errors.push_back(r.error()); });
+    EXPECT_EQ(one.driver->transfer_leadership(kNobody).error().code, Code::IO);
+    EXPECT_EQ(one.driver->leader(), kNobody);
+    run_for(100 * kMillisecond);
+    EXPECT_EQ(later.errors.size(), 3u);
+    EXPECT_EQ(one.failures.size(), 1u);
+    EXPECT_EQ(one.sent, sent) << "a member that failed still speaks";
+    EXPECT_EQ(one.machine.applied(), applied);
+  }
+};
+
+TEST_F(Failing, ALogThatCannotBeWrittenAnswersAllThatWait) {
+  TestMember& one = founder();
+  one.disk.hold(true);
+  Answers answers;
+  for (int i = 0; i < 10; ++i) propose(one, "in the write", answers);
+  run_for(5 * kMillisecond);
+  for (int i = 0; i < 10; ++i) propose(one, "behind it", answers);
+  run_for(5 * kMillisecond);
+  one.disk.fail_writes = true;
+  one.disk.hold(false);
+  expect_fail_stop(one, answers, 20);
+  for (const Error& error : answers.errors) EXPECT_EQ(error.applied, Applied::MAYBE);
+}
+
+TEST_F(Failing, TheOthersElectALeaderAndLoseNothing) {
+  TestMember& one = group_of_three();
+  put("before");
+  one.disk.fail_writes = true;
+  Answers answers;
+  propose(one, "perhaps", answers);
+  expect_fail_stop(one, answers, 1);
+  cut = {1};
+  put("after");
+  const auto& commands = leader()->machine.commands;
+  EXPECT_EQ(std::count(commands.begin(), commands.end(), "before"), 1);
+  EXPECT_EQ(commands.back(), "after");
+}
+
+TEST_F(Failing, AStateMachineThatCannotApplyStopsTheMember) {
+  TestMember& one = founder();
+  one.machine.fail_apply = true;
+  Answers answers;
+  propose(one, "x", answers);
+  expect_fail_stop(one, answers, 1);
+}
+
+TEST_F(Failing, AStateThatCannotBeFlushedStopsTheMember) {
+  log_entries_max = 16;
+  TestMember& one = founder();
+  one.machine.fail_flush = true;
+  Answers ignored;
+  for (int i = 0; i < 40; ++i) propose(one, "x", ignored);
+  EXPECT_TRUE(run_until([&] { return one.driver->failure().has_value(); }));
+  Answers none;
+  expect_fail_stop(one, none, 0);
+}
+
+TEST_F(Failing, ALaneThatTakesNoMoreStopsTheMemberAndItCloses) {
+  TestMember& one = founder();
+  one.disk.hold(true);
+  Answers answers;
+  propose(one, "x", answers);
+  run_for(5 * kMillisecond);
+  while (one.disk_lane->submit([] {}, [] {})) {
+  }
+  propose(one, "y", answers);
+  run_for(5 * kMillisecond);
+  one.disk.hold(false);
+  EXPECT_TRUE(run_until([&] { return answers.total() == 2; }));
+  close(one);
+}
+
+TEST_F(DriverTest, ALaneThatIsFullFromTheStartStopsTheMemberAndItCloses) {
+  TestMember& one = founder();
+  run_for(5 * kMillisecond);
+  one.disk.hold(true);
+  ASSERT_TRUE(one.disk_lane->submit([&] { (void)one.disk.write({}, store::Sync::no); }, [] {}));
+  while (one.disk_lane->submit([] {}, [] {})) {
+  }
+  Answers answers;
+  propose(one, "x", answers);
+  EXPECT_TRUE(run_until([&] { return answers.total() == 1; }));
+  EXPECT_EQ(answers.errors.at(0).code, Code::OVERLOADED);
+  one.disk.hold(false);
+  close(one);
+}
+
+TEST_F(DriverTest, ClosingAnswersWhatWaitsOnceAndKeepsWhatWasWritten) {
+  TestMember& one = group_of_three();
+  run_for(20 * kMillisecond);
+  one.disk.hold(true);
+  Answers answers;
+  for (int i = 0; i < 100; ++i) propose(one, "x", answers);
+  run_for(5 * kMillisecond);
+  for (int i = 0; i < 100; ++i) propose(one, "y", answers);
+  for (int i = 0; i < 10; ++i) read(one, answers);
+  bool closed = false;
+  one.driver->close([&] { closed = true; });
+  EXPECT_EQ(answers.total(), 210u);
+  EXPECT_EQ(answers.ok, 0u);
+  for (const Error& error : answers.errors) EXPECT_EQ(error.code, Code::SHUTDOWN);
+  Answers late;
+  propose(one, "z", late);
+  read(one, late);
+  ASSERT_EQ(late.errors.size(), 2u);
+  EXPECT_EQ(late.errors[0].applied, Applied::NO);
+  run_for(20 * kMillisecond);
+  EXPECT_FALSE(closed) << "closed before its write ended";
+  one.disk.hold(false);
+  EXPECT_TRUE(run_until([&] { return closed; }));
+  one.driver.reset();
+  put("after");
+  EXPECT_EQ(answers.total(), 210u);
+}
+
+TEST_F(DriverTest, ClosingWhileASnapshotIsInstalledFinishesIt) {
+  log_entries_max = 16;
+  group_of_three();
+  cut = {3};
+  Answers answers;
+  for (int i = 0; i < 100; ++i) propose(member(1), "x", answers);
+  ASSERT_TRUE(run_until([&] { return member(1).driver->core().first_index() > 50; }));
+  cut.clear();
+  ASSERT_TRUE(run_until([&] { return member(3).driver->replacing() || !snapshot_verdicts.empty(); }));
+  close(member(3));
+  EXPECT_EQ((*member(3).log->load()).snapshot.index, member(3).machine.restored()->index);
+  open(member(3));
+  EXPECT_TRUE(run_until([&] { return same_everywhere(); }));
+}
+
+TEST_F(DriverTest, AStateThatDoesNotFitItsLogIsRefusedAsCorrupt) {
+  TestMember& one = founder();
+  put("a");
+  put("b");
+  close(one);
+  auto refused = [&] {
+    rt::Lane lane(loop_);
+    DriverOptions options;
+    options.core.self = 1;
+    auto driver = Driver::open(loop_.executor(), lane, lane, *one.log, one.machine, one, std::move(options));
+    return driver ? Code::OK : driver.error().code;
+  };
+  one.machine.set_applied(one.machine.applied() + 1);
+  EXPECT_EQ(refused(), Code::CORRUPT);
+  ASSERT_TRUE(one.log->compact({.index = 2, .term = 1, .config = {.members = {as_member(1)}}, .time = 0}));
+  one.machine.set_applied(1);
+  EXPECT_EQ(refused(), Code::CORRUPT);
+}
+
+}  // namespace
+}  // namespace aspen::raft
