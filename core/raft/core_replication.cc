@@ -194,6 +194,10 @@ void Core::replicate(PeerId peer, FollowerProgress& follower) {
 bool Core::send_append(PeerId peer, FollowerProgress& follower) {
   Index previous = follower.next() - 1;
   std::optional<Term> previous_term = log_.term_at(previous);
+  if (!previous_term && follower.ask_at(log_.last_index())) {
+    previous = log_.last_index();
+    previous_term = log_.last_term();
+  }
   if (!previous_term) {
     offer_snapshot(peer, follower);
     return false;

@@ -58,7 +58,15 @@ void FollowerProgress::probe(bool wait) {
   state_ = State::probe;
   in_flight_.clear();
   probe_sent_ = wait;
+  asked_ = false;
   ping = false;
+}
+
+bool FollowerProgress::ask_at(Index last) {
+  if (asked_ || state_ != State::probe) return false;
+  asked_ = true;
+  next_ = last + 1;
+  return true;
 }
 
 void FollowerProgress::snapshot_offered(Index index) {
@@ -72,6 +80,7 @@ void FollowerProgress::snapshot_ended(bool ok) {
   next_ = std::max(ok ? snapshot_ + 1 : 0, match_ + 1);
   state_ = State::probe;
   probe_sent_ = false;
+  asked_ = false;
 }
 
 }  // namespace aspen::raft

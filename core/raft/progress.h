@@ -37,6 +37,9 @@ class FollowerProgress {
   // Messages in flight may be lost: find the follower's end again. `wait` for the next heartbeat with it.
   void probe(bool wait);
   void probe_again() { probe_sent_ = false; }
+  // The entries from next() on are compacted. True, once for each time that next() was a guess from match():
+  // now the follower is asked at the log's end instead. It may have more than it could say.
+  bool ask_at(Index last);
   void snapshot_offered(Index index);
   void snapshot_ended(bool ok);
 
@@ -53,6 +56,7 @@ class FollowerProgress {
   Index next_;
   Index snapshot_ = 0;
   bool probe_sent_ = false;
+  bool asked_ = true;            // next() is the log's end or comes from the answer to a probe there
   std::deque<Index> in_flight_;  // last index of each append not yet answered
 };
 
