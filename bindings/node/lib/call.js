@@ -6,13 +6,15 @@ const { AspenError } = require('./error.js');
 
 const MS_MAX = Number.MAX_SAFE_INTEGER / 1e6;  // as nanoseconds still exact: a hundred days
 
+const LONE_SURROGATE = /\p{Surrogate}/u;  // (isWellFormed() came with Node.js 20)
+
 let nextTag = 1;
 
 // Bytes of a key or value. Strings are UTF-8; one with a lone surrogate has no UTF-8, and taking a
 // replacement character instead would make two different keys one.
 function bytes(value, what) {
   if (typeof value === 'string') {
-    if (!value.isWellFormed()) throw new TypeError(`${what} is not well-formed Unicode, so not bytes`);
+    if (LONE_SURROGATE.test(value)) throw new TypeError(`${what} is not well-formed Unicode, so not bytes`);
     return Buffer.from(value);
   }
   if (value instanceof Uint8Array) return value;
@@ -22,7 +24,7 @@ function bytes(value, what) {
 // Text that crosses as a NUL-terminated string.
 function text(value, what) {
   if (typeof value !== 'string') throw new TypeError(`${what} must be a string`);
-  if (value.includes('\0') || !value.isWellFormed()) throw new TypeError(`${what} must be text without NUL`);
+  if (value.includes('\0') || LONE_SURROGATE.test(value)) throw new TypeError(`${what} must be text without NUL`);
   return value;
 }
 

@@ -1,0 +1,159 @@
+#include "bridge.h"
+
+#include <string.h>
+
+enum { EVENTS_PER_POLL = 64 };
+
+static void read_result(const aspen_event_t* event, aspen_go_result_t* result) {
+  memset(result, 0, sizeof *result);
+  const aspen_op_t* op = event->op;
+  result->tag = event->tag;
+  result->op = event->op;
+  result->status = event->status;
+  result->message = aspen_op_message(op);
+  result->applied = aspen_op_applied(op);
+  result->retryable = aspen_op_retryable(op);
+  if (event->status != ASPEN_OK) return;
+  result->text = aspen_op_text(op);
+  result->continuation = aspen_op_continuation(op, &result->continuation_size);
+  result->entry_count = aspen_op_entry_count(op);
+  result->change_count = aspen_op_change_count(op);
+  if (result->entry_count > 0) aspen_op_entry(op, 0, &result->first);
+  if (result->change_count > 0) aspen_op_change(op, 0, &result->first_existed, NULL);
+  result->revision = aspen_op_revision(op);
+  result->failed_condition = aspen_op_failed_condition(op);
+  result->succeeded = aspen_op_succeeded(op);
+  result->more = aspen_op_more(op);
+}
+
+size_t aspen_go_drain(aspen_cq_t* queue, aspen_go_result_t* results, size_t max) {
+  aspen_event_t events[EVENTS_PER_POLL];
+  size_t done = 0;
+  while (done < max) {
+    size_t room = max - done < EVENTS_PER_POLL ? max - done : EVENTS_PER_POLL;
+    size_t count = aspen_cq_poll(queue, events, room);
+    if (count == 0) break;
+    for (size_t i = 0; i < count; ++i) read_result(&events[i], &results[done++]);
+  }
+  return done;
+}
+
+void aspen_go_entries(const aspen_op_t* op, size_t first, aspen_entry_t* entries, size_t count) {
+  for (size_t i = 0; i < count; ++i) {
+    if (aspen_op_entry(op, first + i, &entries[i]) != ASPEN_OK) return;
+  }
+}
+
+static aspen_call_options_t call_options(int32_t consistency, int64_t timeout_ns) {
+  aspen_call_options_t options;
+  aspen_call_options_init(&options, sizeof options);
+  options.consistency = consistency;
+  options.timeout_ns = timeout_ns;
+  return options;
+}
+
+aspen_go_started_t aspen_go_open(int32_t mode, const char* dir, const char* listen, const char* advertise,
+                                 const char* ticket, int64_t timeout_ns, int64_t heartbeat_ns,
+                                 int64_t election_ns, aspen_cq_t* queue, uint64_t tag) {
+  aspen_node_options_t options;
+  aspen_node_options_init(&options, sizeof options);
+  options.mode = mode;
+  options.dir = dir;
+  options.listen = listen;
+  options.advertise = advertise;
+  options.ticket = ticket;
+  options.open_timeout_ns = timeout_ns;
+  options.heartbeat_ns = heartbeat_ns;
+  options.election_ns = election_ns;
+  aspen_go_started_t started = {NULL, 0};
+  started.status = aspen_node_open(&options, queue, tag, &started.op);
+  return started;
+}
+
+aspen_go_started_t aspen_go_close(aspen_node_t* node, aspen_cq_t* queue, uint64_t tag) {
+  aspen_go_started_t started = {NULL, 0};
+  started.status = aspen_node_close(node, queue, tag, &started.op);
+  return started;
+}
+
+aspen_go_started_t aspen_go_ticket(aspen_node_t* node, int64_t valid_ns, aspen_cq_t* queue, uint64_t tag) {
+  aspen_go_started_t started = {NULL, 0};
+  started.status = aspen_node_ticket(node, valid_ns, queue, tag, &started.op);
+  return started;
+}
+
+aspen_go_started_t aspen_go_status(aspen_node_t* node, int64_t timeout_ns, aspen_cq_t* queue, uint64_t tag) {
+  aspen_go_started_t started = {NULL, 0};
+  started.status = aspen_node_status(node, timeout_ns, queue, tag, &started.op);
+  return started;
+}
+
+aspen_go_started_t aspen_go_get(aspen_node_t* node, const uint8_t* key, size_t key_size, int32_t consistency,
+                                int64_t timeout_ns, aspen_cq_t* queue, uint64_t tag) {
+  aspen_call_options_t options = call_options(consistency, timeout_ns);
+  aspen_go_started_t started = {NULL, 0};
+  started.status = aspen_kv_get(node, key, key_size, &options, queue, tag, &started.op);
+  return started;
+}
+
+aspen_go_started_t aspen_go_put(aspen_node_t* node, const uint8_t* key, size_t key_size, const uint8_t* value,
+                                size_t value_size, int64_t timeout_ns, aspen_cq_t* queue, uint64_t tag) {
+  aspen_call_options_t options = call_options(ASPEN_READ_LINEARIZABLE, timeout_ns);
+  aspen_go_started_t started = {NULL, 0};
+  started.status = aspen_kv_put(node, key, key_size, value, value_size, &options, queue, tag, &started.op);
+  return started;
+}
+
+aspen_go_started_t aspen_go_delete(aspen_node_t* node, const uint8_t* key, size_t key_size,
+                                   int64_t timeout_ns, aspen_cq_t* queue, uint64_t tag) {
+  aspen_call_options_t options = call_options(ASPEN_READ_LINEARIZABLE, timeout_ns);
+  aspen_go_started_t started = {NULL, 0};
+  started.status = aspen_kv_delete(node, key, key_size, &options, queue, tag, &started.op);
+  return started;
+}
+
+aspen_go_started_t aspen_go_cas(aspen_node_t* node, const uint8_t* key, size_t key_size, int32_t comparison,
+                                const uint8_t* expected, size_t expected_size, uint64_t revision,
+                                const uint8_t* value, size_t value_size, int64_t timeout_ns,
+                                aspen_cq_t* queue, uint64_t tag) {
+  aspen_call_options_t options = call_options(ASPEN_READ_LINEARIZABLE, timeout_ns);
+  aspen_go_started_t started = {NULL, 0};
+  started.status = aspen_kv_cas(node, key, key_size, comparison, expected, expected_size, revision, value,
+                                value_size, &options, queue, tag, &started.op);
+  return started;
+}
+
+static void set_bytes(const void** data, size_t* size, const uint8_t* given, int64_t given_size) {
+  if (given_size < 0) return;
+  *data = given;
+  *size = (size_t)given_size;
+}
+
+aspen_go_started_t aspen_go_range(aspen_node_t* node, const uint8_t* prefix, int64_t prefix_size,
+                                  const uint8_t* start, int64_t start_size, const uint8_t* end,
+                                  int64_t end_size, const uint8_t* continuation, int64_t continuation_size,
+                                  uint64_t limit, uint8_t reverse, uint8_t keys_only, int32_t consistency,
+                                  int64_t timeout_ns, aspen_cq_t* queue, uint64_t tag) {
+  aspen_range_options_t options;
+  aspen_range_options_init(&options, sizeof options);
+  options.consistency = consistency;
+  options.timeout_ns = timeout_ns;
+  set_bytes(&options.prefix, &options.prefix_size, prefix, prefix_size);
+  set_bytes(&options.start, &options.start_size, start, start_size);
+  set_bytes(&options.end, &options.end_size, end, end_size);
+  set_bytes(&options.continuation, &options.continuation_size, continuation, continuation_size);
+  options.limit = limit;
+  options.reverse = reverse;
+  options.keys_only = keys_only;
+  aspen_go_started_t started = {NULL, 0};
+  started.status = aspen_kv_range(node, &options, queue, tag, &started.op);
+  return started;
+}
+
+aspen_go_started_t aspen_go_apply(aspen_node_t* node, const aspen_batch_t* batch, int64_t timeout_ns,
+                                  aspen_cq_t* queue, uint64_t tag) {
+  aspen_call_options_t options = call_options(ASPEN_READ_LINEARIZABLE, timeout_ns);
+  aspen_go_started_t started = {NULL, 0};
+  started.status = aspen_kv_apply(node, batch, &options, queue, tag, &started.op);
+  return started;
+}

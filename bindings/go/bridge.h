@@ -1,0 +1,70 @@
+// What the Go package calls instead of aspen.h where one crossing from Go to C can do the work of many.
+//
+// A crossing costs as much as a few dozen instructions and keeps a thread of the scheduler busy, so finished
+// operations are taken from the queue many at a time, each with everything Go reads of it in one struct, and
+// starting one takes its options as plain numbers and gives two values back at once.
+#ifndef ASPEN_GO_BRIDGE_H
+#define ASPEN_GO_BRIDGE_H
+
+#include <aspen.h>
+
+// What starting an operation gave: no operation when status is not ASPEN_OK.
+typedef struct aspen_go_started {
+  aspen_op_t* op;
+  int32_t status;
+} aspen_go_started_t;
+
+// A finished operation. What it points to is borrowed from the operation.
+typedef struct aspen_go_result {
+  uint64_t tag;
+  aspen_op_t* op;
+  const char* message;
+  const char* text;
+  const uint8_t* continuation;
+  size_t continuation_size;
+  size_t entry_count;
+  size_t change_count;
+  aspen_entry_t first; /* zero without entries */
+  uint64_t revision;
+  int64_t failed_condition;
+  int32_t status;
+  int32_t applied;
+  uint8_t retryable;
+  uint8_t succeeded;
+  uint8_t more;
+  uint8_t first_existed; /* of the first change */
+} aspen_go_result_t;
+
+// Takes up to `max` finished operations from the queue, without waiting, and returns how many.
+size_t aspen_go_drain(aspen_cq_t* queue, aspen_go_result_t* results, size_t max);
+
+// Reads `count` entries of a finished operation, from the one with index `first` on.
+void aspen_go_entries(const aspen_op_t* op, size_t first, aspen_entry_t* entries, size_t count);
+
+aspen_go_started_t aspen_go_open(int32_t mode, const char* dir, const char* listen, const char* advertise,
+                                 const char* ticket, int64_t timeout_ns, int64_t heartbeat_ns,
+                                 int64_t election_ns, aspen_cq_t* queue, uint64_t tag);
+aspen_go_started_t aspen_go_close(aspen_node_t* node, aspen_cq_t* queue, uint64_t tag);
+aspen_go_started_t aspen_go_ticket(aspen_node_t* node, int64_t valid_ns, aspen_cq_t* queue, uint64_t tag);
+aspen_go_started_t aspen_go_status(aspen_node_t* node, int64_t timeout_ns, aspen_cq_t* queue, uint64_t tag);
+
+aspen_go_started_t aspen_go_get(aspen_node_t* node, const uint8_t* key, size_t key_size, int32_t consistency,
+                                int64_t timeout_ns, aspen_cq_t* queue, uint64_t tag);
+aspen_go_started_t aspen_go_put(aspen_node_t* node, const uint8_t* key, size_t key_size, const uint8_t* value,
+                                size_t value_size, int64_t timeout_ns, aspen_cq_t* queue, uint64_t tag);
+aspen_go_started_t aspen_go_delete(aspen_node_t* node, const uint8_t* key, size_t key_size,
+                                   int64_t timeout_ns, aspen_cq_t* queue, uint64_t tag);
+aspen_go_started_t aspen_go_cas(aspen_node_t* node, const uint8_t* key, size_t key_size, int32_t comparison,
+                                const uint8_t* expected, size_t expected_size, uint64_t revision,
+                                const uint8_t* value, size_t value_size, int64_t timeout_ns,
+                                aspen_cq_t* queue, uint64_t tag);
+// A negative size is bytes that were not given.
+aspen_go_started_t aspen_go_range(aspen_node_t* node, const uint8_t* prefix, int64_t prefix_size,
+                                  const uint8_t* start, int64_t start_size, const uint8_t* end,
+                                  int64_t end_size, const uint8_t* continuation, int64_t continuation_size,
+                                  uint64_t limit, uint8_t reverse, uint8_t keys_only, int32_t consistency,
+                                  int64_t timeout_ns, aspen_cq_t* queue, uint64_t tag);
+aspen_go_started_t aspen_go_apply(aspen_node_t* node, const aspen_batch_t* batch, int64_t timeout_ns,
+                                  aspen_cq_t* queue, uint64_t tag);
+
+#endif

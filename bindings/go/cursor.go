@@ -1,0 +1,148 @@
+package aspen
+
+// #include "bridge.h"
+import "C"
+
+import (
+	"context"
+	"unsafe"
+)
+
+// RangeOptions choose entries. The zero value chooses all.
+type RangeOptions struct {
+	Prefix      []byte // not nil: keys that begin with it, instead of Start and End
+	Start       []byte // the first key, inclusive; nil: the first there is
+	End         []byte // where to end, exclusive; nil: after the last key
+	Limit       uint64 // at most so many entries; 0: all
+	Reverse     bool   // from the last key to the first
+	KeysOnly    bool   // leave values out
+	Stale       bool   // read what the nearest member has applied, which may be old
+	PageEntries uint64 // entries fetched, and held, at a time; 0: as many as a reply holds
+}
+
+// A Cursor gives the entries of a range one after the other, in the order of their keys' bytes:
+//
+//	cursor := node.KV().Range(ctx, aspen.RangeOptions{Prefix: []byte("user/")})
+//	defer cursor.Close()
+//	for cursor.Next() {
+//		entry := cursor.Entry()
+//	}
+//	if err := cursor.Err(); err != nil {
+//
+// It fetches page by page as it advances and holds one page. Each page is a read of its own. Not for several
+// goroutines at once.
+type Cursor struct {
+	ctx          context.Context
+	node         *Node
+	options      RangeOptions
+	left         uint64  // entries still to be given
+	page         []Entry // what is left of it
+	entry        Entry
+	continuation []byte // of the next page
+	last         bool   // there is no next page
+	err          error
+}
+
+// Range begins a range. The first page is fetched by the first Next.
+func (kv *KV) Range(ctx context.Context, options RangeOptions) *Cursor {
+	cursor := &Cursor{ctx: ctx, node: kv.node, options: options, left: options.Limit}
+	if options.Limit == 0 {
+		cursor.left = ^uint64(0)
+	}
+	if options.Prefix != nil && (options.Start != nil || options.End != nil) {
+		cursor.err = localError(ErrInvalidArgument, "a range has a prefix, or start and end, not both")
+	}
+	// The caller's slices may be used again before the next page.
+	for _, key := range []*[]byte{&cursor.options.Prefix, &cursor.options.Start, &cursor.options.End} {
+		if *key != nil {
+			*key = append([]byte{}, *key...)
+		}
+	}
+	return cursor
+}
+
+// Next goes to the next entry; false when there is none, or an error.
+func (c *Cursor) Next() bool {
+	for c.err == nil && len(c.page) == 0 && !c.last && c.left > 0 {
+		c.fetch()
+	}
+	if c.err != nil || len(c.page) == 0 || c.left == 0 {
+		c.Close()
+		return false
+	}
+	c.entry, c.page = c.page[0], c.page[1:]
+	c.left--
+	return true
+}
+
+// Entry is the entry that Next went to.
+func (c *Cursor) Entry() Entry { return c.entry }
+
+// Err tells why Next gave false; nil at the end of the range.
+func (c *Cursor) Err() error { return c.err }
+
+// Close ends the range: Next gives false. It is not needed after that.
+func (c *Cursor) Close() { c.page, c.entry, c.last = nil, Entry{}, true }
+
+// All gives what is left, for a range statement of Go 1.23 or newer:
+//
+//	for entry, err := range node.KV().Range(ctx, options).All() {
+//
+// An error comes last, with an empty entry.
+func (c *Cursor) All() func(yield func(Entry, error) bool) {
+	return func(yield func(Entry, error) bool) {
+		defer c.Close()
+		for c.Next() {
+			if !yield(c.Entry(), nil) {
+				return
+			}
+		}
+		if c.err != nil {
+			yield(Entry{}, c.err)
+		}
+	}
+}
+
+func (c *Cursor) fetch() {
+	o := &c.options
+	prefix, start, end, next := lend(o.Prefix), lend(o.Start), lend(o.End), lend(c.continuation)
+	pages := o.PageEntries
+	if o.Limit != 0 && (pages == 0 || pages > o.Limit) {
+		pages = o.Limit
+	}
+	consistency := C.int32_t(C.ASPEN_READ_LINEARIZABLE)
+	if o.Stale {
+		consistency = C.ASPEN_READ_STALE
+	}
+	op, err := c.node.run(c.ctx, func(queue *C.aspen_cq_t, tag C.uint64_t) C.aspen_go_started_t {
+		return C.aspen_go_range(c.node.pointer,
+			(*C.uint8_t)(unsafe.Pointer(&prefix[0])), size(o.Prefix),
+			(*C.uint8_t)(unsafe.Pointer(&start[0])), size(o.Start),
+			(*C.uint8_t)(unsafe.Pointer(&end[0])), size(o.End),
+			(*C.uint8_t)(unsafe.Pointer(&next[0])), size(c.continuation),
+			C.uint64_t(pages), flag(o.Reverse), flag(o.KeysOnly), consistency, timeout(c.ctx), queue, tag)
+	})
+	if err != nil {
+		c.err = err
+		return
+	}
+	defer op.free()
+	c.page = op.entries()
+	c.continuation = op.continuation()
+	c.last = c.continuation == nil
+}
+
+// size is the length of bytes that may be none: then -1.
+func size(data []byte) C.int64_t {
+	if data == nil {
+		return -1
+	}
+	return C.int64_t(len(data))
+}
+
+func flag(on bool) C.uint8_t {
+	if on {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,101 @@
+package aspen
+
+// #include <stdlib.h>
+// #include "bridge.h"
+import "C"
+
+import (
+	"encoding/json"
+	"strings"
+	"unsafe"
+)
+
+// ParseNodeID gives the 32 bytes of a node id's text form. Error: ErrInvalidArgument when it is none in
+// canonical form.
+func ParseNodeID(text string) ([32]byte, error) {
+	var id [32]byte
+	valid := false
+	if strings.IndexByte(text, 0) < 0 {
+		copied := C.CString(text)
+		defer C.free(unsafe.Pointer(copied))
+		valid = C.aspen_node_id_parse(copied, (*C.uint8_t)(&id[0])) == C.ASPEN_OK
+	}
+	if !valid {
+		return [32]byte{}, localError(ErrInvalidArgument, "not a node id, which is 52 characters of a-z and 2-7")
+	}
+	return id, nil
+}
+
+// FormatNodeID gives the text form of a node id, 52 characters.
+func FormatNodeID(id [32]byte) string {
+	var text [53]C.char
+	C.aspen_node_id_format((*C.uint8_t)(&id[0]), &text[0])
+	return C.GoString(&text[0])
+}
+
+// A Peer is a node that a ticket names.
+type Peer struct {
+	NodeID  string `json:"node_id"`
+	Address string `json:"address"`
+}
+
+// TicketInfo is what a ticket says.
+type TicketInfo struct {
+	NetworkID      string   `json:"network_id"`
+	Peers          []Peer   `json:"peers"`
+	Roles          []string `json:"roles"`             // what its holder may become: client, member
+	NotAfterUnixNs uint64   `json:"not_after_unix_ns"` // when it expires; 0: never
+}
+
+// InspectTicket checks a ticket without using it. Errors: ErrTicketInvalid, ErrGrantExpired.
+func InspectTicket(ticket string) (*TicketInfo, error) {
+	if strings.IndexByte(ticket, 0) >= 0 {
+		return nil, localError(ErrTicketInvalid, "a ticket has no NUL in it")
+	}
+	copied := C.CString(ticket)
+	defer C.free(unsafe.Pointer(copied))
+	var op *C.aspen_op_t
+	if status := C.aspen_ticket_inspect(copied, &op); status != C.ASPEN_OK {
+		code := Code(status)
+		return nil, localError(code, code.info().text)
+	}
+	defer C.aspen_op_free(op)
+	if code := Code(C.aspen_op_status(op)); code != 0 {
+		return nil, localError(code, C.GoString(C.aspen_op_message(op)))
+	}
+	info := new(TicketInfo)
+	if err := json.Unmarshal([]byte(C.GoString(C.aspen_op_text(op))), info); err != nil {
+		return nil, localError(ErrInternal, "the ticket's content is not what this package expects: "+err.Error())
+	}
+	return info, nil
+}
+
+// LimitTable are the engine's bounds.
+type LimitTable struct {
+	KeyBytes         uint64
+	ValueBytes       uint64
+	TransactionOps   uint64 // checks and changes of a batch
+	TransactionBytes uint64
+	RangeEntries     uint64 // of one reply
+	RangeBytes       uint64
+	FrameBytes       uint64
+	OpsInFlight      uint64 // of one node; more are refused with ErrOverloaded
+}
+
+// Limits gives the engine's bounds.
+func Limits() LimitTable {
+	get := func(limit C.int32_t) uint64 { return uint64(C.aspen_limit_get(limit)) }
+	return LimitTable{
+		KeyBytes:         get(C.ASPEN_LIMIT_KEY_BYTES),
+		ValueBytes:       get(C.ASPEN_LIMIT_VALUE_BYTES),
+		TransactionOps:   get(C.ASPEN_LIMIT_TRANSACTION_OPS),
+		TransactionBytes: get(C.ASPEN_LIMIT_TRANSACTION_BYTES),
+		RangeEntries:     get(C.ASPEN_LIMIT_RANGE_ENTRIES),
+		RangeBytes:       get(C.ASPEN_LIMIT_RANGE_BYTES),
+		FrameBytes:       get(C.ASPEN_LIMIT_FRAME_BYTES),
+		OpsInFlight:      get(C.ASPEN_LIMIT_OPS_IN_FLIGHT),
+	}
+}
+
+// Version is the engine's, "major.minor.patch".
+func Version() string { return C.GoString(C.aspen_version()) }

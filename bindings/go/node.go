@@ -1,0 +1,212 @@
+package aspen
+
+// #include <stdlib.h>
+// #include "bridge.h"
+import "C"
+
+import (
+	"context"
+	"encoding/json"
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+	"unsafe"
+)
+
+// A Node is an open node: a store, a member of a network, or a client of one. Close it when done with it; a node
+// that is garbage collected is closed then.
+type Node struct {
+	id, address string
+
+	mu      sync.RWMutex // held for reading while C is given the pointer
+	pointer *C.aspen_node_t
+	closing bool
+
+	closed   chan struct{} // closed when close has been done
+	closeErr error         // then
+}
+
+// MemberOptions are what Found and Join need.
+type MemberOptions struct {
+	Dir       string        // the data directory, created when absent; its parent must exist
+	Listen    string        // "host:port"; port 0: any
+	Advertise string        // "host:port" the others dial; empty: the address listened on
+	Heartbeat time.Duration // of the consensus leader; 0: 50 ms. The same on all members.
+	Election  time.Duration // silence before an election; 0: 300 ms; at least 4 heartbeats
+}
+
+// Open opens one store in dir, without a network. A directory that holds one is reopened.
+func Open(ctx context.Context, dir string) (*Node, error) {
+	return open(ctx, C.ASPEN_MODE_EMBEDDED, MemberOptions{Dir: dir}, "")
+}
+
+// Found opens the first member of a new network; Node.Ticket invites others. A directory that already holds a
+// member is reopened as that member.
+func Found(ctx context.Context, options MemberOptions) (*Node, error) {
+	return open(ctx, C.ASPEN_MODE_FOUND, options, "")
+}
+
+// Join opens a further member of the ticket's network, and returns when it is one and has caught up. A directory
+// that already holds a member of that network is reopened as that member.
+func Join(ctx context.Context, options MemberOptions, ticket string) (*Node, error) {
+	return open(ctx, C.ASPEN_MODE_JOIN, options, ticket)
+}
+
+// Connect opens a client: it uses the ticket's network and stores nothing.
+func Connect(ctx context.Context, ticket string) (*Node, error) {
+	return open(ctx, C.ASPEN_MODE_CLIENT, MemberOptions{}, ticket)
+}
+
+func open(ctx context.Context, mode C.int32_t, options MemberOptions, ticket string) (*Node, error) {
+	var texts [4]*C.char
+	for i, text := range []string{options.Dir, options.Listen, options.Advertise, ticket} {
+		if strings.IndexByte(text, 0) >= 0 {
+			return nil, localError(ErrInvalidArgument, "text with a NUL in it")
+		}
+		if text != "" {
+			texts[i] = C.CString(text)
+			defer C.free(unsafe.Pointer(texts[i]))
+		}
+	}
+	if options.Heartbeat < 0 || options.Election < 0 {
+		return nil, localError(ErrInvalidArgument, "a heartbeat or election time is negative")
+	}
+	op, err := run(ctx, func(queue *C.aspen_cq_t, tag C.uint64_t) C.aspen_go_started_t {
+		return C.aspen_go_open(mode, texts[0], texts[1], texts[2], texts[3], timeout(ctx),
+			C.int64_t(options.Heartbeat), C.int64_t(options.Election), queue, tag)
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer op.free()
+	pointer := C.aspen_op_take_node(op.result.op)
+	node := &Node{
+		id:      C.GoString(C.aspen_node_id(pointer)),
+		address: C.GoString(C.aspen_node_address(pointer)),
+		pointer: pointer,
+		closed:  make(chan struct{}),
+	}
+	// The last resort of a program that forgot Close. It must not wait in the collector's goroutine.
+	runtime.SetFinalizer(node, (*Node).beginClose)
+	return node, nil
+}
+
+// ID is the node's public key as text, 52 characters.
+func (n *Node) ID() string { return n.id }
+
+// Address is the "host:port" others dial; empty without a network.
+func (n *Node) Address() string { return n.address }
+
+// KV is the node's key-value store.
+func (n *Node) KV() *KV { return &KV{node: n} }
+
+// A Member of a network, as Status knows it.
+type Member struct {
+	NodeID    string `json:"node_id"`
+	Address   string `json:"address"`
+	Role      string `json:"role"` // voter or learner, as the network's membership has it
+	Leader    bool   `json:"leader"`
+	Reachable bool   `json:"reachable"`
+}
+
+// Status is how a node sees itself and its network; of a client: how the leader does.
+type Status struct {
+	NodeID    string   `json:"node_id"`
+	NetworkID string   `json:"network_id"`
+	Mode      string   `json:"mode"` // embedded, found, join or client
+	Role      string   `json:"role"` // leader, follower, learner, candidate or client
+	Address   string   `json:"address"`
+	Leader    string   `json:"leader"` // its node id; empty when none is known
+	Term      uint64   `json:"term"`
+	Commit    uint64   `json:"commit"`  // the newest revision known to be durable on a majority
+	Applied   uint64   `json:"applied"` // the newest revision this node's reads can see
+	Members   []Member `json:"members"`
+}
+
+// Status asks the node how it is.
+func (n *Node) Status(ctx context.Context) (*Status, error) {
+	op, err := n.run(ctx, func(queue *C.aspen_cq_t, tag C.uint64_t) C.aspen_go_started_t {
+		return C.aspen_go_status(n.pointer, timeout(ctx), queue, tag)
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer op.free()
+	status := new(Status)
+	if err := json.Unmarshal([]byte(C.GoString(op.result.text)), status); err != nil {
+		return nil, localError(ErrInternal, "the status is not what this package expects: "+err.Error())
+	}
+	return status, nil
+}
+
+// Ticket makes a text with which others can Join or Connect, for as long as valid (0: without limit). Whoever
+// holds it can do so too: treat it like a password. Errors: ErrUnsupported on an embedded node,
+// ErrPermissionDenied on one that may not invite.
+func (n *Node) Ticket(ctx context.Context, valid time.Duration) (string, error) {
+	if valid < 0 {
+		return "", localError(ErrInvalidArgument, "a ticket cannot be valid for a negative time")
+	}
+	op, err := n.run(ctx, func(queue *C.aspen_cq_t, tag C.uint64_t) C.aspen_go_started_t {
+		return C.aspen_go_ticket(n.pointer, C.int64_t(valid), queue, tag)
+	})
+	if err != nil {
+		return "", err
+	}
+	defer op.free()
+	return C.GoString(op.result.text), nil
+}
+
+// Close ends all operations of the node with ErrShutdown, hands leadership on and closes the data. It may be
+// called again. When ctx is done before the node is closed, Close returns and the closing goes on.
+func (n *Node) Close(ctx context.Context) error {
+	n.beginClose()
+	select {
+	case <-n.closed:
+		return n.closeErr
+	case <-ctx.Done():
+		return contextError(ctx)
+	}
+}
+
+func (n *Node) beginClose() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.closing {
+		return
+	}
+	n.closing = true
+	runtime.SetFinalizer(n, nil)
+	pointer := n.pointer
+	go func() {
+		op, err := run(context.Background(), func(queue *C.aspen_cq_t, tag C.uint64_t) C.aspen_go_started_t {
+			return C.aspen_go_close(pointer, queue, tag)
+		})
+		if err == nil {
+			op.free()
+		}
+		// No call is inside C with the pointer: they begin under the lock, and not while closing.
+		C.aspen_node_free(pointer)
+		n.closeErr = err
+		close(n.closed)
+	}()
+}
+
+// run is run, on this node.
+func (n *Node) run(ctx context.Context, begin start) (*operation, error) {
+	var closed bool
+	op, err := run(ctx, func(queue *C.aspen_cq_t, tag C.uint64_t) C.aspen_go_started_t {
+		n.mu.RLock()
+		defer n.mu.RUnlock()
+		if n.closing {
+			closed = true
+			return C.aspen_go_started_t{status: C.ASPEN_SHUTDOWN}
+		}
+		return begin(queue, tag)
+	})
+	if closed {
+		return nil, localError(ErrShutdown, "the node is closed")
+	}
+	runtime.KeepAlive(n)
+	return op, err
+}

@@ -1,0 +1,5 @@
+//go:build !race
+
+package aspen
+
+const raceDetector = false
