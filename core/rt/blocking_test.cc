@@ -133,14 +133,20 @@ TEST_F(BlockingTest, TheQueueIsBounded) {
 
 TEST_F(BlockingTest, ALaneKeepsOrder) {
   Lane lane(loop);
+  std::atomic<int> running{0};
   std::vector<int> ran;  // by the lane's thread only
   std::vector<int> completed;
   for (int i = 0; i < 500; ++i) {
-    EXPECT_TRUE(lane.submit([&, i] { ran.push_back(i); },
-                            [&, i] {
-                              completed.push_back(i);
-                              if (i == 499) loop.stop();
-                            }));
+    auto work = [&, i] {
+      EXPECT_EQ(running.fetch_add(1), 0) << "two at a time";
+      if (i % 50 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      ran.push_back(i);
+      running.fetch_sub(1);
+    };
+    EXPECT_TRUE(lane.submit(work, [&, i] {
+      completed.push_back(i);
+      if (i == 499) loop.stop();
+    }));
   }
   loop.run();
   ASSERT_EQ(ran.size(), 500u);

@@ -40,6 +40,22 @@ TEST(Executor, WhatBecomesReadyInATurnWaitsForTheNext) {
   EXPECT_EQ(runs, 2);
 }
 
+TEST(Executor, ScheduledNextRunsRightAfterWhatRuns) {
+  TestWorld world;
+  Log log;
+  Deferred next([&] { log.push_back("next"); });
+  Deferred first([&] {
+    log.push_back("first");
+    world.executor.schedule_next(next);
+    world.executor.schedule_next(next);
+  });
+  Deferred second([&] { log.push_back("second"); });
+  world.executor.schedule(first);
+  world.executor.schedule(second);
+  EXPECT_FALSE(world.executor.turn());
+  EXPECT_EQ(log, (Log{"first", "next", "second"}));
+}
+
 TEST(Executor, HooksRunAtTheTurnsEnd) {
   TestWorld world;
   Log log;
@@ -206,6 +222,24 @@ TEST(Timer, ArmedForNowInItsCallbackItWaitsForTheNextTurn) {
   EXPECT_LE(world.executor.next_timer(), world.env.time);  // whoever drives sees that it is due
   world.executor.turn();
   EXPECT_EQ(fired, 2);
+}
+
+TEST(Timer, OneArmedInATurnDoesNotHoldUpThoseThatAreDue) {
+  TestWorld world;
+  Log log;
+  Timer late(world.executor, [&] { log.push_back("armed in the turn"); });
+  Timer first(world.executor, [&] {
+    log.push_back("first");
+    late.arm(world.env.time - 5);
+  });
+  Timer second(world.executor, [&] { log.push_back("second"); });
+  first.arm(world.env.time + 1);
+  second.arm(world.env.time + 2);
+  world.env.time += 10;
+  world.executor.turn();
+  EXPECT_EQ(log, (Log{"first", "second"}));
+  world.executor.turn();
+  EXPECT_EQ(log.back(), "armed in the turn");
 }
 
 TEST(Timer, ACallbackMayDisarmAndDestroyOthers) {

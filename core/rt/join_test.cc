@@ -1,4 +1,3 @@
-#include "core/rt/oneshot.h"
 #include "core/rt/region.h"
 #include "core/rt/test_world.h"
 
@@ -140,25 +139,6 @@ TEST(Join, AMaskedWaitPassesNothingOn) {
   outer.cancel({CancelKind::user, "stop"});
   world.run();
   EXPECT_TRUE(outer.done());
-  root.close([] {});
-}
-
-TEST(Join, SeveralMayWait) {
-  TestWorld world;
-  Region root(world.executor);
-  Oneshot<int> gate;
-  auto task = root.spawn("task", [&](Cx& cx) -> Task<Result<int>> { co_return co_await gate.recv(cx); });
-  bool again = false;
-  auto first = root.spawn("first", [&](Cx& cx) -> Task<Result<>> {
-    co_await task.wait(cx);
-    again = true;
-    co_return Result<>();
-  });
-  world.run();
-  EXPECT_FALSE(again);
-  gate.set(1);
-  world.run();
-  EXPECT_TRUE(again);
   root.close([] {});
 }
 

@@ -167,6 +167,21 @@ TEST_F(RegionTest, FinalizersAreMaskedAndHaveTime) {
   EXPECT_TRUE(closed);
 }
 
+TEST_F(RegionTest, AFinalizerOfACancelledRegionMaySpawn) {
+  Region region(world.executor);
+  std::optional<Outcome<>> outcome;
+  region.add_finalizer([&](Cx& cx) -> Task<void> {
+    auto join = cx.region().spawn("cleanup", sleeps(kSecond));
+    outcome = co_await join.wait(cx);
+  });
+  region.cancel({CancelKind::user, "stop"});
+  region.close(note_closed());
+  world.run();
+  EXPECT_TRUE(closed);
+  ASSERT_TRUE(outcome);
+  EXPECT_TRUE(outcome->ok());
+}
+
 TEST_F(RegionTest, APanickingFinalizerDoesNotStopTheOthers) {
   Region region(world.executor);
   Log log;
