@@ -141,6 +141,64 @@ TEST_F(EndpointTest, APausedReaderStopsItsSender) {
   EXPECT_TRUE(b.sunk.back() == chunk);
 }
 
+// More than the connection's window in all, in frames that each fit a packet or two.
+TEST_F(EndpointTest, CreditComesBackForWhatWasConsumed) {
+  open();
+  EchoClient client(*connect(), kSink);
+  constexpr size_t kFrames = 20'000;
+  size_t sent = 0;
+  auto fill = [&] {
+    while (sent < kFrames && client.stream->send(Bytes(4 << 10, 'x'))) ++sent;
+  };
+  client.stream->on_drain(fill);
+  fill();
+  ASSERT_TRUE(run_until(loop, [&] { return b.sunk.size() == kFrames; }, 30 * kSecond));
+}
+
+TEST_F(EndpointTest, CreditComesBackForWhatWasDropped) {
+  open();
+  Connection* connection = connect();
+  for (int round = 0; round < 90; ++round) {
+    EchoClient client(*connection, kSink);
+    ASSERT_TRUE(client.stream->send("first"));
+    ASSERT_TRUE(run_until(loop, [&] { return b.sink != nullptr && !b.sunk.empty(); }));
+    b.sink->pause();
+    b.sunk.clear();
+    for (int i = 0; i < 64; ++i) ASSERT_TRUE(client.stream->send(Bytes(64 << 10, 'x')));
+    // A window's worth, near 1 MiB, arrives and waits.
+    ASSERT_TRUE(run_until(loop, [&] { return client.stream->buffered() < (3200u << 10); }));
+    b.sink->reset(Code::CANCELLED);
+    ASSERT_TRUE(run_until(loop, [&] { return client.end.has_value() && b.sink == nullptr; }));
+  }
+  EchoClient echo(*connection);
+  ASSERT_TRUE(echo.stream->send(pattern(1 << 20)));
+  ASSERT_TRUE(run_until(loop, [&] { return echo.frames.size() == 1; }));
+}
+
+// Twelve frames of 16 MiB: more than may be incomplete at once, so some wait for the others.
+TEST_F(EndpointTest, ManyLargeFramesAtOnceArriveOneAfterTheOther) {
+  open();
+  Connection* connection = connect();
+  std::vector<std::unique_ptr<EchoClient>> clients;
+  for (int i = 0; i < 12; ++i) {
+    clients.push_back(std::make_unique<EchoClient>(*connection, kSink));
+    ASSERT_TRUE(clients.back()->stream->send(Bytes(limits::kFrameBytesMax, 'x')));
+  }
+  size_t in_flight_max = 0;
+  auto done = [&] {
+    size_t left = 0;  // bytes that have left and are not a whole frame yet
+    for (auto& client : clients) {
+      size_t waiting = client->stream->buffered();
+      if (waiting > 0) left += limits::kFrameBytesMax - std::min(waiting, limits::kFrameBytesMax);
+    }
+    in_flight_max = std::max(in_flight_max, left);
+    return b.sunk.size() == clients.size();
+  };
+  ASSERT_TRUE(run_until(loop, done, 30 * kSecond));
+  EXPECT_LT(in_flight_max, 9 * limits::kFrameBytesMax + (16u << 20));
+  for (auto& client : clients) EXPECT_FALSE(client->end);
+}
+
 TEST_F(EndpointTest, ManyStreamsAtOnceAndAgain) {
   open();
   Connection* connection = connect();
@@ -275,6 +333,12 @@ TEST_F(EndpointTest, AnUnservedSubprotocolIsNotFatal) {
   ASSERT_TRUE(run_until(loop, [&] { return refused.end.has_value(); }));
   EXPECT_EQ(refused.end->code, Code::UNSUPPORTED);
   EXPECT_TRUE(connection->connected());
+  // Nor does it use up the streams a peer may have.
+  for (size_t i = 0; i < 2 * limits::kStreamsPerPeerMax; ++i) {
+    EchoClient again(*connection);
+    ASSERT_TRUE(again.stream->send("x"));
+    ASSERT_TRUE(run_until(loop, [&] { return again.end.has_value(); })) << i;
+  }
   EchoClient sink(*connection, kSink);
   ASSERT_TRUE(sink.stream->send("x"));
   ASSERT_TRUE(run_until(loop, [&] { return b.sunk.size() == 1; }));

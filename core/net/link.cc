@@ -219,9 +219,8 @@ void Link::finish(StreamState& stream) {
 
 void Link::reset_stream(StreamState& stream, const Error& why) {
   if (stream.ended()) return;
-  size_t dropped = stream.discard_received();
+  stream.discard_received();
   if (!closed()) {
-    ngtcp2_conn_extend_max_offset(quic_, dropped);
     if (stream.id >= 0) {
       ngtcp2_conn_set_stream_user_data(quic_, stream.id, nullptr);
       ngtcp2_conn_shutdown_stream(quic_, stream.id, to_wire(why.code));
@@ -235,7 +234,6 @@ void Link::reset_stream(StreamState& stream, const Error& why) {
 void Link::credit(StreamState& stream, size_t bytes) {
   if (closed()) return;
   if (stream.id >= 0) ngtcp2_conn_extend_max_stream_offset(quic_, stream.id, bytes);
-  ngtcp2_conn_extend_max_offset(quic_, bytes);
   mark_dirty();
 }
 
@@ -254,10 +252,12 @@ void Link::remove_done_streams() {
       mark_dirty();
     }
     assembling_bytes_ -= stream->reader.pending_bytes();
+    if (favoured_ == stream) favoured_ = nullptr;
     std::erase(unopened_, stream);
     streams_.erase(stream->serial);
   }
   done_.clear();
+  release_budget();
 }
 
 // Delivery.

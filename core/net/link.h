@@ -150,6 +150,9 @@ class Link : public rt::ListNode<LinkReadyTag>, public rt::ListNode<LinkDirtyTag
 
   StreamState& add_stream(bool incoming, size_t frame_bytes_max);
   void remove_done_streams();
+  // What of `credit` may be given now.
+  size_t within_budget(StreamState& stream, size_t credit);
+  void release_budget();
   void open_pending_streams();
   void want_to_send(StreamState& stream);
   // In link_send.cc.
@@ -190,7 +193,6 @@ class Link : public rt::ListNode<LinkReadyTag>, public rt::ListNode<LinkDirtyTag
   ResetToken own_reset_token_{};
   std::vector<ResetToken> peer_reset_tokens_;
   std::optional<Error> why_;
-  std::optional<Error> callback_error_;  // what a QUIC callback refused
 
   std::map<uint64_t, std::unique_ptr<StreamState>> streams_;  // by serial
   uint64_t next_serial_ = 0;
@@ -202,7 +204,11 @@ class Link : public rt::ListNode<LinkReadyTag>, public rt::ListNode<LinkDirtyTag
   bool may_open_ = false;               // the peer raised the limit
   std::vector<int64_t> reset_by_peer_;  // streams whose other direction is still to be ended
   std::vector<StreamState*> done_;      // wait to be removed
-  size_t assembling_bytes_ = 0;         // of frames still incomplete, all streams together
+  // Bytes of incomplete frames, all streams together. Over the budget only one stream, the favoured one,
+  // gets credit to complete its frame; then the next does.
+  size_t assembling_bytes_ = 0;
+  StreamState* favoured_ = nullptr;
+  bool starved_ = false;  // some stream waits for the budget
 
   std::vector<Bytes> datagrams_out_;  // live from datagrams_begin_ on
   size_t datagrams_begin_ = 0;

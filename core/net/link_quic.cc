@@ -13,9 +13,11 @@ namespace {
 
 // Before the hello is accepted a peer may send one stream of this much.
 constexpr uint64_t kHelloWindowBytes = 4 * limits::kHelloBytesMax;
-constexpr uint64_t kStreamWindowBytes = 2u << 20;
+// What waits unread on a stream. The connection as a whole has no tighter bound than its streams together: a
+// shared window would let a few paused streams stop all the others.
+constexpr uint64_t kStreamWindowBytes = 1u << 20;
 constexpr uint64_t kConnectionWindowBytes = 64u << 20;
-// Frames a peer has begun and not completed; each may take kFrameBytesMax.
+// Frames a peer has begun and not completed; past this they are completed one after the other.
 constexpr size_t kAssemblingBytesMax = 8 * limits::kFrameBytesMax;
 // Loopback and local networks answer within this; it sets how soon a lost first packet is sent again.
 constexpr DurationNs kInitialRoundTrip = 30 * kMillisecond;
@@ -73,11 +75,8 @@ struct LinkCallbacks {
 
   static int stream_open(ngtcp2_conn* quic, int64_t id, void* user) {
     Link& self = link(user);
+    // A dialer's first stream is the hello's, and QUIC's limit allows it no other until admit().
     bool hello = !self.dialed_ && self.hello_ == nullptr;
-    if (!hello && !self.dialed_ && !self.admitted_) {
-      self.callback_error_ = Error(Code::PROTOCOL, "the peer opened a stream before its hello was accepted");
-      return NGTCP2_ERR_CALLBACK_FAILURE;
-    }
     StreamState& stream = self.add_stream(true, hello ? limits::kHelloBytesMax : limits::kFrameBytesMax);
     stream.id = id;
     if (hello) {
@@ -96,13 +95,11 @@ struct LinkCallbacks {
       self.assembling_bytes_ -= to->reader.pending_bytes();
       credit = to->receive(as_bytes(data, size), (flags & NGTCP2_STREAM_DATA_FLAG_FIN) != 0);
       self.assembling_bytes_ += to->reader.pending_bytes();
-      if (self.assembling_bytes_ > kAssemblingBytesMax && to->reader.pending_bytes() > 0 && !to->fault) {
-        to->fault = Error(Code::OVERLOADED, "the peer sends too many large frames at once");
-      }
+      credit = self.within_budget(*to, credit);
       self.stream_ready(*to);
     }
     ngtcp2_conn_extend_max_stream_offset(quic, id, credit);
-    ngtcp2_conn_extend_max_offset(quic, credit);
+    if (self.admitted_) ngtcp2_conn_extend_max_offset(quic, size);
     return 0;
   }
 
@@ -263,6 +260,29 @@ void Link::admit() {
   mark_dirty();
 }
 
+size_t Link::within_budget(StreamState& stream, size_t credit) {
+  if (favoured_ == &stream && stream.reader.pending_bytes() == 0) favoured_ = nullptr;
+  if (assembling_bytes_ <= kAssemblingBytesMax) return credit;
+  if (favoured_ == nullptr && stream.reader.pending_bytes() > 0) favoured_ = &stream;
+  if (favoured_ == &stream) return credit;
+  stream.withheld += credit;
+  starved_ = true;
+  return 0;
+}
+
+void Link::release_budget() {
+  if (!starved_ || closed()) return;
+  for (auto& [serial, stream] : streams_) {
+    if (stream->withheld == 0 || stream->has_frames() || stream->ended()) continue;
+    if (assembling_bytes_ > kAssemblingBytesMax) {
+      if (favoured_ != nullptr) return;
+      favoured_ = stream.get();
+    }
+    this->credit(*stream, std::exchange(stream->withheld, 0));
+  }
+  starved_ = false;
+}
+
 void Link::after_call(int status) {
   if (status != 0) return fail(status);
   for (int64_t id : reset_by_peer_) {
@@ -270,6 +290,7 @@ void Link::after_call(int status) {
     ngtcp2_conn_shutdown_stream(quic_, id, to_wire(Code::CANCELLED));
   }
   reset_by_peer_.clear();
+  release_budget();
   if (phase_ == LinkPhase::secured && !secured_told_) {
     secured_told_ = true;
     context_.owner.link_secured(*this);
@@ -292,12 +313,6 @@ void Link::fail(int status) {
     case NGTCP2_ERR_DROP_CONN:
     case NGTCP2_ERR_RETRY:
       return end(Error(Code::PROTOCOL, "the peer's first packet is not valid"), {});
-    case NGTCP2_ERR_CALLBACK_FAILURE:
-      if (callback_error_) {
-        Error why = *callback_error_;
-        return close(why, to_wire(why.code), why.message);
-      }
-      break;
     case NGTCP2_ERR_CRYPTO: {
       Error why = tls_->refusal() ? *tls_->refusal() : Error(Code::PROTOCOL, "the TLS handshake failed");
       uint8_t alert = ngtcp2_conn_get_tls_alert(quic_);

@@ -88,8 +88,8 @@ TEST_P(LossyTest, SimultaneousDialsBecomeOneConnection) {
 // Bits flipped on the way: every packet is authenticated, so this is loss too.
 TEST_P(LossyTest, DamagedPacketsAreLostPackets) {
   uint64_t seed = GetParam();
-  World world(seed);
   std::mt19937_64 random(seed);
+  World world(seed);
   world.network.tap = [&](const Address&, const Address&, Bytes& packet) {
     if (random() % 20 != 0) return;
     packet[random() % packet.size()] ^= static_cast<char>(1 << random() % 8);
@@ -106,13 +106,13 @@ TEST_P(LossyTest, DamagedPacketsAreLostPackets) {
 INSTANTIATE_TEST_SUITE_P(Seeds, LossyTest, testing::Range<uint64_t>(1, 41));
 
 TEST(Partition, HealsOrEnds) {
+  bool up = true;  // outlives the world, whose endpoints say goodbye
   World world(1);
-  world.a.options.idle_timeout = 2 * kSecond;
   Connection* connection = world.a.connect(world.b);
   ASSERT_TRUE(world.until([&] { return world.a.sees(world.b) && world.b.sees(world.a); }));
   EchoClient echo(*connection);
-  bool up = false;
   world.network.connected = [&](const Address&, const Address&) { return up; };
+  up = false;
   ASSERT_TRUE(echo.stream->send("during the cut"));
   world.until([] { return false; }, 5 * kSecond);
   up = true;
@@ -126,11 +126,12 @@ TEST(Partition, HealsOrEnds) {
 
 // The close notice is lost: the next packet of the peer is answered with it again.
 TEST(Close, IsToldAgainWhenTheFirstNoticeIsLost) {
+  bool up = true;  // outlives the world, whose endpoints say goodbye
   World world(1);
   Connection* connection = world.a.connect(world.b);
   ASSERT_TRUE(world.until([&] { return world.a.sees(world.b) && world.b.sees(world.a); }));
-  bool up = false;
   world.network.connected = [&](const Address&, const Address&) { return up; };
+  up = false;
   connection->close(Code::PERMISSION_DENIED, "gone");
   ASSERT_TRUE(world.until([&] { return !world.a.disconnected.empty(); }));
   up = true;

@@ -137,8 +137,11 @@ std::shared_ptr<EndpointImpl> open_with_alpn(rt::Loop& loop, TestNode& node, std
   return impl;
 }
 
-TEST_F(RefusalTest, AnotherAlpn) {
-  auto other = open_with_alpn(loop, a, "aspen/999");
+class AlpnTest : public RefusalTest, public testing::WithParamInterface<const char*> {};
+
+// A client that offers another protocol, and one that offers none at all.
+TEST_P(AlpnTest, IsRequired) {
+  auto other = open_with_alpn(loop, a, GetParam());
   b.open(loop);
   ASSERT_TRUE(other->connect(b.id(), b.address));
   ASSERT_TRUE(run_until(loop, [&] { return !a.disconnected.empty() && !b.refused.empty(); }));
@@ -146,6 +149,8 @@ TEST_F(RefusalTest, AnotherAlpn) {
   EXPECT_EQ(b.refused[0].code, Code::UNSUPPORTED) << b.refused[0].to_string();
   other->stop();
 }
+
+INSTANTIATE_TEST_SUITE_P(Alpn, AlpnTest, testing::Values("aspen/999", ""));
 
 TEST_F(RefusalTest, APeerOverTheConnectionLimit) {
   b.options.connections_max = 1;

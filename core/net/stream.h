@@ -4,7 +4,8 @@
 // stream ends with an error. Sending never blocks: a frame is kept (not copied) until the peer has
 // acknowledged it, and when more than limits::kStreamSendBufferBytesMax wait, send refuses OVERLOADED.
 // Receiving is paced by the receiver: the peer may only send as much as the frames already consumed allow,
-// so a paused stream stops its sender instead of filling our memory.
+// so a paused stream stops its sender instead of filling our memory. A frame may be larger than that window;
+// when a peer sends many large frames at once, they are let in one after the other.
 //
 //   Result<Stream*> stream = connection.open_stream(kRaft);
 //   (*stream)->on_frame([](Bytes frame) { ... });

@@ -78,13 +78,10 @@ std::optional<Bytes> StreamState::next_frame(size_t& credit) {
   return frame;
 }
 
-size_t StreamState::discard_received() {
-  size_t credit = backlog.size() + std::exchange(withheld, 0);
-  for (size_t i = frames_begin; i < frames.size(); ++i) credit += frames[i].credit;
+void StreamState::discard_received() {
   frames.clear();
   frames_begin = 0;
   backlog.clear();
-  return credit;
 }
 
 void StreamState::end(Error reason) {

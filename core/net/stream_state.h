@@ -57,8 +57,8 @@ struct StreamState : rt::ListNode<StreamReadyTag>, rt::ListNode<StreamSendTag> {
   size_t receive(BytesView input, bool fin);
   // Takes the next frame to deliver, and into `credit` the bytes to give back for it.
   std::optional<Bytes> next_frame(size_t& credit);
-  // Drops what was received and not delivered; returns the bytes to give back for it.
-  size_t discard_received();
+  // Drops what was received and not delivered.
+  void discard_received();
   bool has_frames() const { return frames_begin < frames.size() || !backlog.empty(); }
 
   // Runs the callbacks that are due. Requires: an established connection.

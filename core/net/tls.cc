@@ -109,7 +109,9 @@ Result<> TlsSession::configure(const TlsCredentials& credentials, bool server) {
                     "credentials"));
   gnutls_datum_t alpn{reinterpret_cast<unsigned char*>(const_cast<char*>(credentials.alpn_.data())),
                       static_cast<unsigned>(credentials.alpn_.size())};
-  ASPEN_CHECK(check(gnutls_alpn_set_protocols(session_, &alpn, 1, GNUTLS_ALPN_MANDATORY), "ALPN"));
+  if (alpn.size > 0) {
+    ASPEN_CHECK(check(gnutls_alpn_set_protocols(session_, &alpn, 1, GNUTLS_ALPN_MANDATORY), "ALPN"));
+  }
   gnutls_session_set_verify_function(session_, verify);
   if (server) {
     gnutls_certificate_server_set_request(session_, GNUTLS_CERT_REQUIRE);

@@ -23,8 +23,8 @@ inline constexpr std::string_view kAlpn = "aspen/1";
 // What all of an endpoint's sessions share.
 class TlsCredentials {
  public:
-  // `key` outlives the result; `alpn` is what is offered and required. Errors: INTERNAL (the TLS library
-  // refused the settings).
+  // `key` outlives the result; `alpn` is what is offered and required (empty: none is offered). Errors:
+  // INTERNAL (the TLS library refused the settings).
   static Result<std::unique_ptr<TlsCredentials>> create(const crypto::KeyPair& key,
                                                         std::string_view alpn = kAlpn);
   ~TlsCredentials();
