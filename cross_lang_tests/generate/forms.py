@@ -9,6 +9,8 @@ def plain(value):
         return value
     if isinstance(value, int):
         return str(value)
+    if isinstance(value, dict):
+        return {name: plain(item) for name, item in value.items()}
     return value.hex() if isinstance(value, bytes) else [plain(item) for item in value]
 
 

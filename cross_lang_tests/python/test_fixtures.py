@@ -10,6 +10,7 @@ import pytest
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 
+import aspen_protocol  # noqa: E402
 import aspen_wire  # noqa: E402
 import ed25519  # noqa: E402
 from aspen_wire import Decoder, NotValid, Refused  # noqa: E402
@@ -34,6 +35,8 @@ def plain(value):
         return value
     if isinstance(value, int):
         return str(value)
+    if isinstance(value, dict):
+        return {name: plain(item) for name, item in value.items()}
     return value.hex() if isinstance(value, bytes) else [plain(item) for item in value]
 
 
@@ -143,6 +146,95 @@ def test_ticket_not_valid(row):
     with pytest.raises(NotValid) as error:
         aspen_wire.parse_ticket(row["text"], int(fixture("ticket")["now"]))
     assert error.value.code == row["code"]
+
+
+PROTOCOLS = ("hello", "raft", "kv", "request")
+
+
+@pytest.mark.parametrize("row", [row for name in PROTOCOLS for row in rows(name, "valid")])
+def test_protocol(row):
+    data = bytes.fromhex(row["hex"])
+    assert plain(aspen_protocol.decode(row["form"], data)) == row["value"]
+    if row["form"] == "stream":
+        return
+    for size in range(len(data)):
+        with pytest.raises(Refused):
+            aspen_protocol.decode(row["form"], data[:size])
+    with pytest.raises(Refused):
+        aspen_protocol.decode(row["form"], data + b"\0")
+
+
+@pytest.mark.parametrize("row", [row for name in PROTOCOLS for row in rows(name, "invalid")])
+def test_protocol_refused(row):
+    with pytest.raises(Refused) as refused:
+        aspen_protocol.decode(row["form"], bytes.fromhex(row["hex"]))
+    assert refused.value.reason == row["reason"]
+
+
+@pytest.mark.parametrize("row", fixture("hello")["newer"])
+def test_hello_of_a_newer_peer(row):
+    newer, known = (aspen_protocol.decode("hello", bytes.fromhex(row[name])) for name in ("hex", "same_as"))
+    assert newer == known
+
+
+def test_random_bytes_are_of_a_protocol_or_refused():
+    source = random.Random(2)
+    examples = [row for name in PROTOCOLS for row in fixture(name)["valid"] if len(row["hex"]) < 2000]
+    for _ in range(20_000):
+        row = source.choice(examples)
+        data = bytearray.fromhex(row["hex"])
+        data[source.randrange(len(data))] = source.choice((0, 1, 2, 127, 128, source.randrange(256)))
+        try:
+            aspen_protocol.decode(row["form"], bytes(data))
+        except Refused:
+            pass
+
+
+def judge_hellos(row):
+    all_rows = fixture("hello")
+    ours, theirs = (aspen_protocol.decode("hello", bytes.fromhex(h)) for h in (all_rows["ours"], row["theirs"]))
+    try:
+        versions = aspen_protocol.common_versions(ours, theirs)
+    except Refused:
+        raise NotValid("UNSUPPORTED", "version")
+    if ours["network"] != theirs["network"]:
+        raise NotValid("NOT_A_MEMBER", "network")
+    chain = aspen_wire.decode_chain(Decoder(theirs["membership"]))
+    aspen_wire.verify_chain(ours["network"], chain, bytes.fromhex(all_rows["peer"]), int(all_rows["now"]))
+    return versions
+
+
+@pytest.mark.parametrize("row", rows("hello", "accepted"))
+def test_hello_accepted(row):
+    assert plain(judge_hellos(row)) == row["versions"]
+
+
+@pytest.mark.parametrize("row", rows("hello", "not_accepted"))
+def test_hello_not_accepted(row):
+    with pytest.raises(NotValid) as error:
+        judge_hellos(row)
+    assert error.value.code == row["code"]
+
+
+@pytest.mark.parametrize("row", fixture("hello")["reset_tokens"])
+def test_reset_token(row):
+    seed, connection_id = bytes.fromhex(row["seed"]), bytes.fromhex(row["connection_id"])
+    assert aspen_protocol.reset_token(seed, connection_id).hex() == row["token"]
+
+
+def read_snapshot(row):
+    return aspen_protocol.decode_snapshot([bytes.fromhex(c) for c in row["chunks"]], int(row["index"]))
+
+
+@pytest.mark.parametrize("row", rows("kv", "snapshots"))
+def test_snapshot(row):
+    assert plain(read_snapshot(row)) == row["rows"]
+
+
+@pytest.mark.parametrize("row", rows("kv", "invalid_snapshots"))
+def test_snapshot_refused(row):
+    with pytest.raises(Refused):
+        read_snapshot(row)
 
 
 # RFC 8032 section 7.1, tests 1 to 3.

@@ -1,0 +1,320 @@
+"""kv.json: docs/wire.md section 11, without its requests."""
+
+from aspen_wire import domain_hash, varint
+from forms import plain
+from packing import boolean, error, invalid, listed, message, optional, signed, text, valid
+
+# ---- commands, replies, reads
+
+
+def record(row):
+    revisions = varint(row["create_revision"]) + varint(row["mod_revision"]) + varint(row["version"])
+    return revisions + text(row["value"])
+
+
+def item(row):
+    """A condition or an operation."""
+    out = bytes([row["kind"]]) + text(row["key"])
+    if "value" in row:
+        out += text(row["value"])
+    return out + (varint(row["revision"]) if "revision" in row else b"")
+
+
+def command_fields(row):
+    if row["kind"] == 1:
+        return b""
+    if row["kind"] == 3:
+        return varint(row["session"])
+    out = varint(row["session"]) + varint(row["sequence"]) + varint(row["acknowledged_below"])
+    return out + listed(row["conditions"], item) + listed(row["operations"], item)
+
+
+def command(row):
+    return message(row["kind"], command_fields(row))
+
+
+def reply_fields(row):
+    if row["kind"] == 1:
+        return error(row)
+    if row["kind"] == 3:
+        return varint(row["session"])
+    out = boolean(row["succeeded"]) + varint(row["revision"])
+    if row["succeeded"]:
+        return out + listed(row["results"], lambda result: optional(result, varint))
+    return out + varint(row["failed_condition"]) + optional(row["current"], record)
+
+
+def reply(row):
+    return message(row["kind"], reply_fields(row))
+
+
+def range_request(row):
+    out = text(row["start"]) + text(row["end"]) + varint(row["limit"])
+    return out + boolean(row["reverse"]) + boolean(row["keys_only"])
+
+
+def range_reply(row):
+    out = listed(row["entries"], lambda entry: text(entry["key"]) + record(entry["record"]))
+    return out + optional(row["continuation"], text) + varint(row["revision"])
+
+
+def get_reply(row):
+    return optional(row["record"], record) + varint(row["revision"])
+
+
+KV_ENCODERS = {
+    "record": record,
+    "command": command,
+    "write_reply": reply,
+    "session_reply": reply,
+    "range_request": range_request,
+    "range_reply": range_reply,
+    "get_reply": get_reply,
+}
+
+MOST = 2**64 - 1
+RECORD = {"create_revision": 7, "mod_revision": 300, "version": 3, "value": b"value"}
+BARE = {"create_revision": 1, "mod_revision": 1, "version": 1, "value": b""}
+PUT = {"kind": 1, "key": b"k", "value": b"v"}
+ERASE = {"kind": 2, "key": b"\0\xff"}
+ABSENT, PRESENT = {"kind": 1, "key": b"lock"}, {"kind": 2, "key": b"lock"}
+EQUALS = {"kind": 3, "key": b"k", "value": b""}
+REVISION = {"kind": 4, "key": b"k", "revision": 300}
+
+
+def write(operations=(), conditions=(), session=0, sequence=0, acknowledged_below=0):
+    row = {"kind": 2, "session": session, "sequence": sequence, "acknowledged_below": acknowledged_below}
+    return row | {"conditions": list(conditions), "operations": list(operations)}
+
+
+def failure(code=18, maybe_applied=False, message=b"too much"):
+    return {"kind": 1, "code": code, "maybe_applied": maybe_applied, "message": message}
+
+
+def done(*results, revision=300):
+    return {"kind": 2, "succeeded": True, "revision": revision, "results": list(results)}
+
+
+def not_done(failed_condition, current, revision=300):
+    row = {"kind": 2, "succeeded": False, "revision": revision}
+    return row | {"failed_condition": failed_condition, "current": current}
+
+
+ASK = {"start": b"a", "end": b"b", "limit": 10, "reverse": False, "keys_only": False}
+ENTRY = {"key": b"k", "record": RECORD}
+FOUND = {"entries": [ENTRY], "continuation": None, "revision": 300}
+
+KV_VALID = [
+    ("record", "put three times", RECORD),
+    ("record", "an empty value", BARE),
+    ("record", "the highest", dict.fromkeys(RECORD, MOST) | {"value": b"\xff"}),
+    ("command", "open_session", {"kind": 1}),
+    ("command", "close_session", {"kind": 3, "session": 300}),
+    ("command", "a write of nothing", write()),
+    ("command", "put", write([PUT])),
+    ("command", "erase", write([ERASE])),
+    ("command", "every condition", write([PUT, ERASE], [ABSENT, PRESENT, EQUALS, REVISION], 300, 7, 5)),
+    ("command", "the highest numbers", write([], [REVISION | {"revision": MOST}], MOST, MOST, MOST)),
+    ("command", "the longest key", write([PUT | {"key": b"k" * 4096}])),
+    ("command", "a key it will not carry out", write([PUT | {"key": b""}])),
+    ("write_reply", "error", failure()),
+    ("write_reply", "maybe applied, no words", failure(17, True, b"")),
+    ("write_reply", "the longest words", failure(1, False, b"w" * 4096)),
+    ("write_reply", "done", done(None, 7, 0, MOST)),
+    ("write_reply", "nothing to do", done(revision=0)),
+    ("write_reply", "not done, no record", not_done(0, None)),
+    ("write_reply", "not done", not_done(4095, RECORD)),
+    ("session_reply", "error", failure(19)),
+    ("session_reply", "a session", {"kind": 3, "session": MOST}),
+    ("range_request", "some keys", ASK),
+    ("range_request", "all", ASK | {"start": b"", "end": b"", "limit": 0}),
+    ("range_request", "from the end", ASK | {"reverse": True}),
+    ("range_request", "names only", ASK | {"keys_only": True}),
+    ("range_request", "names only, from the end", ASK | {"reverse": True, "keys_only": True}),
+    ("range_request", "the longest", ASK | {"start": b"a" * 4097, "end": b"b" * 4097, "limit": 2**32 - 1}),
+    ("range_reply", "nothing", FOUND | {"entries": []}),
+    ("range_reply", "all there is", FOUND),
+    ("range_reply", "more", FOUND | {"entries": [ENTRY, {"key": b"l", "record": BARE}], "continuation": b"l\0"}),
+    ("range_reply", "a continuation of no bytes", FOUND | {"continuation": b"", "revision": MOST}),
+    ("get_reply", "nothing", {"record": None, "revision": 0}),
+    ("get_reply", "a record", {"record": RECORD, "revision": 301}),
+]
+
+LONG_VALUE = varint(4_194_305) + bytes(8)
+KV_INVALID = [
+    ("record", "a value over the limit", varint(1) * 3 + LONG_VALUE, "limit"),
+    ("record", "bytes after it", record(RECORD) + b"\0", "left_over"),
+    ("command", "kind 0", message(0, b""), "kind"),
+    ("command", "kind 4", message(4, b""), "kind"),
+    ("command", "a field in open_session", message(1, b"\0"), "left_over"),
+    ("command", "a field too many", message(2, command_fields(write()) + b"\0"), "left_over"),
+    ("command", "bytes after it", command(write()) + b"\0", "left_over"),
+    ("command", "operation 0", write([PUT | {"kind": 0}]), "value"),
+    ("command", "operation 3", write([{"kind": 3, "key": b"k"}]), "value"),
+    ("command", "condition 0", write([], [ABSENT | {"kind": 0}]), "value"),
+    ("command", "condition 5", write([], [ABSENT | {"kind": 5}]), "value"),
+    ("command", "a value in an erase", write([ERASE | {"value": b"v"}]), "left_over"),
+    ("command", "a key over the limit", write([PUT | {"key": b"k" * 4097}]), "limit"),
+    ("command", "a condition's key over the limit", write([], [ABSENT | {"key": b"k" * 4097}]), "limit"),
+    ("command", "a value over the limit", message(2, bytes(4) + b"\1\1\1k" + LONG_VALUE), "limit"),
+    ("command", "4,097 operations", message(2, bytes(4) + varint(4097) + bytes(5000)), "limit"),
+    ("command", "4,097 conditions", message(2, bytes(3) + varint(4097) + bytes(5000)), "limit"),
+    ("command", "more operations than bytes", message(2, bytes(4) + varint(3) + b"\2\0"), "truncated"),
+    ("write_reply", "kind 0", message(0, reply_fields(done())), "kind"),
+    ("write_reply", "kind 4", message(4, reply_fields(done())), "kind"),
+    ("write_reply", "of a session", {"kind": 3, "session": 1}, "kind"),
+    ("session_reply", "of a write", done(), "kind"),
+    ("write_reply", "error 0", failure(0), "value"),
+    ("write_reply", "error 999", failure(999), "value"),
+    ("write_reply", "words over the limit", failure(message=b"w" * 4097), "limit"),
+    ("write_reply", "maybe applied 2", message(1, b"\1\2\0"), "boolean"),
+    ("write_reply", "a field after an error", message(1, error(failure()) + b"\0"), "left_over"),
+    ("write_reply", "bytes after an error", reply(failure()) + b"\0", "left_over"),
+    ("write_reply", "a field too many", message(2, reply_fields(done(None)) + b"\0"), "left_over"),
+    ("write_reply", "condition 4097 failed", not_done(4097, None), "limit"),
+    ("write_reply", "4,097 results", message(2, b"\1\0" + varint(4097) + bytes(4097)), "limit"),
+    ("write_reply", "succeeded 2", message(2, b"\2\0\0"), "boolean"),
+    ("range_request", "a start over the limit", ASK | {"start": b"a" * 4098}, "limit"),
+    ("range_request", "an end over the limit", ASK | {"end": b"a" * 4098}, "limit"),
+    ("range_request", "a limit over 32 bits", ASK | {"limit": 2**32}, "limit"),
+    ("range_request", "reverse 2", range_request(ASK)[:-2] + b"\2\0", "boolean"),
+    ("range_request", "bytes after it", range_request(ASK) + b"\0", "left_over"),
+    ("range_reply", "10,001 entries", varint(10_001) + bytes(10_100), "limit"),
+    ("range_reply", "a key over the limit", FOUND | {"entries": [ENTRY | {"key": b"k" * 4097}]}, "limit"),
+    ("range_reply", "a continuation over the limit", FOUND | {"continuation": b"k" * 4098}, "limit"),
+    ("range_reply", "more is 2", b"\0\2\0\0", "boolean"),
+    ("get_reply", "record is 2", b"\2\0", "boolean"),
+    ("get_reply", "bytes after it", b"\0\0\0", "left_over"),
+]
+
+# ---- snapshots
+
+
+def session_row(row):
+    out = varint(row.get("counter", 0)) + signed(row["last_used"]) + varint(row["acknowledged_below"])
+    return out + listed(row["replies"], lambda r: varint(r["sequence"]) + text(r["reply"]))
+
+
+def snapshot_row(row):
+    """A row's key and value; `row` as the fixtures spell it."""
+    if "progress" in row:
+        return b"\0", varint(row["progress"]["applied"]) + signed(row["progress"]["time"])
+    if "session" in row:
+        return b"\2" + row["session"].to_bytes(8, "big") + b"\0\0", session_row(row)
+    return b"\1" + row["key"], record(row["record"])
+
+
+def pairs(rows):
+    return [text(key) + text(value) for key, value in map(snapshot_row, rows)]
+
+
+def seal(bodies):
+    previous, chunks = bytes(32), []
+    for body in bodies:
+        previous = domain_hash("aspen.kv.snapshot", previous, body)
+        chunks.append(previous + body)
+    return chunks
+
+
+def bodies(*parts, last=None):
+    """One body for the encoded rows of each part, and the last one."""
+    out = [varint(n) + b"\0" + varint(len(part)) + b"".join(part) for n, part in enumerate(parts)]
+    return [*out, varint(len(out)) + b"\1" + varint(sum(map(len, parts)) if last is None else last)]
+
+
+PROGRESS = {"progress": {"applied": 300, "time": 1_700_000_000_000_000_000}}
+
+
+def session(id, acknowledged_below=0, replies=()):
+    row = {"session": id, "counter": 0, "last_used": 1_700_000_000_000_000_000}
+    row["acknowledged_below"] = acknowledged_below
+    return row | {"replies": [{"sequence": sequence, "reply": text} for sequence, text in replies]}
+
+
+RECORDS = [
+    {"key": b"\0", "record": BARE},
+    {"key": b"k", "record": RECORD},
+    {"key": b"k\0", "record": BARE},
+    {"key": b"\xff", "record": BARE},
+]
+REPLIES = [(5, reply(done(None))), (300, reply(not_done(0, RECORD))), (4100, reply(failure(18)))]
+SESSIONS = [session(0xFF), session(0x100, 5, REPLIES), session(299, 9)]
+ROWS = [PROGRESS, *RECORDS, *SESSIONS]
+
+
+def snapshots():
+    rows = pairs(ROWS)
+    fresh = [{"progress": {"applied": 0, "time": 0}}]
+    long_key = [PROGRESS, {"key": b"\xff" * 4096, "record": BARE}]
+    whole = [
+        ("nothing yet", 0, fresh, bodies(pairs(fresh))),
+        ("records and sessions", 300, ROWS, bodies(rows)),
+        ("the longest key", 300, long_key, bodies(pairs(long_key))),
+    ]
+    # No engine cuts so early, but every one reads it.
+    cut = ("cut into three", 300, ROWS, bodies(rows[:1], rows[1:6], rows[6:]))
+    return [
+        {"name": n, "index": str(i), "is_cut": c is cut[3], "chunks": [x.hex() for x in seal(c)], "rows": plain(r)}
+        for n, i, r, c in (*whole, cut)
+    ]
+
+
+def changed(row, **fields):
+    return pairs([PROGRESS, row | fields])
+
+
+def invalid_snapshots():
+    rows = pairs(ROWS)
+    good = seal(bodies(rows[:1], rows[1:]))
+    late = session(1, 5, [(5 + 4096, b"r")])
+    odd_key = [*pairs([PROGRESS]), text(b"\3x") + text(b"")]
+    plain_cases = [
+        ("no chunks", []),
+        ("no last chunk", good[:2]),
+        ("a chunk left out", good[:1] + good[2:]),
+        ("chunks in the wrong order", [good[1], good[0], good[2]]),
+        ("a chunk twice", [good[0], *good]),
+        ("a chunk after the last", [*good, good[2]]),
+        ("a chunk shorter than a hash", [good[0][:31]]),
+        ("a bit changed in a hash", [bytes([good[0][0] ^ 1]) + good[0][1:], *good[1:]]),
+        ("a bit changed in a row", [good[0][:-1] + bytes([good[0][-1] ^ 1]), *good[1:]]),
+    ]
+    first, second, last = bodies(rows[:1], rows[1:])
+    sealed_cases = [
+        ("sequence from 1", [b"\1" + first[1:], *bodies(rows[:1], rows[1:])[1:]]),
+        ("a sequence twice", [first, b"\0" + second[1:], last]),
+        ("last is 2", [first, second, last[:1] + b"\2" + last[2:]]),
+        ("too many rows counted", bodies(rows, last=len(rows) + 1)),
+        ("too few rows counted", bodies(rows, last=len(rows) - 1)),
+        ("bytes after the last chunk's count", [first, second, last + b"\0"]),
+        ("bytes after a chunk's rows", [first + b"\0", second, last]),
+        ("fewer rows than said", [b"\0\0\2" + first[3:], second, last]),
+        ("rows descending", bodies([rows[0], rows[2], rows[1], *rows[3:]])),
+        ("rows descending over chunks", bodies([rows[0], rows[2]], [rows[1], *rows[3:]])),
+        ("a row twice", bodies([rows[0], rows[1], rows[1]])),
+        ("no progress", bodies(rows[1:])),
+        ("nothing at all", bodies([])),
+        ("of another index", bodies(pairs([{"progress": {"applied": 299, "time": 0}}]))),
+        ("bytes after progress", bodies([text(b"\0") + text(snapshot_row(PROGRESS)[1] + b"\0")])),
+        ("a record that is not one", bodies([rows[0], text(b"\1k") + text(b"\0")])),
+        ("an empty key", bodies(changed(RECORDS[0], key=b""))),
+        ("a key over the limit", bodies(changed(RECORDS[0], key=b"k" * 4097))),
+        ("a row key of no bytes", bodies([text(b"") + text(b""), *rows])),
+        ("a row of kind 3", bodies(odd_key)),
+        ("a session id of 7 bytes", bodies([rows[0], text(b"\2" + bytes(9)) + text(session_row(SESSIONS[0]))])),
+        ("replies descending", bodies(changed(session(1, 0, REPLIES[:2][::-1])))),
+        ("a reply twice", bodies(changed(session(1, 0, [REPLIES[0]] * 2)))),
+        ("a reply too far ahead", bodies(changed(late))),
+    ]
+    cases = plain_cases + [(name, seal(case)) for name, case in sealed_cases]
+    return [{"name": n, "index": "300", "chunks": [chunk.hex() for chunk in case]} for n, case in cases]
+
+
+def kvs():
+    return {
+        "about": "docs/wire.md section 11, without requests. A snapshot is read as one of `index`.",
+        "valid": valid(KV_ENCODERS, KV_VALID),
+        "invalid": invalid(KV_ENCODERS, KV_INVALID),
+        "snapshots": snapshots(),
+        "invalid_snapshots": invalid_snapshots(),
+    }

@@ -1,0 +1,361 @@
+#include "cross_lang_tests/protocol_forms.h"
+
+#include <algorithm>
+#include <map>
+
+#include "core/base/limits.h"
+#include "core/kv/command.h"
+#include "core/kv/layout.h"
+#include "core/kv/read.h"
+#include "core/net/frame.h"
+#include "core/net/hello.h"
+#include "core/node/protocol.h"
+#include "core/raft/types.h"
+
+namespace aspen {
+
+Json number(uint64_t value) {
+  return std::to_string(value);
+}
+
+namespace {
+
+Json time_of(WallNs value) {
+  return std::to_string(value);
+}
+
+template <typename Range, typename Spell>
+Json each(const Range& range, Spell spell) {
+  Json out = Json::array();
+  for (const auto& item : range) out.push_back(spell(item));
+  return out;
+}
+
+template <typename T, typename Spell>
+Json maybe(const std::optional<T>& value, Spell spell) {
+  return value ? spell(*value) : Json();
+}
+
+// ---- section 9
+
+Json spell(const net::Hello& hello) {
+  wire::Writer membership;
+  encode(membership, hello.membership);
+  Json subprotocols = each(hello.subprotocols, [](const net::SubprotocolVersions& s) {
+    return Json{
+        {"id", number(s.id)}, {"version_min", number(s.version_min)}, {"version_max", number(s.version_max)}};
+  });
+  return {{"version_min", number(hello.version_min)},
+          {"version_max", number(hello.version_max)},
+          {"network", hex(hello.network.view())},
+          {"membership", hex(membership.view())},
+          {"subprotocols", subprotocols},
+          {"reset_token", hex(as_bytes(hello.reset_token.data(), hello.reset_token.size()))}};
+}
+
+Result<Read> read_hello(BytesView bytes) {
+  ASPEN_TRY(net::Hello hello, net::decode_hello(bytes));
+  return Read{spell(hello), net::encode_hello(hello)};
+}
+
+void append_varint(Bytes& out, uint64_t value) {
+  uint8_t varint[net::kVarintBytesMax];
+  out.append(as_bytes(varint, net::encode_varint(value, varint)));
+}
+
+// ---- section 10
+
+Json spell(const raft::Member& member) {
+  return {{"peer", number(member.peer)},
+          {"node", hex(member.node.view())},
+          {"address", hex(member.address)},
+          {"role", number(static_cast<uint64_t>(member.role))}};
+}
+
+Json spell(const raft::Config& config) {
+  auto member = [](const raft::Member& m) { return spell(m); };
+  return {{"members", each(config.members, member)},
+          {"outgoing", each(config.outgoing, number)},
+          {"leaving", each(config.leaving, member)}};
+}
+
+Json spell(const raft::Entry& entry) {
+  return {{"term", number(entry.term)},
+          {"kind", number(static_cast<uint64_t>(entry.kind))},
+          {"time", time_of(entry.time)},
+          {"data", hex(entry.data)}};
+}
+
+Json spell(const raft::HardState& state) {
+  return {{"term", number(state.term)}, {"vote", number(state.vote)}};
+}
+
+Json spell(const raft::SnapshotMeta& meta) {
+  return {{"index", number(meta.index)},
+          {"term", number(meta.term)},
+          {"config", spell(meta.config)},
+          {"time", time_of(meta.time)}};
+}
+
+Json raft_fields(const raft::Message& m) {
+  using enum raft::MessageKind;
+  switch (m.kind) {
+    case pre_vote:
+    case vote:
+      return {{"last_index", number(m.index)}, {"last_term", number(m.log_term)}, {"transfer", m.transfer}};
+    case pre_vote_reply:
+    case vote_reply:
+      return {{"reject", m.reject}};
+    case append:
+      return {{"previous_index", number(m.index)},
+              {"previous_term", number(m.log_term)},
+              {"commit", number(m.commit)},
+              {"entries", each(m.entries, [](const raft::EntryPtr& e) { return spell(*e); })}};
+    case append_reply:
+      if (!m.reject) return {{"index", number(m.index)}, {"reject", false}};
+      return {{"index", number(m.index)},
+              {"reject", true},
+              {"hint_index", number(m.hint)},
+              {"hint_term", number(m.log_term)}};
+    case heartbeat:
+      return {{"commit", number(m.commit)}, {"round", number(m.round)}};
+    case heartbeat_reply:
+      return {{"round", number(m.round)}};
+    case snapshot:
+      return {{"snapshot", spell(*m.snapshot)}};
+    case snapshot_reply:
+      return {{"index", number(m.index)}, {"reject", m.reject}};
+    case timeout_now:
+      break;
+  }
+  return Json::object();
+}
+
+Json spell(const raft::Message& message) {
+  Json out{{"kind", number(static_cast<uint64_t>(message.kind))},
+           {"from", number(message.from)},
+           {"to", number(message.to)},
+           {"term", number(message.term)}};
+  out.update(raft_fields(message));
+  return out;
+}
+
+// ---- section 11
+
+Json spell(const kv::Record& record) {
+  return {{"create_revision", number(record.create_revision)},
+          {"mod_revision", number(record.mod_revision)},
+          {"version", number(record.version)},
+          {"value", hex(record.value)}};
+}
+
+Json spell(const kv::Condition& condition) {
+  Json out{{"kind", number(static_cast<uint64_t>(condition.kind))}, {"key", hex(condition.key)}};
+  if (condition.kind == kv::Condition::Kind::value_equals) out["value"] = hex(condition.value);
+  if (condition.kind == kv::Condition::Kind::mod_revision_equals)
+    out["revision"] = number(condition.revision);
+  return out;
+}
+
+Json spell(const kv::Op& op) {
+  Json out{{"kind", number(static_cast<uint64_t>(op.kind))}, {"key", hex(op.key)}};
+  if (op.kind == kv::Op::Kind::put) out["value"] = hex(op.value);
+  return out;
+}
+
+Json spell(const kv::Command& command) {
+  Json out{{"kind", number(static_cast<uint64_t>(command.kind))}};
+  if (command.kind != kv::Command::Kind::open_session) out["session"] = number(command.session);
+  if (command.kind == kv::Command::Kind::write) {
+    out["sequence"] = number(command.sequence);
+    out["acknowledged_below"] = number(command.acknowledged_below);
+    out["conditions"] = each(command.conditions, [](const kv::Condition& c) { return spell(c); });
+    out["operations"] = each(command.ops, [](const kv::Op& op) { return spell(op); });
+  }
+  return out;
+}
+
+Json spell(const Error& error) {
+  return {{"code", number(static_cast<uint64_t>(error.code))},
+          {"maybe_applied", error.applied == Applied::MAYBE},
+          {"message", hex(error.message)}};
+}
+
+// The decoders of replies hand out an error that was encoded as their own; PROTOCOL is theirs.
+Result<Read> read_error_reply(const Error& error) {
+  if (error.code == Code::PROTOCOL) return std::unexpected(error);
+  Json value = spell(error);
+  value["kind"] = "1";
+  return Read{value, kv::encode_error_reply(error)};
+}
+
+Result<Read> read_write_reply(BytesView bytes) {
+  auto reply = kv::decode_write_reply(bytes);
+  if (!reply) return read_error_reply(reply.error());
+  Json value{{"kind", "2"}, {"succeeded", reply->succeeded}, {"revision", number(reply->revision)}};
+  if (reply->succeeded) {
+    value["results"] = each(reply->results, [](const kv::OpResult& result) {
+      return result.existed ? number(result.previous_revision) : Json();
+    });
+  } else {
+    value["failed_condition"] = number(reply->failed_condition);
+    value["current"] = maybe(reply->current, [](const kv::Record& r) { return spell(r); });
+  }
+  return Read{value, kv::encode(*reply)};
+}
+
+Result<Read> read_session_reply(BytesView bytes) {
+  auto session = kv::decode_session_reply(bytes);
+  if (!session) return read_error_reply(session.error());
+  return Read{{{"kind", "3"}, {"session", number(*session)}}, kv::encode_session_reply(*session)};
+}
+
+Json spell(const kv::RangeRequest& request) {
+  return {{"start", hex(request.start)},
+          {"end", hex(request.end)},
+          {"limit", number(request.limit)},
+          {"reverse", request.reverse},
+          {"keys_only", request.keys_only}};
+}
+
+Json spell(const kv::RangeReply& reply) {
+  Json entries = each(reply.entries, [](const kv::KeyRecord& entry) {
+    return Json{{"key", hex(entry.key)}, {"record", spell(entry.record)}};
+  });
+  return {{"entries", entries},
+          {"continuation", reply.more ? Json(hex(reply.continuation)) : Json()},
+          {"revision", number(reply.revision)}};
+}
+
+Json spell(const kv::GetReply& reply) {
+  return {{"record", maybe(reply.record, [](const kv::Record& r) { return spell(r); })},
+          {"revision", number(reply.revision)}};
+}
+
+Result<Read> read_request(BytesView bytes) {
+  ASPEN_TRY(node::IdentifiedRequest read, node::decode_request(bytes));
+  return Read{{{"kind", number(static_cast<uint64_t>(read.request.kind))},
+               {"id", number(read.id)},
+               {"stale", read.request.stale},
+               {"body", hex(read.request.body)}},
+              node::encode_request(read.id, read.request)};
+}
+
+Json spell(const node::LeaderHint& hint) {
+  return {{"node", hex(hint.node.view())}, {"address", hex(hint.address)}};
+}
+
+Json spell(const std::optional<node::LeaderHint>& hint) {
+  return maybe(hint, [](const node::LeaderHint& h) { return spell(h); });
+}
+
+Result<Read> read_response(BytesView bytes) {
+  ASPEN_TRY(node::IdentifiedResponse read, node::decode_response(bytes));
+  Json value{{"id", number(read.id)}};
+  if (read.response.body) {
+    value.update({{"kind", "1"}, {"body", hex(*read.response.body)}});
+  } else {
+    value.update(spell(read.response.body.error()));
+    value.update({{"kind", "2"}, {"leader", spell(read.response.leader)}});
+  }
+  return Read{value, node::encode_response(read.id, read.response)};
+}
+
+Json spell(const node::JoinRequest& join) {
+  return {{"peer", number(join.peer)}, {"address", hex(join.address)}};
+}
+
+Json spell(const node::MemberList& list) {
+  Json members = each(list.members, [](const node::LeaderHint& hint) { return spell(hint); });
+  return {{"leader", spell(list.leader)}, {"members", members}};
+}
+
+// A form whose value has spell() and encode().
+template <typename T>
+Form plain_form(Result<T> (*decode)(BytesView)) {
+  return [decode](BytesView bytes) -> Result<Read> {
+    ASPEN_TRY(T value, decode(bytes));
+    return Read{spell(value), encode(value)};
+  };
+}
+
+Json spell_session(kv::SessionId id, const kv::layout::SessionRow& row) {
+  Json replies = each(row.replies, [](const kv::layout::SessionRow::Reply& reply) {
+    return Json{{"sequence", number(reply.sequence)}, {"reply", hex(reply.reply)}};
+  });
+  return {{"session", number(id)},
+          {"counter", number(row.counter)},
+          {"last_used", time_of(row.last_used)},
+          {"acknowledged_below", number(row.acknowledged_below)},
+          {"replies", replies}};
+}
+
+}  // namespace
+
+Result<Json> spell_row(BytesView key, BytesView value) {
+  ASPEN_TRY(kv::layout::RowName name, kv::layout::parse_row_name(key));
+  switch (name.kind) {
+    case kv::layout::RowKind::progress: {
+      ASPEN_TRY(kv::layout::Progress progress, kv::layout::decode_progress(value));
+      return Json{{"progress", {{"applied", number(progress.applied)}, {"time", time_of(progress.time)}}}};
+    }
+    case kv::layout::RowKind::record: {
+      ASPEN_TRY(kv::RecordView record, kv::layout::decode_record(value));
+      return Json{{"key", hex(name.record)}, {"record", spell(record.copy())}};
+    }
+    default: {
+      ASPEN_TRY(kv::layout::SessionRow session, kv::layout::decode_session(value));
+      return spell_session(name.session, session);
+    }
+  }
+}
+
+Result<Read> read_stream(BytesView bytes, size_t piece) {
+  net::VarintReader prefix;
+  net::FrameReader reader(limits::kFrameBytesMax);
+  std::optional<uint64_t> id;
+  Read out{{{"frames", Json::array()}}, {}};
+  for (; !bytes.empty(); bytes.remove_prefix(std::min(piece, bytes.size()))) {
+    BytesView input = bytes.substr(0, piece);
+    if (!id) {
+      ASPEN_TRY(id, prefix.read(input));
+      if (id) append_varint(out.encoding, *id);
+    }
+    while (!input.empty()) {
+      ASPEN_TRY(std::optional<Bytes> frame, reader.read(input));
+      if (!frame) break;
+      append_varint(out.encoding, frame->size());
+      out.encoding += *frame;
+      out.value["frames"].push_back(hex(*frame));
+    }
+  }
+  if (!id || !reader.at_boundary()) return fail(Code::PROTOCOL, "a stream ended inside a frame");
+  out.value["subprotocol"] = number(*id);
+  return out;
+}
+
+const Form& form(const Json& name) {
+  static const std::map<std::string, Form> forms{
+      {"hello", read_hello},
+      {"stream", [](BytesView bytes) { return read_stream(bytes, 1); }},
+      {"config", plain_form<raft::Config>(raft::decode_config)},
+      {"entry", plain_form<raft::Entry>([](BytesView bytes) { return raft::decode_entry(1, bytes); })},
+      {"hard_state", plain_form<raft::HardState>(raft::decode_hard_state)},
+      {"snapshot_meta", plain_form<raft::SnapshotMeta>(raft::decode_snapshot_meta)},
+      {"raft_message", plain_form<raft::Message>(raft::decode_message)},
+      {"record", plain_form<kv::Record>(kv::decode_record)},
+      {"command", plain_form<kv::Command>(kv::decode_command)},
+      {"write_reply", read_write_reply},
+      {"session_reply", read_session_reply},
+      {"range_request", plain_form<kv::RangeRequest>(kv::decode_range_request)},
+      {"range_reply", plain_form<kv::RangeReply>(kv::decode_range_reply)},
+      {"get_reply", plain_form<kv::GetReply>(kv::decode_get_reply)},
+      {"request", read_request},
+      {"response", read_response},
+      {"join_request", plain_form<node::JoinRequest>(node::decode_join)},
+      {"member_list", plain_form<node::MemberList>(node::decode_member_list)},
+  };
+  return forms.at(str(name));
+}
+
+}  // namespace aspen

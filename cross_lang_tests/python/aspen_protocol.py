@@ -1,0 +1,390 @@
+"""A decoder of docs/wire.md sections 8 to 11, written from the document alone; aspen_wire.py has the rest.
+
+Every form is a function from a Decoder to a dict of the document's field names. FORMS has them by the names
+that the fixtures use.
+"""
+
+import json
+import os
+import re
+from typing import Any, Callable, Dict, List
+
+from aspen_wire import Decoder, Refused, decode_chain, domain_hash
+
+Row = Dict[str, Any]
+
+NUMBER = {"u64": {"max": 2**62}}
+VERSION = {"u64": {"max": 2**32 - 1}}
+ID = {"fixed": 32}
+ADDRESS = {"bytes": 255}
+KEY = {"bytes": 4096}
+BOUND = {"bytes": 4097}
+VALUE = {"bytes": 4_194_304}
+FRAME = {"bytes": 16_777_216}
+
+
+def fields(d: Decoder, **types: Any) -> Row:
+    return {name: d.value(kind) for name, kind in types.items()}
+
+
+def items(d: Decoder, maximum: int, item: Callable[[Decoder], Any]) -> List[Any]:
+    return [item(d) for _ in range(d.count(maximum))]
+
+
+def optional(d: Decoder, item: Callable[[Decoder], Any]) -> Any:
+    return item(d) if d.boolean() else None
+
+
+def require(rule: bool, reason: str = "value") -> None:
+    if not rule:
+        raise Refused(reason)
+
+
+def ascending(values: List[Any]) -> bool:
+    return all(low < high for low, high in zip(values, values[1:]))
+
+
+def message(d: Decoder, kinds: Dict[int, Callable[[Decoder], Row]]) -> Row:
+    start = d.position
+    kind = d.u64()
+    d.position = start
+    outer_end = d.begin(kind if kind in kinds else None)
+    row = {"kind": kind, **kinds[kind](d)}
+    d.leave(outer_end)
+    return row
+
+
+# ---- section 8: errors
+
+
+def error_numbers() -> List[int]:
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "fixtures", "errors.json")
+    with open(path, encoding="utf-8") as file:
+        return [row["number"] for row in json.load(file)["errors"]]
+
+
+ERRORS = error_numbers()
+
+
+def error(d: Decoder) -> Row:
+    row = fields(d, code="u64", maybe_applied="bool", message={"bytes": 4096})
+    require(row["code"] in ERRORS)
+    return row
+
+
+# ---- section 9: the connection
+
+
+def subprotocol(d: Decoder) -> Row:
+    row = fields(d, id="u64", version_min=VERSION, version_max=VERSION)
+    require(row["version_min"] <= row["version_max"])
+    return row
+
+
+def hello_fields(d: Decoder) -> Row:
+    row = fields(d, version_min="u64", version_max="u64", network=ID)
+    require(row["version_min"] <= row["version_max"])
+    start = d.position
+    decode_chain(d)
+    row["membership"] = d.data[start : d.position]
+    row["subprotocols"] = items(d, 64, subprotocol)
+    require(ascending([s["id"] for s in row["subprotocols"]]), "order")
+    row["reset_token"] = d.fixed(16)
+    d.newer_peer = row["version_max"] > 1
+    return row
+
+
+def hello(d: Decoder) -> Row:
+    row = message(d, {1: hello_fields})
+    row.pop("kind")
+    return row
+
+
+def stream(d: Decoder) -> Row:
+    """What the opener of a stream sends, to its end."""
+    row: Row = {"subprotocol": d.u64(), "frames": []}
+    while d.position < d.end:
+        row["frames"].append(d.value(FRAME))
+    return row
+
+
+def common_versions(ours: Row, theirs: Row) -> List[List[int]]:
+    """Of each subprotocol two hellos have in common; None when they have no version of the protocol so."""
+    require(ours["version_min"] <= theirs["version_max"] and theirs["version_min"] <= ours["version_max"])
+    found = []
+    for mine in ours["subprotocols"]:
+        for other in theirs["subprotocols"]:
+            highest = min(mine["version_max"], other["version_max"])
+            if mine["id"] == other["id"] and highest >= max(mine["version_min"], other["version_min"]):
+                found.append([mine["id"], highest])
+    return found
+
+
+def reset_token(seed: bytes, connection_id: bytes) -> bytes:
+    key = domain_hash("aspen/net/reset-key/1", seed)
+    return domain_hash("aspen/net/reset-token/1", key, connection_id)[:16]
+
+
+# ---- section 10: consensus
+
+
+def peer_or_nobody(d: Decoder) -> int:
+    return int.from_bytes(d.fixed(8), "little")
+
+
+def peer(d: Decoder) -> int:
+    value = peer_or_nobody(d)
+    require(value != 0)
+    return value
+
+
+def member(d: Decoder) -> Row:
+    row: Row = {"peer": peer(d), **fields(d, node=ID, address=ADDRESS, role="u8")}
+    require(row["role"] <= 1)
+    return row
+
+
+def members(d: Decoder) -> List[Row]:
+    found = items(d, 64, member)
+    require(ascending([m["peer"] for m in found]), "order")
+    return found
+
+
+def config(d: Decoder) -> Row:
+    row: Row = {"members": members(d), "outgoing": items(d, 64, peer)}
+    require(ascending(row["outgoing"]), "order")
+    row["leaving"] = members(d)
+    stay = [m["peer"] for m in row["members"]]
+    require([m["peer"] for m in row["leaving"]] == [p for p in row["outgoing"] if p not in stay])
+    return row
+
+
+def entry(d: Decoder) -> Row:
+    row = fields(d, term=NUMBER, kind="u8")
+    require(row["kind"] <= 2)
+    row.update(fields(d, time="i64", data={"bytes": 16_711_680}))
+    if row["kind"] == 1:
+        require(any(m["role"] == 1 for m in decode("config", row["data"])["members"]))
+    require(row["kind"] != 2 or row["data"] == b"")
+    return row
+
+
+def hard_state(d: Decoder) -> Row:
+    return {"term": d.value(NUMBER), "vote": peer_or_nobody(d)}
+
+
+def snapshot_meta(d: Decoder) -> Row:
+    return {**fields(d, index=NUMBER, term=NUMBER), "config": config(d), "time": d.i64()}
+
+
+def append(d: Decoder, term: int) -> Row:
+    row = fields(d, previous_index=NUMBER, previous_term=NUMBER, commit=NUMBER)
+    row["entries"] = items(d, 100_000, entry)
+    terms = [row["previous_term"], *(e["term"] for e in row["entries"])]
+    require(not row["entries"] or (terms == sorted(terms) and terms[-1] <= term))
+    return row
+
+
+def append_reply(d: Decoder) -> Row:
+    row = fields(d, index=NUMBER, reject="bool")
+    if row["reject"]:
+        row.update(fields(d, hint_index=NUMBER, hint_term=NUMBER))
+    return row
+
+
+def vote(d: Decoder, may_transfer: bool) -> Row:
+    row = fields(d, last_index=NUMBER, last_term=NUMBER, transfer="bool")
+    require(may_transfer or not row["transfer"])
+    return row
+
+
+RAFT_FIELDS: Dict[int, Callable[[Decoder, int], Row]] = {
+    1: lambda d, term: vote(d, False),
+    2: lambda d, term: fields(d, reject="bool"),
+    3: lambda d, term: vote(d, True),
+    4: lambda d, term: fields(d, reject="bool"),
+    5: append,
+    6: lambda d, term: append_reply(d),
+    7: lambda d, term: fields(d, commit=NUMBER, round=NUMBER),
+    8: lambda d, term: fields(d, round=NUMBER),
+    9: lambda d, term: {"snapshot": snapshot_meta(d)},
+    10: lambda d, term: fields(d, index=NUMBER, reject="bool"),
+    11: lambda d, term: {},
+}
+
+
+def raft_fields(kind: int) -> Callable[[Decoder], Row]:
+    def read(d: Decoder) -> Row:
+        start: Row = {"from": peer(d), "to": peer(d), "term": d.value(NUMBER)}
+        return {**start, **RAFT_FIELDS[kind](d, start["term"])}
+
+    return read
+
+
+def raft_message(d: Decoder) -> Row:
+    return message(d, {kind: raft_fields(kind) for kind in RAFT_FIELDS})
+
+
+# ---- section 11: the key-value protocol
+
+
+def record(d: Decoder) -> Row:
+    return fields(d, create_revision="u64", mod_revision="u64", version="u64", value=VALUE)
+
+
+def by_kind(d: Decoder, kinds: Dict[int, Row]) -> Row:
+    kind = d.u8()
+    require(kind in kinds)
+    return {"kind": kind, **fields(d, **kinds[kind])}
+
+
+CONDITIONS = {1: {"key": KEY}, 2: {"key": KEY}, 3: {"key": KEY, "value": VALUE}}
+CONDITIONS[4] = {"key": KEY, "revision": "u64"}
+OPERATIONS = {1: {"key": KEY, "value": VALUE}, 2: {"key": KEY}}
+
+
+def write_command(d: Decoder) -> Row:
+    row = fields(d, session="u64", sequence="u64", acknowledged_below="u64")
+    row["conditions"] = items(d, 4096, lambda d: by_kind(d, CONDITIONS))
+    row["operations"] = items(d, 4096, lambda d: by_kind(d, OPERATIONS))
+    return row
+
+
+def command(d: Decoder) -> Row:
+    return message(d, {1: lambda d: {}, 2: write_command, 3: lambda d: fields(d, session="u64")})
+
+
+def write_result(d: Decoder) -> Row:
+    row = fields(d, succeeded="bool", revision="u64")
+    if row["succeeded"]:
+        row["results"] = items(d, 4096, lambda d: d.value({"optional": "u64"}))
+    else:
+        row["failed_condition"] = d.limited(4096)
+        row["current"] = optional(d, record)
+    return row
+
+
+def write_reply(d: Decoder) -> Row:
+    return message(d, {1: error, 2: write_result})
+
+
+def session_reply(d: Decoder) -> Row:
+    return message(d, {1: error, 3: lambda d: fields(d, session="u64")})
+
+
+def range_request(d: Decoder) -> Row:
+    return fields(d, start=BOUND, end=BOUND, limit=VERSION, reverse="bool", keys_only="bool")
+
+
+def range_reply(d: Decoder) -> Row:
+    row: Row = {"entries": items(d, 10_000, lambda d: {"key": d.value(KEY), "record": record(d)})}
+    return {**row, **fields(d, continuation={"optional": BOUND}, revision="u64")}
+
+
+def get_reply(d: Decoder) -> Row:
+    return {"record": optional(d, record), "revision": d.u64()}
+
+
+def request(d: Decoder) -> Row:
+    return message(d, {kind: lambda d: fields(d, id="u64", stale="bool", body=FRAME) for kind in range(1, 7)})
+
+
+def hint(d: Decoder) -> Row:
+    return fields(d, node=ID, address=ADDRESS)
+
+
+def error_response(d: Decoder) -> Row:
+    return {"id": d.u64(), **error(d), "leader": optional(d, hint)}
+
+
+def response(d: Decoder) -> Row:
+    return message(d, {1: lambda d: fields(d, id="u64", body=FRAME), 2: error_response})
+
+
+def join_request(d: Decoder) -> Row:
+    row = fields(d, peer="u64", address=ADDRESS)
+    require(row["peer"] != 0)
+    parts = re.fullmatch(rb"(?:\[[!-~]+\]|(?!\[\]:)[!-9;-~]+):([0-9]+)", row["address"])
+    require(parts is not None and int(parts[1]) <= 65535, "address")
+    return row
+
+
+def member_list(d: Decoder) -> Row:
+    return {"leader": optional(d, hint), "members": items(d, 64, hint)}
+
+
+FORMS: Dict[str, Callable[[Decoder], Row]] = {
+    "hello": hello,
+    "stream": stream,
+    "config": config,
+    "entry": entry,
+    "hard_state": hard_state,
+    "snapshot_meta": snapshot_meta,
+    "raft_message": raft_message,
+    "record": record,
+    "command": command,
+    "write_reply": write_reply,
+    "session_reply": session_reply,
+    "range_request": range_request,
+    "range_reply": range_reply,
+    "get_reply": get_reply,
+    "request": request,
+    "response": response,
+    "join_request": join_request,
+    "member_list": member_list,
+}
+
+
+def decode(form: str, data: bytes) -> Row:
+    decoder = Decoder(data)
+    row = FORMS[form](decoder)
+    decoder.finish()
+    return row
+
+
+# Snapshots: the chunks in order, all of them.
+
+
+def session_row(d: Decoder) -> Row:
+    row = fields(d, counter="u64", last_used="i64", acknowledged_below="u64")
+    row["replies"] = items(d, 4096, lambda d: fields(d, sequence="u64", reply={"bytes": 4_259_840}))
+    sequences = [reply["sequence"] for reply in row["replies"]]
+    require(ascending(sequences), "order")
+    require(all(0 <= s - row["acknowledged_below"] < 4096 for s in sequences) and row["counter"] == 0)
+    return row
+
+
+def snapshot_row(key: bytes, value: bytes) -> Row:
+    decoder = Decoder(value)
+    row: Row
+    if key == b"\0":
+        row = {"progress": fields(decoder, applied="u64", time="i64")}
+    elif key[:1] == b"\1" and 1 < len(key) <= 4097:
+        row = {"key": key[1:], "record": record(decoder)}
+    else:
+        require(key[:1] == b"\2" and len(key) == 11 and key[9:] == b"\0\0")
+        row = {"session": int.from_bytes(key[1:9], "big"), **session_row(decoder)}
+    decoder.finish()
+    return row
+
+
+def decode_snapshot(chunks: List[bytes], index: int) -> List[Row]:
+    previous, rows, last_key, ended = bytes(32), [], b"", False
+    for sequence, chunk in enumerate(chunks):
+        require(not ended)
+        require(chunk[:32] == domain_hash("aspen.kv.snapshot", previous, chunk[32:]), "hash")
+        previous = chunk[:32]
+        d = Decoder(chunk[32:])
+        require(d.u64() == sequence)
+        ended = d.boolean()
+        count = d.u64()
+        require(not ended or count == len(rows))
+        for _ in range(0 if ended else count):
+            key, value = d.value(BOUND), d.value({"bytes": 9_437_184})
+            require(not rows or key > last_key, "order")
+            last_key = key
+            rows.append(snapshot_row(key, value))
+        d.finish()
+    require(ended)
+    require(bool(rows) and rows[0].get("progress", {}).get("applied") == index)
+    return rows
