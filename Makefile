@@ -29,7 +29,7 @@ fuzz: setup ## fuzz every decoder, 60 seconds each
 	@scripts/fuzz
 
 bench: build ## measure, beside what bounds it
-	@scripts/bench
+	@bench/kv
 
 format: ## format C and C++ sources
 	@scripts/format
