@@ -21,6 +21,7 @@ inline constexpr size_t kAddressBytesMax = 255;     // "host:port"
 inline constexpr size_t kTicketBytesMax = 4096;     // text form
 inline constexpr size_t kTicketPeersMax = 16;
 inline constexpr size_t kMembersMax = 64;  // voters and learners of one group
+inline constexpr size_t kErrorMessageBytesMax = 4096;
 
 // Membership.
 inline constexpr size_t kGrantChainMax = 4;
@@ -47,6 +48,11 @@ inline constexpr size_t kOpsInFlightMax = 4096;  // per node handle; more are re
 inline constexpr size_t kSessionsMax = 10'000;   // per group; the least recently used goes first
 inline constexpr size_t kSessionResultsMax = kOpsInFlightMax;
 inline constexpr size_t kRequestsPerPeerMax = 2 * kOpsInFlightMax;
+// What the replies kept for sessions may take, with an overhead for each. Over the first a session's writes
+// are refused; over the second the least recently used sessions go.
+inline constexpr size_t kSessionReplyBytesMax = 4u << 20;
+inline constexpr size_t kSessionsReplyBytesMax = 256u << 20;
+inline constexpr size_t kReplyOverheadBytes = 64;
 
 // Raft.
 inline constexpr size_t kLogBytesMax = 64u << 20;  // kept in memory and on disk; then a snapshot

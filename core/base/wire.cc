@@ -1,6 +1,7 @@
 #include "core/base/wire.h"
 
 #include "core/base/assert.h"
+#include "core/base/limits.h"
 
 namespace aspen::wire {
 namespace {
@@ -53,6 +54,18 @@ void Writer::i64(int64_t value) {
 void Writer::bytes(BytesView value) {
   u64(value.size());
   out_.append(value);
+}
+
+void Writer::text(BytesView value, size_t max) {
+  Bytes text;
+  for (size_t i = 0, size; i < value.size(); i += size) {
+    size = text_character(value, i);
+    BytesView character = size == 0 ? "?" : value.substr(i, size);
+    if (text.size() + character.size() > max) break;
+    text += character;
+    if (size == 0) size = 1;
+  }
+  bytes(text);
 }
 
 void Writer::begin(uint64_t kind) {
@@ -203,6 +216,21 @@ Result<> Reader::finish(const char* what) {
   if (ok() && pos_ != end_) refuse_at(pos_, fmt::format("{} bytes left over", end_ - pos_));
   if (error_) return fail(Code::PROTOCOL, "{}: {}", what, *error_);
   return {};
+}
+
+void encode_error(Writer& writer, const Error& error) {
+  writer.u64(static_cast<uint64_t>(error.code));
+  writer.boolean(error.applied == Applied::MAYBE);
+  writer.text(error.message, limits::kErrorMessageBytesMax);
+}
+
+Error decode_error(Reader& reader) {
+  uint64_t code = reader.u64();
+  const ErrorInfo* info = code <= INT32_MAX ? error_info(static_cast<int32_t>(code)) : nullptr;
+  if (info == nullptr) reader.refuse(fmt::format("unknown error code {}", code));
+  Applied applied = reader.boolean() ? Applied::MAYBE : Applied::NO;
+  std::string message(reader.text(limits::kErrorMessageBytesMax, "error message"));
+  return Error(info != nullptr ? info->code : Code::PROTOCOL, applied, std::move(message));
 }
 
 }  // namespace aspen::wire

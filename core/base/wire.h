@@ -34,6 +34,9 @@ class Writer {
   // Random values (ids, keys, signatures): the size is part of the format and is not written.
   void fixed(BytesView value) { out_.append(value); }
   void bytes(BytesView value);  // text as well
+  // Text from elsewhere (what another system says): made text where it is not, by `?` for each byte of no
+  // character, and cut between two characters to at most `max` bytes.
+  void text(BytesView value, size_t max);
   // A message: everything between begin and end is its fields. Messages nest.
   void begin(uint64_t kind);
   void end();
@@ -89,5 +92,10 @@ class Reader {
   std::vector<size_t> outer_ends_;
   std::optional<std::string> error_;
 };
+
+// An error as fields of a message; a message for people that is too long is cut.
+void encode_error(Writer& writer, const Error& error);
+// Refuses a code that this build's table does not have.
+Error decode_error(Reader& reader);
 
 }  // namespace aspen::wire

@@ -203,6 +203,23 @@ void read_nested(Reader& r) {
   r.end();
 }
 
+TEST(Wire, TextFromElsewhereIsMadeTextAndCutBetweenCharacters) {
+  auto written = [](BytesView value, size_t max) {
+    Writer writer;
+    writer.text(value, max);
+    Reader reader(writer.view());
+    Bytes text(reader.text(max, "text"));
+    EXPECT_TRUE(reader.finish("text"));
+    return text;
+  };
+  EXPECT_EQ(written("plain", 5), "plain");
+  EXPECT_EQ(written("plain", 4), "plai");
+  EXPECT_EQ(written("", 0), "");
+  EXPECT_EQ(written("a\xc3\xa9", 3), "a\xc3\xa9");
+  EXPECT_EQ(written("a\xc3\xa9z", 2), "a");
+  EXPECT_EQ(written(BytesView("\0\xed\xa0\x80\xe2\x82", 6), 10), "??????");
+}
+
 TEST(Wire, MessagesNest) {
   Bytes encoding = nested_message();
   EXPECT_EQ(hex(encoding.substr(0, 11)),

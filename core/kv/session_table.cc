@@ -8,7 +8,7 @@ namespace aspen::kv {
 namespace {
 
 size_t cost(BytesView reply) {
-  return reply.size() + kReplyOverheadBytes;
+  return reply.size() + limits::kReplyOverheadBytes;
 }
 
 }  // namespace
@@ -107,9 +107,9 @@ Result<std::optional<BytesView>> SessionTable::admit(SessionId id, uint64_t sequ
     return fail(Code::OVERLOADED, "write {} of session {}: at most {} from the first unacknowledged one, {}",
                 sequence, id, limits::kSessionResultsMax, first);
   }
-  if (session.reply_bytes_ > kSessionReplyBytesMax) {
+  if (session.reply_bytes_ > limits::kSessionReplyBytesMax) {
     return fail(Code::OVERLOADED, "session {} has {} bytes of unacknowledged replies; at most {}", id,
-                session.reply_bytes_, kSessionReplyBytesMax);
+                session.reply_bytes_, limits::kSessionReplyBytesMax);
   }
   return std::nullopt;
 }
@@ -124,7 +124,7 @@ void SessionTable::remember(SessionId id, uint64_t sequence, BytesView reply, st
   session.unwritten_.push_back(sequence);
   session.reply_bytes_ += cost(reply);
   reply_bytes_ += cost(reply);
-  while (reply_bytes_ > kSessionsReplyBytesMax) erase_least_recently_used(batch);
+  while (reply_bytes_ > limits::kSessionsReplyBytesMax) erase_least_recently_used(batch);
 }
 
 void SessionTable::write_used(store::Batch& batch) {

@@ -21,12 +21,6 @@
 
 namespace aspen::kv {
 
-// What replies may take, with kReplyOverheadBytes for each. Over the first a session's writes are refused;
-// over the second the least recently used sessions go.
-inline constexpr size_t kSessionReplyBytesMax = 4u << 20;
-inline constexpr size_t kSessionsReplyBytesMax = 256u << 20;
-inline constexpr size_t kReplyOverheadBytes = 64;
-
 // One session, put together from its rows in any order.
 class Session {
  public:

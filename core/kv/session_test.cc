@@ -126,7 +126,7 @@ TEST_F(SessionTest, LargeRepliesAreBounded) {
 
 TEST_F(SessionTest, AllSessionsTogetherAreBounded) {
   log_.run(*machine_, write({put("large", Bytes(limits::kValueBytesMax, 'v'))}));
-  for (size_t i = 0; i <= kSessionsReplyBytesMax / limits::kValueBytesMax; ++i) {
+  for (size_t i = 0; i <= limits::kSessionsReplyBytesMax / limits::kValueBytesMax; ++i) {
     SessionId other = log_.open(*machine_);
     log_.run(*machine_, in_session(other, 1, 0, write({}, {{Condition::Kind::absent, "large"}})));
   }
