@@ -58,44 +58,34 @@ Engine::~Engine() = default;
 
 // --- identity ---
 
-Result<> Engine::identify_client() {
-  ASPEN_TRY(crypto::Ticket ticket, crypto::parse_ticket(options_.ticket, env_.wall_now()));
-  key_ = crypto::KeyPair::generate();
-  NodeFile identity;
-  identity.network = ticket.network;
-  ASPEN_TRY(identity.membership, crypto::admit(ticket, key_->id(), crypto::kRoleClient));
-  identity.invitation = std::move(ticket);
-  identity_ = std::move(identity);
+Result<> Engine::join_by_ticket(crypto::Ticket ticket, crypto::Roles roles) {
+  identity_->network = ticket.network;
+  ASPEN_TRY(identity_->membership, crypto::admit(ticket, key_->id(), roles));
+  identity_->invitation = std::move(ticket);
   return {};
 }
 
+// In memory: it is saved when nothing stands in the node's way any more.
 Result<> Engine::create_identity() {
   key_ = crypto::KeyPair::generate();
-  NodeFile identity;
-  identity.node_seed = key_->seed();
-  if (options_.mode == Mode::join) {
+  identity_.emplace();
+  identity_->node_seed = key_->seed();
+  if (options_.mode == Mode::join || options_.mode == Mode::client) {
     ASPEN_TRY(crypto::Ticket ticket, crypto::parse_ticket(options_.ticket, env_.wall_now()));
-    identity.network = ticket.network;
-    ASPEN_TRY(identity.membership, crypto::admit(ticket, key_->id(), crypto::kRolesAll));
-    identity.invitation = std::move(ticket);
-  } else {
-    crypto::KeyPair root = crypto::KeyPair::generate();
-    identity.network = root.id();
-    identity.root_seed = root.seed();
-    crypto::Grant grant{.kind = crypto::GrantKind::node, .subject = key_->id(), .roles = crypto::kRolesAll};
-    ASPEN_TRY(grant, crypto::issue(root.id(), {}, root, std::move(grant)));
-    identity.membership = {std::move(grant)};
+    return join_by_ticket(std::move(ticket), has_replica() ? crypto::kRolesAll : crypto::kRoleClient);
   }
-  ASPEN_CHECK(dir_->save(identity));
-  identity_ = std::move(identity);
+  crypto::KeyPair root = crypto::KeyPair::generate();
+  identity_->network = root.id();
+  identity_->root_seed = root.seed();
+  crypto::Grant grant{.kind = crypto::GrantKind::node, .subject = key_->id(), .roles = crypto::kRolesAll};
+  ASPEN_TRY(grant, crypto::issue(root.id(), {}, root, std::move(grant)));
+  identity_->membership = {std::move(grant)};
   return {};
 }
 
-Result<> Engine::identify() {
-  if (options_.mode == Mode::client) return identify_client();
+Result<> Engine::identify_by_dir() {
   std::optional<crypto::Ticket> ticket;
   if (!options_.ticket.empty()) {
-    // Before anything is created: a wrong ticket leaves no directory behind.
     ASPEN_TRY(ticket, crypto::parse_ticket(options_.ticket, env_.wall_now()));
   }
   ASPEN_TRY(dir_, DataDir::open(options_.dir));
@@ -107,12 +97,23 @@ Result<> Engine::identify() {
   }
   identity_ = *dir_->node();
   key_ = crypto::KeyPair::from_seed(identity_->node_seed);
-  if (ticket && ticket->network != identity_->network) {
+  if (!ticket) return {};
+  if (ticket->network != identity_->network) {
     return fail(Code::WRONG_NODE, "{} belongs to network {}, the ticket is of network {}", options_.dir,
                 identity_->network.to_string(), ticket->network.to_string());
   }
-  if (ticket && identity_->invitation) identity_->invitation = std::move(ticket);
-  ASPEN_CHECK(crypto::verify_chain(identity_->network, identity_->membership, key_->id(), env_.wall_now()));
+  identity_->invitation = std::move(ticket);
+  return {};
+}
+
+Result<> Engine::identify() {
+  ASPEN_CHECK(has_replica() ? identify_by_dir() : create_identity());
+  ASPEN_TRY(auto membership,
+            crypto::verify_chain(identity_->network, identity_->membership, key_->id(), env_.wall_now()));
+  if (has_replica() && !membership.scope.empty()) {
+    return fail(Code::PERMISSION_DENIED,
+                "the ticket allows only keys that start with its scope; a member holds all keys");
+  }
   return {};
 }
 
@@ -166,24 +167,31 @@ Result<> Engine::open_replica() {
   options.address = address_;
   options.heartbeat = options_.heartbeat;
   options.election = options_.election;
+  options.log_entries_max = options_.log_entries_max;
   options.on_state = [this](const raft::Status& status) {
     for (const raft::Member& member : status.config.members) router_->learn(member.node, member.address);
     if (const raft::Member* leader = status.config.find(status.leader)) router_->set_leader(leader->node);
   };
   ASPEN_TRY(replica_, Replica::open(loop_, background_, *dir_, std::move(options)));
-  const auto& members = replica_->driver().core().config().members;
-  if (options_.mode == Mode::embedded && members.size() > 1) {
-    return fail(Code::WRONG_NODE, "{} belongs to a member of a network of {}; open it as a member",
-                options_.dir, members.size());
-  }
-  bool founder = identity_->root_seed.has_value();
-  if (replica_->empty() && founder) {
-    if (identity_->has_log) {
-      return fail(Code::CORRUPT, "{} has lost its log; a founder cannot begin a second time", options_.dir);
-    }
-    replica_->bootstrap();
-  }
+  ASPEN_CHECK(begin_replica());
   service_ = std::make_unique<Service>(*replica_, [this] { return member_status(); });
+  return {};
+}
+
+Result<> Engine::begin_replica() {
+  bool founder = identity_->root_seed.has_value();
+  size_t members = replica_->driver().core().config().members.size();
+  if (options_.mode == Mode::embedded && (!founder || members > 1)) {
+    return fail(Code::WRONG_NODE, "{} belongs to a member of a network; open it as a member", options_.dir);
+  }
+  if (!replica_->empty() || !founder) return {};
+  if (!identity_->has_log) {
+    replica_->bootstrap();
+  } else if (!identity_->invitation) {
+    return fail(Code::CORRUPT,
+                "{} has lost its log; a founder cannot begin a second time, only join what it founded",
+                options_.dir);
+  }
   return {};
 }
 
@@ -191,6 +199,7 @@ rt::Task<Result<NodeFacts>> Engine::open(rt::Cx& cx) {
   ASPEN_CO_CHECK(identify());
   router_ = std::make_unique<Router>(loop_.executor(), key_->id());
   ASPEN_CO_CHECK(open_endpoint());
+  if (dir_ && !dir_->node()) ASPEN_CO_CHECK(dir_->save(*identity_));
   ASPEN_CO_CHECK(open_replica());
   router_->attach(endpoint_.get(), service_.get());
   if (replica_) {
@@ -203,6 +212,7 @@ rt::Task<Result<NodeFacts>> Engine::open(rt::Cx& cx) {
       router_->learn(peer.node, peer.address);
   }
   ASPEN_CO_CHECK(co_await serve(cx));
+  serving_ = true;
   co_return NodeFacts{key_->id().to_string(), address_};
 }
 
@@ -221,11 +231,11 @@ rt::Task<Result<>> Engine::serve(rt::Cx& cx) {
   bool alone = self != nullptr && config.members.size() == 1;
   if (alone) {
     while (replica_->driver().core().role() != raft::Role::leader) {
-      if (replica_->driver().failure()) co_return fail(Code::IO, "the log cannot be written");
+      if (const auto& failure = replica_->driver().failure()) co_return std::unexpected(*failure);
       ASPEN_CO_CHECK(co_await cx.sleep(kPollPeriod));
     }
   }
-  bool moved = self != nullptr && self->address != address_;
+  bool moved = endpoint_ && self != nullptr && self->address != address_;
   if (self == nullptr || (alone && moved)) {
     ASPEN_CO_CHECK(co_await join(cx));
   } else if (moved) {
@@ -253,7 +263,10 @@ rt::Task<Result<>> Engine::wait_for_membership(rt::Cx& cx) {
         replica_->machine().applied() >= core.commit()) {
       co_return Result<>();
     }
-    ASPEN_CO_CHECK(co_await cx.sleep(kPollPeriod));
+    if (auto slept = co_await cx.sleep(kPollPeriod); !slept) {
+      co_return fail(slept.error().code, "{}, joined but not caught up: entry {} of {} is applied",
+                     slept.error().message, replica_->machine().applied(), core.commit());
+    }
   }
 }
 
@@ -262,6 +275,7 @@ rt::Task<Result<>> Engine::wait_for_membership(rt::Cx& cx) {
 rt::Task<Result<>> Engine::close(rt::Cx& cx) {
   rt::CancelReason reason{rt::CancelKind::shutdown, "the node is closing"};
   if (replica_) (void)co_await replica_->hand_over(cx);
+  serving_ = false;
   operations_.cancel(reason);
   co_await operations_.close();
   background_.cancel(reason);
@@ -328,12 +342,13 @@ Result<std::string> Engine::ticket(DurationNs valid) {
   }
   crypto::Ticket ticket;
   if (identity_->root_seed) {
+    const WallNs now = env_.wall_now();
     crypto::KeyPair root = crypto::KeyPair::from_seed(*identity_->root_seed);
     crypto::KeyPair invitation = crypto::KeyPair::generate();
     crypto::Grant grant{.kind = crypto::GrantKind::invitation,
                         .subject = invitation.id(),
                         .roles = crypto::kRolesAll,
-                        .not_after = valid > 0 ? env_.wall_now() + valid : 0};
+                        .not_after = valid > 0 && valid < kNever - now ? now + valid : 0};
     ASPEN_TRY(grant, crypto::issue(identity_->network, {}, root, std::move(grant)));
     ticket = {identity_->network, {}, invitation.seed(), {std::move(grant)}};
   } else if (identity_->invitation && valid == 0) {
@@ -348,7 +363,12 @@ Result<std::string> Engine::ticket(DurationNs valid) {
       if (ticket.peers.size() < limits::kTicketPeersMax) ticket.peers.push_back(ticket_peer(member));
     }
   }
-  return crypto::format_ticket(ticket);
+  std::string text = crypto::format_ticket(ticket);
+  for (; text.size() > limits::kTicketBytesMax && !ticket.peers.empty();
+       text = crypto::format_ticket(ticket)) {
+    ticket.peers.pop_back();
+  }
+  return text;
 }
 
 }  // namespace aspen::node

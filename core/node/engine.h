@@ -30,6 +30,8 @@ class Engine {
   // Ends everything; after a failed open too.
   rt::Task<Result<>> close(rt::Cx& cx);
 
+  // Between a successful open and the end of operations. Requires, of all that follow: serving().
+  bool serving() const { return serving_; }
   Router& router() { return *router_; }
   rt::Region& operations() { return operations_; }
   rt::Task<Result<std::string>> status(rt::Cx& cx);
@@ -40,8 +42,10 @@ class Engine {
 
  private:
   Result<> identify();
-  Result<> identify_client();
+  Result<> identify_by_dir();
   Result<> create_identity();
+  Result<> join_by_ticket(crypto::Ticket ticket, crypto::Roles roles);
+  Result<> begin_replica();
   Result<> open_endpoint();
   Result<> open_replica();
   rt::Task<Result<>> serve(rt::Cx& cx);
@@ -55,6 +59,7 @@ class Engine {
   NodeOptions options_;
   rt::Region background_;
   rt::Region operations_;
+  bool serving_ = false;
 
   std::unique_ptr<DataDir> dir_;
   std::optional<NodeFile> identity_;

@@ -7,6 +7,13 @@
 #include "core/node/engine.h"
 
 namespace aspen::node {
+namespace {
+
+TimeNs after(TimeNs now, DurationNs duration) {
+  return duration > kNever - now ? kNever : now + duration;
+}
+
+}  // namespace
 
 Node::Node(NodeOptions options) : options_(std::move(options)) {}
 
@@ -37,7 +44,7 @@ void Node::main(Done<NodeFacts> opened) {
     }
     co_return facts;
   };
-  opening.spawn("open", open, loop_.executor().now() + options_.open_timeout)
+  opening.spawn("open", open, after(loop_.executor().now(), options_.open_timeout))
       .then([opened = std::move(opened)](rt::Outcome<NodeFacts> outcome) mutable {
         opened(std::move(outcome).result());
       });
@@ -100,7 +107,11 @@ Node::OperationId Node::submit(const char* name, DurationNs timeout, Done<T> don
   }
   loop_.post([this, name, id, timeout, done = std::move(done), body = std::move(body)]() mutable {
     Engine& engine = *engine_;
-    TimeNs deadline = timeout > 0 ? loop_.executor().env().now() + timeout : kNever;
+    if (!engine.serving()) {
+      in_flight_.fetch_sub(1, std::memory_order_relaxed);
+      return done(fail(Code::UNAVAILABLE, "the node is not open"));
+    }
+    TimeNs deadline = timeout > 0 ? after(loop_.executor().env().now(), timeout) : kNever;
     auto join = engine.operations().spawn(
         name, [&engine, body = std::move(body)](rt::Cx& cx) mutable { return body(engine, cx); }, deadline);
     engine.cancels.emplace(

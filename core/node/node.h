@@ -33,6 +33,7 @@ struct NodeOptions {
   DurationNs open_timeout = 30 * kSecond;
   DurationNs heartbeat = 0;  // 0: raft::Options' default
   DurationNs election = 0;
+  size_t log_entries_max = 0;  // after which the log is compacted; 0: limits::kLogEntriesMax
 };
 
 // What never changes once a node is open.
@@ -50,7 +51,8 @@ class Node {
   using OperationId = uint64_t;
 
   // Starts the engine thread; `opened` says when the node serves, or why it cannot. Errors: those of
-  // DataDir, Replica, Endpoint and tickets; INVALID_ARGUMENT naming the option.
+  // DataDir, Replica, Endpoint and tickets; INVALID_ARGUMENT naming the option. Operations of a node that is
+  // not open complete with UNAVAILABLE.
   static std::unique_ptr<Node> start(NodeOptions options, Done<NodeFacts> opened);
   // Closes it first when that was not done, and waits.
   ~Node();
@@ -63,7 +65,7 @@ class Node {
   // Ends an operation early; one that has completed is not affected.
   void cancel(OperationId id);
   // Leaves in order: hands leadership on, ends all operations, tells the peers, flushes. Later requests
-  // complete with SHUTDOWN.
+  // complete with SHUTDOWN, inside the call: the engine thread may be gone.
   void close(Done<void> done);
 
  private:

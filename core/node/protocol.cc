@@ -7,8 +7,15 @@ namespace aspen::node {
 namespace {
 
 enum ResponseKind : uint64_t { kReply = 1, kError = 2 };
+enum SnapshotAnswerKind : uint64_t { kAccepted = 1, kRefused = 2 };
 
-constexpr size_t kMessageBytesMax = 4096;
+bool may_be_stale(RequestKind kind) {
+  return kind == RequestKind::get || kind == RequestKind::range;
+}
+
+bool has_body(RequestKind kind) {
+  return kind != RequestKind::status && kind != RequestKind::members;
+}
 
 void encode_hint(wire::Writer& writer, const LeaderHint& hint) {
   writer.fixed(hint.node.view());
@@ -18,7 +25,7 @@ void encode_hint(wire::Writer& writer, const LeaderHint& hint) {
 LeaderHint decode_hint(wire::Reader& reader) {
   LeaderHint hint;
   if (auto id = NodeId::from_bytes(reader.fixed(NodeId::kSize))) hint.node = *id;
-  hint.address = reader.bytes(limits::kAddressBytesMax, "address");
+  hint.address = reader.text(limits::kAddressBytesMax, "address");
   return hint;
 }
 
@@ -38,8 +45,8 @@ Bytes encode_request(uint64_t id, const Request& request) {
   wire::Writer writer;
   writer.begin(static_cast<uint64_t>(request.kind));
   writer.u64(id);
-  writer.boolean(request.stale);
-  writer.bytes(request.body);
+  writer.boolean(request.stale && may_be_stale(request.kind));
+  writer.bytes(has_body(request.kind) ? BytesView(request.body) : BytesView());
   writer.end();
   return writer.take();
 }
@@ -54,7 +61,11 @@ Result<IdentifiedRequest> decode_request(BytesView frame) {
   out.request.kind = static_cast<RequestKind>(kind);
   out.id = reader.u64();
   out.request.stale = reader.boolean();
+  if (out.request.stale && !may_be_stale(out.request.kind))
+    reader.refuse("stale in a request that reads no keys");
   out.request.body = reader.bytes(limits::kFrameBytesMax, "request body");
+  if (!out.request.body.empty() && !has_body(out.request.kind))
+    reader.refuse("a body in a request without one");
   reader.end();
   ASPEN_CHECK(reader.finish("request"));
   return out;
@@ -68,10 +79,8 @@ Bytes encode_response(uint64_t id, const Response& response) {
     writer.bytes(*response.body);
   } else {
     const Error& error = response.body.error();
-    writer.u64(static_cast<uint64_t>(error.code));
-    writer.boolean(error.applied == Applied::MAYBE);
-    writer.bytes(BytesView(error.message).substr(0, kMessageBytesMax));
-    encode_hint(writer, response.leader);
+    wire::encode_error(writer, error);
+    encode_hint(writer, error.code == Code::NOT_LEADER ? response.leader : std::nullopt);
   }
   writer.end();
   return writer.take();
@@ -85,13 +94,10 @@ Result<IdentifiedResponse> decode_response(BytesView frame) {
   if (kind == kReply) {
     out.response.body = Bytes(reader.bytes(limits::kFrameBytesMax, "response body"));
   } else if (kind == kError) {
-    uint64_t code = reader.u64();
-    const ErrorInfo* info = code <= INT32_MAX ? error_info(static_cast<int32_t>(code)) : nullptr;
-    if (info == nullptr) reader.refuse(fmt::format("unknown error code {}", code));
-    Applied applied = reader.boolean() ? Applied::MAYBE : Applied::NO;
-    std::string message(reader.bytes(kMessageBytesMax, "error message"));
-    if (info != nullptr) out.response.body = std::unexpected(Error(info->code, applied, std::move(message)));
+    Error error = wire::decode_error(reader);
     out.response.leader = decode_optional_hint(reader);
+    if (out.response.leader && error.code != Code::NOT_LEADER) reader.refuse("a leader with another error");
+    out.response.body = std::unexpected(std::move(error));
   } else {
     reader.refuse(fmt::format("unknown response kind {}", kind));
   }
@@ -100,9 +106,31 @@ Result<IdentifiedResponse> decode_response(BytesView frame) {
   return out;
 }
 
+Bytes encode(const SnapshotAnswer& answer) {
+  wire::Writer writer;
+  writer.begin(answer.verdict ? kAccepted : kRefused);
+  if (!answer.verdict) wire::encode_error(writer, answer.verdict.error());
+  writer.end();
+  return writer.take();
+}
+
+Result<SnapshotAnswer> decode_snapshot_answer(BytesView frame) {
+  wire::Reader reader(frame);
+  SnapshotAnswer answer;
+  uint64_t kind = reader.begin();
+  if (kind == kRefused) {
+    answer.verdict = std::unexpected(wire::decode_error(reader));
+  } else if (kind != kAccepted) {
+    reader.refuse(fmt::format("unknown snapshot answer kind {}", kind));
+  }
+  reader.end();
+  ASPEN_CHECK(reader.finish("snapshot answer"));
+  return answer;
+}
+
 Bytes encode(const JoinRequest& join) {
   wire::Writer writer;
-  writer.u64(join.peer);
+  raft::encode_peer(writer, join.peer);
   writer.bytes(join.address);
   return writer.take();
 }
@@ -110,9 +138,8 @@ Bytes encode(const JoinRequest& join) {
 Result<JoinRequest> decode_join(BytesView bytes) {
   wire::Reader reader(bytes);
   JoinRequest join;
-  join.peer = reader.u64();
-  join.address = reader.bytes(limits::kAddressBytesMax, "address");
-  if (join.peer == raft::kNobody) reader.refuse("peer id is 0");
+  join.peer = raft::decode_peer(reader);
+  join.address = reader.text(limits::kAddressBytesMax, "address");
   ASPEN_CHECK(reader.finish("join request"));
   // Every member would dial it, on and on.
   ASPEN_CHECK(net::split_host_port(join.address));

@@ -16,7 +16,7 @@ namespace aspen::node {
 
 enum SubprotocolId : uint64_t {
   kRaft = 1,      // encoded raft::Message frames, one direction
-  kSnapshot = 2,  // the offer, the chunks, end; then one reply frame back
+  kSnapshot = 2,  // the offer, the chunks, end; then a SnapshotAnswer back
   kStore = 3,     // requests and responses
 };
 
@@ -32,7 +32,7 @@ enum class RequestKind : uint8_t {
 struct Request {
   RequestKind kind = RequestKind::get;
   bool stale = false;  // of get and range: what the member has applied will do
-  Bytes body;
+  Bytes body;          // of status and members: none
 };
 
 // Where to ask instead.
@@ -46,6 +46,11 @@ struct Response {
   std::optional<LeaderHint> leader;  // with NOT_LEADER, when known
 };
 
+// What the receiver of a snapshot says at the end: it is in force, or why not.
+struct SnapshotAnswer {
+  Result<> verdict;
+};
+
 struct JoinRequest {
   raft::PeerId peer = raft::kNobody;
   std::string address;
@@ -56,6 +61,7 @@ struct MemberList {
   std::vector<LeaderHint> members;
 };
 
+// Encoders write only what means something: no `stale`, body or leader where there is none.
 Bytes encode_request(uint64_t id, const Request& request);
 struct IdentifiedRequest {
   uint64_t id;
@@ -69,6 +75,9 @@ struct IdentifiedResponse {
   Response response;
 };
 Result<IdentifiedResponse> decode_response(BytesView frame);
+
+Bytes encode(const SnapshotAnswer& answer);
+Result<SnapshotAnswer> decode_snapshot_answer(BytesView frame);
 
 Bytes encode(const JoinRequest& join);
 Result<JoinRequest> decode_join(BytesView bytes);

@@ -42,13 +42,16 @@ void expect_canonical(const Bytes& good, Decode decode, Encode encode_again) {
 TEST(Protocol, RequestsAreReadBack) {
   for (RequestKind kind : {RequestKind::write, RequestKind::get, RequestKind::range, RequestKind::status,
                            RequestKind::members, RequestKind::join}) {
+    bool reads = kind == RequestKind::get || kind == RequestKind::range;
+    bool has_body = kind != RequestKind::status && kind != RequestKind::members;
+    // What the kind gives no meaning is not written.
     Bytes frame = encode_request(1u << 20, {.kind = kind, .stale = true, .body = Bytes("a\0b", 3)});
     auto read = decode_request(frame);
     ASSERT_TRUE(read);
     EXPECT_EQ(read->id, 1u << 20);
     EXPECT_EQ(read->request.kind, kind);
-    EXPECT_TRUE(read->request.stale);
-    EXPECT_EQ(read->request.body, Bytes("a\0b", 3));
+    EXPECT_EQ(read->request.stale, reads);
+    EXPECT_EQ(read->request.body, has_body ? Bytes("a\0b", 3) : Bytes());
     expect_canonical(frame, decode_request,
                      [](const IdentifiedRequest& r) { return encode_request(r.id, r.request); });
   }
@@ -66,6 +69,26 @@ TEST(Protocol, ARequestOfAnUnknownKindIsRefusedByItsNumber) {
     ASSERT_FALSE(read);
     EXPECT_NE(read.error().message.find(std::to_string(kind)), std::string::npos) << read.error().message;
   }
+}
+
+TEST(Protocol, WhatARequestsKindGivesNoMeaningIsRefused) {
+  auto refused = [](RequestKind kind, bool stale, BytesView body) {
+    wire::Writer writer;
+    writer.begin(static_cast<uint64_t>(kind));
+    writer.u64(1);
+    writer.boolean(stale);
+    writer.bytes(body);
+    writer.end();
+    return !decode_request(writer.view());
+  };
+  for (RequestKind kind :
+       {RequestKind::write, RequestKind::status, RequestKind::members, RequestKind::join}) {
+    EXPECT_TRUE(refused(kind, true, "")) << static_cast<int>(kind);
+    EXPECT_FALSE(refused(kind, false, "")) << static_cast<int>(kind);
+  }
+  EXPECT_TRUE(refused(RequestKind::status, false, "x"));
+  EXPECT_TRUE(refused(RequestKind::members, false, "x"));
+  EXPECT_FALSE(refused(RequestKind::get, true, "x"));
 }
 
 TEST(Protocol, ResponsesAreReadBack) {
@@ -95,6 +118,38 @@ TEST(Protocol, AnErrorKeepsItsCodeItsTextAndWhetherItWasApplied) {
     expect_canonical(frame, decode_response,
                      [](const IdentifiedResponse& r) { return encode_response(r.id, r.response); });
   }
+}
+
+TEST(Protocol, OnlyNotLeaderNamesALeader) {
+  Bytes frame = encode_response(1, {fail(Code::UNAVAILABLE, "later"), hint_of(7)});
+  auto read = decode_response(frame);
+  ASSERT_TRUE(read);
+  EXPECT_FALSE(read->response.leader);
+  wire::Writer writer;
+  writer.begin(2);
+  writer.u64(1);
+  wire::encode_error(writer, Error(Code::UNAVAILABLE, "later"));
+  writer.boolean(true);
+  writer.fixed(id_of(7).view());
+  writer.bytes("10.0.0.7:4000");
+  writer.end();
+  EXPECT_FALSE(decode_response(writer.view()));
+}
+
+TEST(Protocol, ASnapshotIsAcceptedOrRefusedWithAnError) {
+  auto accepted = decode_snapshot_answer(encode(SnapshotAnswer{}));
+  ASSERT_TRUE(accepted);
+  EXPECT_TRUE(accepted->verdict);
+  Bytes frame = encode(SnapshotAnswer{std::unexpected(Error(Code::CORRUPT, Applied::NO, "chunk 3"))});
+  auto refused = decode_snapshot_answer(frame);
+  ASSERT_TRUE(refused);
+  ASSERT_FALSE(refused->verdict);
+  EXPECT_EQ(refused->verdict.error().code, Code::CORRUPT);
+  EXPECT_EQ(refused->verdict.error().message, "chunk 3");
+  for (const Bytes& good : {encode(SnapshotAnswer{}), frame}) {
+    expect_canonical(good, decode_snapshot_answer, [](const SnapshotAnswer& a) { return encode(a); });
+  }
+  EXPECT_FALSE(decode_snapshot_answer(Bytes("\3\0", 2)));
 }
 
 TEST(Protocol, ALongErrorTextIsCutAndStillReadable) {
@@ -127,6 +182,8 @@ TEST(Protocol, JoinRequestsAreReadBackAndMustNameAPeerAndAnAddress) {
   expect_canonical(bytes, decode_join, [](const JoinRequest& join) { return encode(join); });
   EXPECT_FALSE(decode_join(encode(JoinRequest{raft::kNobody, "10.0.0.7:4000"})));
   EXPECT_FALSE(decode_join(encode(JoinRequest{77, ""})));
+  EXPECT_EQ(bytes.substr(0, 8), Bytes("M\0\0\0\0\0\0\0", 8));
+  EXPECT_EQ(decode_join(encode(JoinRequest{77, "h\xff:1"})).error().code, Code::PROTOCOL);
   EXPECT_FALSE(decode_join(encode(JoinRequest{77, std::string(256, 'a')})));
 }
 

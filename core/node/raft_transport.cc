@@ -32,11 +32,13 @@ void RaftTransport::connect_members() {
 std::optional<RaftTransport::Target> RaftTransport::find(raft::PeerId peer) const {
   if (const raft::Member* member = driver_->core().config().find(peer))
     return Target{member->node, member->address};
-  if (auto it = strangers_.find(peer); it != strangers_.end()) return Target{it->second, ""};
+  for (const auto& [node, stranger] : strangers_) {
+    if (stranger == peer) return Target{node, ""};
+  }
   return std::nullopt;
 }
 
-net::Stream* RaftTransport::stream_to(raft::PeerId peer, const Target& target) {
+net::Stream* RaftTransport::stream_to(const Target& target) {
   if (auto it = streams_.find(target.node); it != streams_.end()) return it->second;
   net::Connection* connection = endpoint_->find(target.node);
   if (connection == nullptr) {
@@ -45,9 +47,10 @@ net::Stream* RaftTransport::stream_to(raft::PeerId peer, const Target& target) {
   }
   auto stream = connection->open_stream(kRaft);
   if (!stream) return nullptr;
-  (*stream)->on_close([this, peer, node = target.node](const Error&) {
+  (*stream)->on_close([this, node = target.node](const Error&) {
     streams_.erase(node);
-    if (driver_ != nullptr) driver_->unreachable(peer);
+    const raft::Member* member = driver_ != nullptr ? driver_->core().config().find(node) : nullptr;
+    if (member != nullptr) driver_->unreachable(member->peer);
   });
   streams_.emplace(target.node, *stream);
   return *stream;
@@ -57,26 +60,51 @@ void RaftTransport::send(const raft::Message& message) {
   if (endpoint_ == nullptr) return;
   auto target = find(message.to);
   if (!target) return;
-  net::Stream* stream = stream_to(message.to, *target);
+  net::Stream* stream = stream_to(*target);
   if (stream == nullptr || !stream->send(raft::encode(message))) driver_->unreachable(message.to);
 }
 
-bool RaftTransport::take(net::Connection& connection, raft::Message& message) {
-  if (message.to != driver_->core().self()) return false;
-  if (const raft::Member* member = driver_->core().config().find(message.from)) {
-    return member->node == connection.peer();
+bool RaftTransport::may_take_part(net::Stream& stream) {
+  if (driver_ == nullptr) {
+    stream.reset(Code::SHUTDOWN);
+  } else if (!stream.connection().membership().scope.empty()) {
+    // A replica holds all keys.
+    stream.reset(Code::PERMISSION_DENIED, "a grant for some keys does not allow to hold replicas");
+  } else {
+    return true;
   }
-  if (auto it = strangers_.find(message.from); it != strangers_.end()) return it->second == connection.peer();
-  if (strangers_.size() >= kStrangersMax) strangers_.clear();
-  strangers_.emplace(message.from, connection.peer());
-  return true;
+  return false;
+}
+
+Result<> RaftTransport::check_sender(const NodeId& node, raft::PeerId peer) {
+  if (const raft::Member* member = driver_->core().config().find(peer)) {
+    if (member->node == node) return {};
+    return fail(Code::PROTOCOL, "peer {:x} is not {} but another node", peer, node.short_string());
+  }
+  auto it = strangers_.find(node);
+  if (it == strangers_.end()) {
+    if (strangers_.size() >= kStrangersMax) {
+      std::erase_if(strangers_, [this](const auto& item) { return endpoint_->find(item.first) == nullptr; });
+    }
+    if (strangers_.size() >= kStrangersMax) {
+      return fail(Code::OVERLOADED, "{} nodes that are no members are connected", strangers_.size());
+    }
+    it = strangers_.try_emplace(node).first;
+  }
+  it->second = peer;
+  return {};
 }
 
 void RaftTransport::accept_raft(net::Stream& stream) {
+  if (!may_take_part(stream)) return;
   stream.on_frame([this, &stream](Bytes frame) {
+    if (driver_ == nullptr) return;
     auto message = raft::decode_message(frame);
     if (!message) return stream.reset(Code::PROTOCOL, message.error().message);
-    if (driver_ != nullptr && take(stream.connection(), *message)) driver_->step(std::move(*message));
+    auto sender = check_sender(stream.connection().peer(), message->from);
+    if (!sender) return stream.reset(sender.error().code, sender.error().message);
+    // One for another peer is for what this node was before it lost its log.
+    if (message->to == driver_->core().self()) driver_->step(std::move(*message));
   });
 }
 
@@ -115,7 +143,8 @@ rt::Task<Result<>> RaftTransport::transfer(rt::Cx& cx, NodeId node, raft::Messag
   };
   auto answer = std::make_shared<Answer>();
   stream->on_frame([answer](Bytes frame) {
-    answer->verdict.set(frame.empty() ? Result<>() : fail(Code::UNAVAILABLE, "refused: {}", frame));
+    auto read = decode_snapshot_answer(frame);
+    answer->verdict.set(read ? std::move(read->verdict) : std::unexpected(read.error()));
   });
   stream->on_close([answer](const Error& why) {
     answer->open = false;
@@ -148,12 +177,15 @@ struct RaftTransport::SnapshotReceiver {
   net::Stream* stream;  // null once it has closed
   NodeId from;
   bool complete = false;  // the sender finished; else the channel's end means the stream broke
+  bool over = false;      // the verdict is out: what still comes is dropped
 };
 
 void RaftTransport::accept_snapshot(net::Stream& stream) {
-  if (driver_ == nullptr || region_.state() != rt::Region::State::open) return stream.reset(Code::SHUTDOWN);
+  if (!may_take_part(stream)) return;
+  if (region_.state() != rt::Region::State::open) return stream.reset(Code::SHUTDOWN);
   auto receiver = std::make_shared<SnapshotReceiver>(region_, stream);
   stream.on_frame([receiver](Bytes frame) {
+    if (receiver->over) return;
     auto permit = receiver->frames.try_reserve();
     if (!permit) return receiver->stream->reset(Code::OVERLOADED, "snapshot frames were sent past a pause");
     std::move(*permit).send(std::move(frame));
@@ -167,11 +199,15 @@ void RaftTransport::accept_snapshot(net::Stream& stream) {
     receiver->stream = nullptr;
     receiver->frames.close();
   });
-  region_.spawn("snapshot receiver", [this, receiver](rt::Cx& cx) { return receive(cx, receiver); })
+  region_
+      .spawn(
+          "snapshot receiver", [this, receiver](rt::Cx& cx) { return receive(cx, receiver); },
+          region_.executor().now() + kTransferTimeout)
       .then([receiver](rt::Outcome<> outcome) {
+        receiver->over = true;
         if (receiver->stream == nullptr) return;
-        // An empty frame accepts; anything else says why not.
-        (void)receiver->stream->send(outcome.ok() ? Bytes() : outcome.result().error().to_string());
+        receiver->stream->resume();
+        (void)receiver->stream->send(encode(SnapshotAnswer{std::move(outcome).result()}));
         receiver->stream->finish();
       });
 }
@@ -183,6 +219,7 @@ rt::Task<Result<>> RaftTransport::receive(rt::Cx& cx, std::shared_ptr<SnapshotRe
   if (offer.kind != raft::MessageKind::snapshot || !offer.snapshot || offer.to != driver_->core().self()) {
     co_return fail(Code::PROTOCOL, "a snapshot stream begins with an offer for its receiver");
   }
+  ASPEN_CO_CHECK(check_sender(receiver->from, offer.from));
   ASPEN_CO_TRY(auto sink, driver_->receive_snapshot(offer));
   std::shared_ptr<raft::SnapshotSink> shared = std::move(sink);
   Result<> received = co_await receive_chunks(cx, *receiver, offer, shared);

@@ -4,8 +4,8 @@
 // is not connected starts a dial and is dropped: Raft sends again. Snapshots travel on streams of their own,
 // so that their bulk never delays a heartbeat, with a reply frame at the end.
 //
-// Who is who: a PeerId is a random number; the connection's key is the identity. A message is taken only
-// when its `from` is not known to belong to another node.
+// Who is who: a PeerId is a random number; the connection's key is the identity. A stream that speaks for a
+// peer of another node is reset.
 //
 // Thread safety: none; the engine thread.
 #pragma once
@@ -45,8 +45,10 @@ class RaftTransport final : public raft::Transport {
   struct SnapshotReceiver;
 
   std::optional<Target> find(raft::PeerId peer) const;
-  net::Stream* stream_to(raft::PeerId peer, const Target& target);
-  bool take(net::Connection& connection, raft::Message& message);
+  net::Stream* stream_to(const Target& target);
+  // Else the stream is reset.
+  bool may_take_part(net::Stream& stream);
+  Result<> check_sender(const NodeId& node, raft::PeerId peer);
   rt::Task<Result<>> transfer(rt::Cx& cx, NodeId node, raft::Message offer,
                               std::shared_ptr<raft::SnapshotSource> source);
   rt::Task<Result<>> receive(rt::Cx& cx, std::shared_ptr<SnapshotReceiver> receiver);
@@ -58,8 +60,9 @@ class RaftTransport final : public raft::Transport {
   raft::Driver* driver_ = nullptr;
   net::Endpoint* endpoint_ = nullptr;
   std::unordered_map<NodeId, net::Stream*> streams_;
-  // Senders the configuration does not name (yet): a joiner hears its leader before it knows the group.
-  std::map<raft::PeerId, NodeId> strangers_;
+  // Senders the configuration does not name (yet), as whom they spoke last: a joiner hears its leader before
+  // it knows the group.
+  std::map<NodeId, raft::PeerId> strangers_;
 };
 
 }  // namespace aspen::node

@@ -8,7 +8,8 @@ namespace aspen::node {
 namespace {
 
 constexpr DurationNs kHousekeepingPeriod = 20 * kMillisecond;
-// A learner this close to the leader's log is promoted: the rest arrives while the change commits.
+// A learner this close to what is committed is promoted: the rest arrives while the change commits. Entries
+// that are still on their way to everybody are not held against it.
 constexpr raft::Index kCaughtUpEntries = 128;
 constexpr DurationNs kHandOverTimeout = 2 * kSecond;
 
@@ -40,6 +41,7 @@ Result<std::unique_ptr<Replica>> Replica::open(rt::Loop& loop, rt::Region& regio
     if (raw->options_.on_state) raw->options_.on_state(status);
   };
   driver.on_failure = replica->options_.on_failure;
+  if (replica->options_.log_entries_max > 0) driver.log_entries_max = replica->options_.log_entries_max;
   ASPEN_TRY(replica->driver_,
             raft::Driver::open(executor, replica->disk_, replica->background_, *replica->log_,
                                *replica->machine_, replica->transport_, std::move(driver)));
@@ -57,7 +59,7 @@ bool Replica::is_voter() const {
 }
 
 const raft::Member* Replica::leader() const {
-  return driver_->core().config().find(driver_->core().leader());
+  return driver_->core().config().find(driver_->leader());
 }
 
 void Replica::join(const NodeId& node, raft::PeerId peer, const std::string& address,
@@ -87,8 +89,7 @@ void Replica::promote_learners() {
     if (member.role != raft::MemberRole::learner) continue;
     auto progress = status.progress.find(member.peer);
     if (progress == status.progress.end() || !progress->second.active) continue;
-    if (progress->second.match == 0 || progress->second.match + kCaughtUpEntries < status.last_index)
-      continue;
+    if (progress->second.match == 0 || progress->second.match + kCaughtUpEntries < status.commit) continue;
     member.role = raft::MemberRole::voter;
     log(LogLevel::info, "{} has caught up and becomes a voter", member.node.short_string());
     // One at a time; a change already under way refuses this one, and the next round asks again.

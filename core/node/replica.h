@@ -20,6 +20,7 @@ struct ReplicaOptions {
   std::string address;  // that others dial; empty without a network
   DurationNs heartbeat = 0;
   DurationNs election = 0;
+  size_t log_entries_max = 0;  // 0: limits::kLogEntriesMax
   std::function<void(const raft::Status&)> on_state;
   std::function<void(const Error&)> on_failure;
 };

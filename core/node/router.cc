@@ -16,9 +16,16 @@ constexpr DurationNs kBackoffMin = 5 * kMillisecond;
 constexpr DurationNs kBackoffMax = 100 * kMillisecond;
 constexpr DurationNs kNoPatience = kNever;
 constexpr int kHopsMax = 2;
+// All the members that a group can have, and what a ticket named.
+constexpr size_t kPeersMax = limits::kMembersMax + limits::kTicketPeersMax;
 
-Response lost(std::string why) {
-  return {std::unexpected(Error(Code::CONNECTION_LOST, std::move(why))), std::nullopt};
+Response refused(Error error) {
+  return {std::unexpected(std::move(error)), std::nullopt};
+}
+
+// Nothing has left this node.
+Response unsent(const Error& error) {
+  return refused(Error(error.code, Applied::NO, error.message));
 }
 
 bool only_the_leader_answers(RequestKind kind) {
@@ -63,10 +70,26 @@ void Router::attach(net::Endpoint* endpoint, Service* local) {
 }
 
 void Router::learn(const NodeId& node, const std::string& address) {
-  if (node == self_) return;
-  auto [it, added] = peers_.try_emplace(node);
-  it->second.address = address;
-  if (added) order_.push_back(node);
+  if (node == self_ || address.empty()) return;
+  auto known = peers_.find(node);
+  if (known == peers_.end()) {
+    if (peers_.size() >= kPeersMax && !forget_idle()) return;
+    known = peers_.try_emplace(node).first;
+    order_.push_back(node);
+  }
+  known->second.address = address;
+}
+
+// Makes room: of the members that nothing waits for, the one learnt first goes.
+bool Router::forget_idle() {
+  auto idle = std::find_if(order_.begin(), order_.end(), [this](const NodeId& node) {
+    const Peer& peer = peers_.at(node);
+    return peer.stream == nullptr && peer.pending.empty() && peer.connecting.empty() && leader_ != node;
+  });
+  if (idle == order_.end()) return false;
+  peers_.erase(*idle);
+  order_.erase(idle);
+  return true;
 }
 
 void Router::learn_members(const MemberList& list) {
@@ -78,7 +101,7 @@ void Router::learn_members(const MemberList& list) {
 }
 
 void Router::set_leader(const NodeId& leader) {
-  if (leader_ == leader) return;
+  if (leader_ == leader || (leader != self_ && !peers_.contains(leader))) return;
   std::optional<NodeId> former = std::exchange(leader_, leader);
   if (!former) return;
   if (auto it = peers_.find(*former); it != peers_.end()) {
@@ -93,20 +116,18 @@ void Router::answer_pending(Peer& peer, const Error& error) {
 
 // --- connections ---
 
-Result<> Router::open_stream(const NodeId& node, net::Connection& connection) {
-  Peer& peer = peers_[node];
+// A peer with a stream is not forgotten.
+Result<> Router::open_stream(Peer& peer, net::Connection& connection) {
   if (peer.stream != nullptr) return {};
   ASPEN_TRY(net::Stream * stream, connection.open_stream(kStore));
-  stream->on_frame([this, node, stream](Bytes frame) {
+  stream->on_frame([this, &peer, stream](Bytes frame) {
     auto response = decode_response(frame);
     if (!response) return stream->reset(Code::PROTOCOL, response.error().message);
-    Peer& peer = peers_[node];
     peer.heard = executor_.now();
     if (auto pending = peer.pending.extract(response->id))
       pending.mapped()->set(std::move(response->response));
   });
-  stream->on_close([this, node](const Error& why) {
-    Peer& peer = peers_[node];
+  stream->on_close([this, &peer](const Error& why) {
     peer.stream = nullptr;
     answer_pending(peer, Error(Code::CONNECTION_LOST, why.message));
   });
@@ -120,44 +141,56 @@ void Router::on_connected(net::Connection& connection) {
   if (it == peers_.end()) return;
   it->second.avoid_until = 0;
   if (it->second.connecting.empty()) return;
-  Result<> opened = open_stream(connection.peer(), connection);
+  Result<> opened = open_stream(it->second, connection);
   for (auto* waiting : std::exchange(it->second.connecting, {})) waiting->set(opened);
 }
 
 void Router::on_disconnected(net::Connection& connection, const Error& why) {
   auto it = peers_.find(connection.peer());
-  if (it == peers_.end()) return;
+  if (it == peers_.end() || endpoint_->find(connection.peer()) != nullptr) return;  // another one stands
   avoid(connection.peer());
   for (auto* waiting : std::exchange(it->second.connecting, {})) waiting->set(std::unexpected(why));
 }
 
 rt::Task<Result<>> Router::connect(rt::Cx& cx, const NodeId& node) {
   if (endpoint_ == nullptr) co_return fail(Code::UNAVAILABLE, "this node has no network");
-  if (net::Connection* connection = endpoint_->find(node)) co_return open_stream(node, *connection);
-  rt::Oneshot<Result<>> connected;
-  Peer& peer = peers_[node];
-  if (auto dialed = endpoint_->connect(node, peer.address); !dialed)
+  auto known = peers_.find(node);
+  if (known == peers_.end()) co_return fail(Code::UNAVAILABLE, "{} was forgotten", node.short_string());
+  Peer& peer = known->second;
+  if (net::Connection* connection = endpoint_->find(node)) co_return open_stream(peer, *connection);
+  if (auto dialed = endpoint_->connect(node, peer.address); !dialed) {
+    avoid(node);
     co_return std::unexpected(dialed.error());
+  }
+  rt::Oneshot<Result<>> connected;
   peer.connecting.push_back(&connected);
   rt::Timer patience(executor_, [&] {
-    connected.set(
-        fail(Code::UNAVAILABLE, "{} at {} does not answer", node.short_string(), peers_[node].address));
+    if (connected.has_value()) return;
+    std::erase(peer.connecting, &connected);
+    connected.set(fail(Code::UNAVAILABLE, "{} does not answer", describe(node)));
   });
   patience.arm(cx.now() + kConnectPatience);
   auto result = co_await connected.recv(cx);
-  std::erase(peers_[node].connecting, &connected);
-  if (result && !*result) avoid(node);
+  // Answered, it is in no list any more, and the peer may have been forgotten.
+  if (!connected.has_value()) std::erase(peer.connecting, &connected);
   if (!result) co_return std::unexpected(result.error());
+  if (!*result) avoid(node);
   co_return std::move(*result);
+}
+
+std::string Router::describe(const NodeId& node) const {
+  auto it = peers_.find(node);
+  if (it == peers_.end()) return node == self_ ? "this node" : node.short_string();
+  return fmt::format("{} at {}", node.short_string(), it->second.address);
 }
 
 // --- one question to one member ---
 
 rt::Task<Response> Router::ask(rt::Cx& cx, const NodeId& node, const Request& request, DurationNs patience,
-                               bool& sent) {
+                               bool& reached) {
   Reply reply;
   if (node == self_) {
-    sent = true;
+    reached = true;
     // The replica may answer after this call was given up.
     struct Link {
       Reply* reply;
@@ -168,26 +201,29 @@ rt::Task<Response> Router::ask(rt::Cx& cx, const NodeId& node, const Request& re
     });
     auto answer = co_await reply.recv(cx);
     link->reply = nullptr;
-    if (!answer) co_return Response{std::unexpected(answer.error()), std::nullopt};
+    if (!answer) co_return refused(answer.error());
     co_return std::move(*answer);
   }
-  if (auto connected = co_await connect(cx, node); !connected) {
-    co_return Response{std::unexpected(connected.error()), std::nullopt};
+  if (auto connected = co_await connect(cx, node); !connected) co_return unsent(connected.error());
+  auto known = peers_.find(node);
+  if (known == peers_.end() || known->second.stream == nullptr) {
+    co_return unsent(Error(Code::CONNECTION_LOST, "the connection ended"));
   }
+  Peer& peer = known->second;
+  reached = true;
   uint64_t id = next_id_++;
-  Peer& peer = peers_[node];
-  if (peer.stream == nullptr) co_return lost("the connection ended");
-  if (auto queued = peer.stream->send(encode_request(id, request)); !queued) {
-    co_return Response{std::unexpected(queued.error()), std::nullopt};
-  }
-  sent = true;
+  if (auto queued = peer.stream->send(encode_request(id, request)); !queued) co_return unsent(queued.error());
   if (peer.pending.empty()) peer.heard = executor_.now();
   peer.pending.emplace(id, &reply);
-  rt::Timer timer(executor_, [&] { reply.set(lost("no answer in time")); });
+  rt::Timer timer(executor_, [&] {
+    if (reply.has_value()) return;
+    peer.pending.erase(id);
+    reply.set(refused(Error(Code::CONNECTION_LOST, "no answer in time")));
+  });
   if (patience != kNoPatience) timer.arm(cx.now() + patience);
   auto answer = co_await reply.recv(cx);
-  peers_[node].pending.erase(id);
-  if (!answer) co_return Response{std::unexpected(answer.error()), std::nullopt};
+  if (!reply.has_value()) peer.pending.erase(id);  // as in connect()
+  if (!answer) co_return refused(answer.error());
   co_return std::move(*answer);
 }
 
@@ -197,15 +233,15 @@ bool Router::avoided(const NodeId& node) const {
 }
 
 void Router::avoid(const NodeId& node) {
-  peers_[node].avoid_until = executor_.now() + kAvoidFor;
+  if (auto it = peers_.find(node); it != peers_.end()) it->second.avoid_until = executor_.now() + kAvoidFor;
   if (leader_ == node) leader_.reset();
 }
 
-// The leader when known; else the members in turn, this node's own replica first.
+// The leader when known; else the members in turn, this node's own replica first if it is one of them.
 NodeId Router::pick(size_t attempt) const {
   if (leader_) return *leader_;
   std::vector<NodeId> choices;
-  if (local_ != nullptr) choices.push_back(self_);
+  if (local_ != nullptr && (order_.empty() || local_->is_voter())) choices.push_back(self_);
   for (const NodeId& node : order_) {
     if (!avoided(node)) choices.push_back(node);
   }
@@ -216,26 +252,32 @@ NodeId Router::pick(size_t attempt) const {
 rt::Task<Result<Bytes>> Router::route(rt::Cx& cx, Request request, bool& maybe_applied) {
   DurationNs backoff = kBackoffMin;
   Error last(Code::UNAVAILABLE, "no member was reached");
-  int hops = 0;  // hints followed without a pause: two members may each believe the other leads
+  size_t refusals = 0;  // members in a row that will not have us
+  int hops = 0;         // hints followed without a pause: two members may each believe the other leads
   for (size_t attempt = 0;; ++attempt) {
     NodeId target = request.stale && local_ != nullptr ? self_ : pick(attempt);
     if (target == self_ && local_ == nullptr) co_return fail(Code::UNAVAILABLE, "this node knows no member");
-    bool sent = false;
-    Response response = co_await ask(cx, target, request, kNoPatience, sent);
+    bool reached = false;
+    Response response = co_await ask(cx, target, request, kNoPatience, reached);
     if (response.body) {
       if (!request.stale && only_the_leader_answers(request.kind) && !leader_) leader_ = target;
       co_return std::move(response.body);
     }
     const Error& error = response.body.error();
-    if (sent && error.applied == Applied::MAYBE) maybe_applied = true;
+    if (error.applied == Applied::MAYBE) maybe_applied = true;
     if (auto cancelled = cx.checkpoint(); !cancelled) {
-      co_return fail(cancelled.error().code, "{}; last: {}", cancelled.error().message, last.to_string());
+      co_return fail(cancelled.error().code, "{}, waiting for {}; last: {}", cancelled.error().message,
+                     describe(target), last.to_string());
     }
-    if (!worth_retrying(error.code)) co_return std::unexpected(error);
-    last = error;
+    // What one member cannot be asked for (its name does not resolve, another node has its address), others
+    // can; unless all say the same.
+    bool permanent = !worth_retrying(error.code);
+    refusals = permanent ? refusals + 1 : 0;
+    if (permanent && (reached || refusals >= order_.size())) co_return std::unexpected(error);
+    last = Error(error.code, fmt::format("{}: {}", describe(target), error.message));
     log(LogLevel::debug, "request to {} is tried again: {}{}", target.short_string(), error.to_string(),
         response.leader ? ", ask " + response.leader->node.short_string() : "");
-    if (leader_ == target) leader_.reset();
+    if (leader_ == target && error.code != Code::OVERLOADED) leader_.reset();
     if (response.leader && response.leader->node != target && !avoided(response.leader->node)) {
       learn(response.leader->node, response.leader->address);
       set_leader(response.leader->node);
@@ -295,19 +337,15 @@ rt::Task<Result<kv::WriteReply>> Router::write(rt::Cx& cx, kv::Command command) 
     command.acknowledged_below = number.acknowledged_below();
     bool maybe_applied = false;
     auto reply = co_await route(cx, {.kind = RequestKind::write, .body = kv::encode(command)}, maybe_applied);
-    Result<kv::WriteReply> decoded = reply ? kv::decode_write_reply(*reply) : std::unexpected(reply.error());
-    if (decoded) co_return decoded;
-    Error& error = decoded.error();
-    if (error.code == Code::SESSION_EXPIRED) {
-      if (session_.id == number.session()) session_ = {};
-      if (!maybe_applied) continue;
+    Applied unless_told = maybe_applied ? Applied::MAYBE : Applied::NO;
+    if (!reply) co_return std::unexpected(Error(reply.error().code, unless_told, reply.error().message));
+    auto decoded = kv::decode_write_reply(*reply);
+    if (decoded || decoded.error().code != Code::SESSION_EXPIRED) co_return decoded;
+    // It says nothing about an earlier attempt, which may have been applied before the session went.
+    if (session_.id == number.session()) session_ = {};
+    if (maybe_applied) {
+      co_return std::unexpected(Error(Code::SESSION_EXPIRED, Applied::MAYBE, decoded.error().message));
     }
-    // A deadline or cancel came while an answer was due; anything else is the cluster's own word.
-    bool unanswered = error.code == Code::CANCELLED || error.code == Code::DEADLINE_EXCEEDED ||
-                      error.code == Code::SHUTDOWN || error.code == Code::SESSION_EXPIRED;
-    error.applied = maybe_applied && unanswered ? Applied::MAYBE : error.applied;
-    if (!maybe_applied && unanswered) error.applied = Applied::NO;
-    co_return decoded;
   }
 }
 
@@ -317,8 +355,8 @@ rt::Task<Result<>> Router::look_for_leader(rt::Cx& cx, NodeId silent) {
   std::vector<NodeId> others = order_;
   for (const NodeId& node : others) {
     if (node == silent || leader_ != silent) continue;
-    bool sent = false;
-    Response response = co_await ask(cx, node, {.kind = RequestKind::members}, kProbePatience, sent);
+    bool reached = false;
+    Response response = co_await ask(cx, node, {.kind = RequestKind::members}, kProbePatience, reached);
     ASPEN_CO_CHECK(cx.checkpoint());
     if (!response.body) continue;
     auto list = decode_member_list(*response.body);

@@ -34,10 +34,12 @@ class Router {
   ~Router();
 
   void attach(net::Endpoint* endpoint, Service* local);
-  // Adds or updates where a member is reached.
+  // Adds or updates where a member is reached; a member long idle makes room for one too many.
   void learn(const NodeId& node, const std::string& address);
-  // The leader, as the local replica knows it; requests that wait at another member move.
+  // The leader, as the local replica knows it, if it is a member that was learnt; requests that wait at
+  // another member move.
   void set_leader(const NodeId& leader);
+  size_t known() const { return order_.size(); }
 
   // A read, or a request that may be repeated. Errors: any of the table but NOT_LEADER.
   rt::Task<Result<Bytes>> call(rt::Cx& cx, Request request);
@@ -70,14 +72,16 @@ class Router {
 
   rt::Task<Result<Bytes>> route(rt::Cx& cx, Request request, bool& maybe_applied);
   rt::Task<Response> ask(rt::Cx& cx, const NodeId& node, const Request& request, DurationNs patience,
-                         bool& sent);
+                         bool& reached);
   rt::Task<Result<>> connect(rt::Cx& cx, const NodeId& node);
   rt::Task<Result<>> ensure_session(rt::Cx& cx);
   rt::Task<Result<>> look_for_leader(rt::Cx& cx, NodeId silent);
-  Result<> open_stream(const NodeId& node, net::Connection& connection);
+  Result<> open_stream(Peer& peer, net::Connection& connection);
   void answer_pending(Peer& peer, const Error& error);
   void learn_members(const MemberList& list);
   NodeId pick(size_t attempt) const;
+  bool forget_idle();
+  std::string describe(const NodeId& node) const;
   bool avoided(const NodeId& node) const;
   void avoid(const NodeId& node);
 

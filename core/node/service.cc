@@ -19,6 +19,10 @@ bool range_within(const kv::RangeRequest& range, BytesView scope) {
 }  // namespace
 
 Response Service::failure(Error error) const {
+  // A member that has stopped is not the end of the store as long as there are others.
+  if (replica_.driver().failure() && replica_.driver().core().config().members.size() > 1) {
+    error = Error(Code::UNAVAILABLE, error.applied, "this member has stopped: " + error.message);
+  }
   Response response{std::unexpected(std::move(error)), std::nullopt};
   if (response.body.error().code == Code::NOT_LEADER) {
     if (const raft::Member* leader = replica_.leader())
@@ -54,13 +58,13 @@ Result<> Service::check_scope(const Caller& caller, const Request& request) cons
 }
 
 void Service::handle(const Caller& caller, Request request, Respond respond) {
+  if (auto allowed = check_scope(caller, request); !allowed) return respond(failure(allowed.error()));
   size_t& in_flight = in_flight_[caller.node];
   if (in_flight >= limits::kRequestsPerPeerMax) {
     return respond(
         failure(Error(Code::OVERLOADED, fmt::format("{} requests of this node wait already; at most {}",
                                                     in_flight, limits::kRequestsPerPeerMax))));
   }
-  if (auto allowed = check_scope(caller, request); !allowed) return respond(failure(allowed.error()));
   ++in_flight;
   Respond counted = [this, alive = std::weak_ptr<bool>(alive_), node = caller.node,
                      respond = std::move(respond)](Response response) mutable {
@@ -97,6 +101,9 @@ void Service::write(const Caller&, Bytes command, Respond respond) {
 }
 
 void Service::read(Request request, Respond respond) {
+  if (request.stale && replica_.driver().replacing()) {
+    return respond(failure(Error(Code::UNAVAILABLE, "the state is being replaced by a snapshot")));
+  }
   if (request.stale) return respond(read_now(request));
   replica_.driver().read([this, alive = std::weak_ptr<bool>(alive_), request = std::move(request),
                           respond = std::move(respond)](Result<> ready) mutable {
@@ -121,7 +128,7 @@ Response Service::read_now(const Request& request) const {
 void Service::join(const Caller& caller, BytesView body, Respond respond) {
   auto join = decode_join(body);
   if (!join) return respond(failure(join.error()));
-  if ((caller.roles & crypto::kRoleMember) == 0) {
+  if ((caller.roles & crypto::kRoleMember) == 0 || !caller.scope.empty()) {
     return respond(
         failure(Error(Code::PERMISSION_DENIED, "the caller's grant does not allow it to hold replicas")));
   }

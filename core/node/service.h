@@ -32,6 +32,7 @@ class Service {
       : replica_(replica), status_(std::move(status)), alive_(std::make_shared<bool>(true)) {}
 
   void handle(const Caller& caller, Request request, Respond respond);
+  bool is_voter() const { return replica_.is_voter(); }
   // A kStore stream a peer opened.
   void accept(net::Stream& stream);
 

@@ -66,6 +66,13 @@ Driver::Driver(rt::Executor& executor, rt::Lane& disk, rt::Lane& background, Log
 
 Driver::~Driver() = default;
 
+Status Driver::status() const {
+  Status status = core_.status();
+  if (failure_ && status.role == Role::leader) status.role = Role::follower;
+  status.leader = leader();
+  return status;
+}
+
 bool Driver::empty() const {
   return core_.config().members.empty() && core_.term() == 0 && core_.commit() == 0;
 }

@@ -85,7 +85,7 @@ class Driver {
   void install_snapshot(Message offer, std::shared_ptr<SnapshotSink> sink,
                         std::move_only_function<void(Result<>)> done);
 
-  Status status() const { return core_.status(); }
+  Status status() const;
   const Core& core() const { return core_; }
   // The leader as this member knows it; nobody once it has failed and hears nothing any more.
   PeerId leader() const { return failure_ ? kNobody : core_.leader(); }
