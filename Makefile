@@ -11,7 +11,7 @@ setup: ## install what is missing (apt packages, Python packages in build/venv)
 build: setup ## build release: build/release/bin/aspen, build/release/lib/libaspen.so
 	@echo "build: release into build/release"
 	@cmake --preset release >build/cmake.log 2>&1 || { cat build/cmake.log; exit 1; }
-	@cmake --build --preset release
+	@cmake --build --preset release --target product
 
 test: setup ## build and run every test in every language
 	@scripts/test
