@@ -73,9 +73,10 @@ bool says(const Error& error, const std::string& reason) {
       {"character", {"that is not of a-z or 2-7"}},
       {"incomplete", {"is not complete base32"}},
       {"value",
-       {"unknown error code", "in the wrong order", "peer 0", "peer id is 0", "member role", "entry kind",
-        "data in a noop", "without a voter", "rest at byte", "transfer in a pre-vote", "entry term",
-        "unknown condition", "unknown operation"}},
+       {"unknown error code", "in the wrong order", "peer 0", "member role", "entry kind", "data in a noop",
+        "without a voter", "rest at byte", "transfer in a pre-vote", "entry term", "unknown condition",
+        "unknown operation", "without a session", "stale in a request", "a body in a request",
+        "a leader with another error"}},
       {"address", {"address \""}},
   };
   return std::ranges::any_of(texts.at(reason), [&](const std::string& text) {

@@ -68,7 +68,7 @@ void append_varint(Bytes& out, uint64_t value) {
 Json spell(const raft::Member& member) {
   return {{"peer", number(member.peer)},
           {"node", hex(member.node.view())},
-          {"address", hex(member.address)},
+          {"address", member.address},
           {"role", number(static_cast<uint64_t>(member.role))}};
 }
 
@@ -123,8 +123,6 @@ Json raft_fields(const raft::Message& m) {
       return {{"round", number(m.round)}};
     case snapshot:
       return {{"snapshot", spell(*m.snapshot)}};
-    case snapshot_reply:
-      return {{"index", number(m.index)}, {"reject", m.reject}};
     case timeout_now:
       break;
   }
@@ -178,7 +176,7 @@ Json spell(const kv::Command& command) {
 Json spell(const Error& error) {
   return {{"code", number(static_cast<uint64_t>(error.code))},
           {"maybe_applied", error.applied == Applied::MAYBE},
-          {"message", hex(error.message)}};
+          {"message", error.message}};
 }
 
 // The decoders of replies hand out an error that was encoded as their own; PROTOCOL is theirs.
@@ -242,7 +240,7 @@ Result<Read> read_request(BytesView bytes) {
 }
 
 Json spell(const node::LeaderHint& hint) {
-  return {{"node", hex(hint.node.view())}, {"address", hex(hint.address)}};
+  return {{"node", hex(hint.node.view())}, {"address", hint.address}};
 }
 
 Json spell(const std::optional<node::LeaderHint>& hint) {
@@ -261,8 +259,15 @@ Result<Read> read_response(BytesView bytes) {
   return Read{value, node::encode_response(read.id, read.response)};
 }
 
+Json spell(const node::SnapshotAnswer& answer) {
+  if (answer.verdict) return {{"kind", "1"}};
+  Json value = spell(answer.verdict.error());
+  value["kind"] = "2";
+  return value;
+}
+
 Json spell(const node::JoinRequest& join) {
-  return {{"peer", number(join.peer)}, {"address", hex(join.address)}};
+  return {{"peer", number(join.peer)}, {"address", join.address}};
 }
 
 Json spell(const node::MemberList& list) {
@@ -352,6 +357,7 @@ const Form& form(const Json& name) {
       {"get_reply", plain_form<kv::GetReply>(kv::decode_get_reply)},
       {"request", read_request},
       {"response", read_response},
+      {"snapshot_answer", plain_form<node::SnapshotAnswer>(node::decode_snapshot_answer)},
       {"join_request", plain_form<node::JoinRequest>(node::decode_join)},
       {"member_list", plain_form<node::MemberList>(node::decode_member_list)},
   };

@@ -88,6 +88,44 @@ TEST(Codec, ErrorsComeBackAsErrors) {
       100);
 }
 
+TEST(Codec, AnErrorsTextIsMadeText) {
+  auto text = [](const Bytes& message) {
+    return decode_write_reply(encode_error_reply(Error(Code::IO, message))).error().message;
+  };
+  EXPECT_EQ(text(Bytes("a\xff\0b", 4)), "a??b");
+  EXPECT_EQ(text("x\xc3"), "x?");
+  EXPECT_EQ(text(Bytes(4095, 'x') + "\xc3\xa9"), Bytes(4095, 'x'));
+  EXPECT_EQ(text(Bytes(4094, 'x') + "\xc3\xa9"), Bytes(4094, 'x') + "\xc3\xa9");
+}
+
+TEST(Codec, ARangeReplyIsInTheOrderOfItsKeys) {
+  auto code = [](std::initializer_list<const char*> keys) {
+    RangeReply reply;
+    for (const char* key : keys) reply.entries.push_back({key, {"", 1, 1, 1}});
+    return code_of(decode_range_reply(BytesView(encode(reply))));
+  };
+  EXPECT_EQ(code({"a", "b", "c"}), Code::OK);
+  EXPECT_EQ(code({"c", "b", "a"}), Code::OK);
+  EXPECT_EQ(code({"a", "a"}), Code::PROTOCOL);
+  EXPECT_EQ(code({"a", "c", "b"}), Code::PROTOCOL);
+  EXPECT_EQ(code({"c", "a", "b"}), Code::PROTOCOL);
+  EXPECT_EQ(code({"a", "b", "b"}), Code::PROTOCOL);
+}
+
+TEST(Codec, AWriteWithoutASessionHasNoNumbers) {
+  Command command;
+  command.sequence = 7;
+  command.acknowledged_below = 5;
+  EXPECT_EQ(encode(command), encode(Command()));
+  for (size_t field : {1u, 2u}) {
+    wire::Writer writer;
+    writer.begin(2);
+    for (size_t i = 0; i < 5; ++i) writer.u64(i == field ? 1 : 0);
+    writer.end();
+    EXPECT_EQ(code_of(decode_command(writer.view())), Code::PROTOCOL);
+  }
+}
+
 TEST(Codec, RefusesTheWrongKind) {
   EXPECT_EQ(code_of(decode_write_reply(encode_session_reply(1))), Code::PROTOCOL);
   EXPECT_EQ(code_of(decode_session_reply(encode(WriteReply()))), Code::PROTOCOL);
@@ -184,6 +222,14 @@ TEST(Codec, RefusesWhatIsOverALimit) {
   for (uint64_t field : {0u, 0u, 0u, 4096u}) huge.u64(field);
   huge.end();
   EXPECT_EQ(code_of(decode_command(huge.view())), Code::PROTOCOL);
+}
+
+TEST(Codec, AFailedConditionIsOneThatAWriteCanHave) {
+  WriteReply reply;
+  reply.failed_condition = limits::kTransactionOpsMax - 1;
+  EXPECT_EQ(code_of(decode_write_reply(encode(reply))), Code::OK);
+  ++reply.failed_condition;
+  EXPECT_EQ(code_of(decode_write_reply(encode(reply))), Code::PROTOCOL);
 }
 
 TEST(Validate, NamesTheThingAndTheLimit) {

@@ -49,12 +49,6 @@ Op decode_op(wire::Reader& reader) {
   return op;
 }
 
-Result<> validate_key(BytesView key) {
-  if (key.empty()) return fail(Code::INVALID_ARGUMENT, "key is empty");
-  if (key.size() <= limits::kKeyBytesMax) return {};
-  return fail(Code::LIMIT_EXCEEDED, "key is {} bytes; at most {}", key.size(), limits::kKeyBytesMax);
-}
-
 Result<> validate_value(BytesView value) {
   if (value.size() <= limits::kValueBytesMax) return {};
   return fail(Code::LIMIT_EXCEEDED, "value is {} bytes; at most {}", value.size(), limits::kValueBytesMax);
@@ -82,8 +76,8 @@ Bytes encode(const Command& command) {
   writer.begin(static_cast<uint64_t>(command.kind));
   if (command.kind != Command::Kind::open_session) writer.u64(command.session);
   if (command.kind == Command::Kind::write) {
-    writer.u64(command.sequence);
-    writer.u64(command.acknowledged_below);
+    writer.u64(command.session == 0 ? 0 : command.sequence);
+    writer.u64(command.session == 0 ? 0 : command.acknowledged_below);
     writer.u64(command.conditions.size());
     for (const Condition& condition : command.conditions) encode(writer, condition);
     writer.u64(command.ops.size());
@@ -105,6 +99,9 @@ Result<Command> decode_command(BytesView bytes) {
   if (command.kind == Command::Kind::write) {
     command.sequence = reader.u64();
     command.acknowledged_below = reader.u64();
+    if (command.session == 0 && (command.sequence != 0 || command.acknowledged_below != 0)) {
+      reader.refuse("sequence numbers in a write without a session");
+    }
     size_t conditions = reader.count(limits::kTransactionOpsMax, "conditions");
     command.conditions.reserve(conditions);
     for (size_t i = 0; i < conditions; ++i) command.conditions.push_back(decode_condition(reader));

@@ -45,7 +45,7 @@ struct Condition {
 struct Command {
   enum class Kind : uint8_t { open_session = 1, write = 2, close_session = 3 } kind = Kind::write;
   SessionId session = 0;  // of a write, 0: none, and a command that arrives twice happens twice
-  uint64_t sequence = 0;
+  uint64_t sequence = 0;  // this and the next are 0 without a session
   uint64_t acknowledged_below = 0;
   std::vector<Condition> conditions = {};
   std::vector<Op> ops = {};

@@ -1,5 +1,7 @@
 #include "core/kv/read.h"
 
+#include <algorithm>
+
 #include "core/base/limits.h"
 
 namespace aspen::kv {
@@ -13,6 +15,14 @@ Bytes encode_alone(const T& value) {
   wire::Writer writer;
   encode(writer, value);
   return writer.take();
+}
+
+// A range is read in the order of its keys, or in reverse, and holds no key twice.
+bool in_order(const std::vector<KeyRecord>& entries) {
+  bool ascending = entries.size() < 2 || entries[0].key < entries[1].key;
+  return std::ranges::adjacent_find(entries, [ascending](const KeyRecord& a, const KeyRecord& b) {
+           return ascending ? a.key >= b.key : a.key <= b.key;
+         }) == entries.end();
 }
 
 }  // namespace
@@ -60,6 +70,7 @@ RangeReply decode_range_reply(wire::Reader& reader) {
     Bytes key(reader.bytes(limits::kKeyBytesMax, "key"));
     reply.entries.push_back({std::move(key), decode_record(reader)});
   }
+  if (reader.ok() && !in_order(reply.entries)) reader.refuse("keys are not in order");
   reply.more = reader.boolean();
   if (reply.more) reply.continuation = reader.bytes(kBoundBytesMax, "continuation");
   reply.revision = reader.u64();

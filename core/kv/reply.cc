@@ -7,22 +7,14 @@ namespace {
 
 enum : uint64_t { kError = 1, kWrite = 2, kSession = 3 };
 
-constexpr size_t kErrorTextBytesMax = 4096;
-
 // Reads the reply's kind; an encoded error is returned as the error.
 Result<uint64_t> begin_reply(wire::Reader& reader) {
   uint64_t kind = reader.begin();
   if (kind != kError) return kind;
-  uint64_t code = reader.u64_max(INT32_MAX, "error code");
-  bool maybe_applied = reader.boolean();
-  BytesView text = reader.bytes(kErrorTextBytesMax, "error text");
+  Error error = wire::decode_error(reader);
   reader.end();
-  if (reader.ok() && error_info(static_cast<int32_t>(code)) == nullptr) {
-    reader.refuse(fmt::format("unknown error code {}", code));
-  }
   ASPEN_CHECK(reader.finish("reply"));
-  return std::unexpected(
-      Error(static_cast<Code>(code), maybe_applied ? Applied::MAYBE : Applied::NO, std::string(text)));
+  return std::unexpected(std::move(error));
 }
 
 }  // namespace
@@ -58,9 +50,7 @@ Bytes encode_session_reply(SessionId session) {
 Bytes encode_error_reply(const Error& error) {
   wire::Writer writer;
   writer.begin(kError);
-  writer.u64(static_cast<uint64_t>(error.code));
-  writer.boolean(error.applied == Applied::MAYBE);
-  writer.bytes(BytesView(error.message).substr(0, kErrorTextBytesMax));
+  wire::encode_error(writer, error);
   writer.end();
   return writer.take();
 }
@@ -80,7 +70,7 @@ Result<WriteReply> decode_write_reply(BytesView bytes) {
     }
   } else {
     reply.failed_condition =
-        static_cast<uint32_t>(reader.u64_max(limits::kTransactionOpsMax, "failed condition"));
+        static_cast<uint32_t>(reader.u64_max(limits::kTransactionOpsMax - 1, "failed condition"));
     if (reader.boolean()) reply.current = decode_record(reader);
   }
   reader.end();

@@ -7,10 +7,31 @@
 namespace aspen::kv {
 namespace {
 
-constexpr std::string_view kDomain = "aspen.kv.snapshot";
+constexpr std::string_view kDomain = "aspen/kv/snapshot/1";
 constexpr size_t kRowKeyBytesMax = limits::kKeyBytesMax + 1;
 // The largest row is a session's: replies up to their limit, and one more.
-constexpr size_t kRowValueBytesMax = kSessionReplyBytesMax + limits::kValueBytesMax + (1u << 20);
+constexpr size_t kRowValueBytesMax = limits::kSessionReplyBytesMax + limits::kValueBytesMax + (1u << 20);
+
+// Whether a replica would write this row: a session that could come in other rows as well would give one
+// state two hashes.
+Result<> check_row(BytesView key, BytesView value) {
+  ASPEN_TRY(layout::RowName name, layout::parse_row_name(key));
+  if (name.kind == layout::RowKind::progress) {
+    ASPEN_CHECK(layout::decode_progress(value));
+  } else if (name.kind == layout::RowKind::record) {
+    ASPEN_CHECK(layout::decode_record(value));
+  } else {
+    ASPEN_TRY(layout::SessionRow row, layout::decode_session(value));
+    if (name.slot != 0 || row.counter != 0) {
+      return fail(Code::CORRUPT, "snapshot: session {} is not in one row", name.session);
+    }
+    if (!row.replies.empty() && row.replies.front().sequence < row.acknowledged_below) {
+      return fail(Code::CORRUPT, "snapshot: session {} has a reply below {}, which are acknowledged",
+                  name.session, row.acknowledged_below);
+    }
+  }
+  return {};
+}
 
 }  // namespace
 
@@ -100,6 +121,7 @@ Result<> SnapshotParser::parse_body(BytesView body, const Row& row) {
     BytesView value = reader.bytes(kRowValueBytesMax, "row value");
     if (reader.ok() && rows_ > 0 && key <= last_key_) reader.refuse("rows out of order");
     if (!reader.ok()) break;
+    ASPEN_CHECK(check_row(key, value));
     ASPEN_CHECK(row(key, value));
     last_key_ = key;
     ++rows_;

@@ -149,7 +149,7 @@ TEST_F(SnapshotTest, RefusesRowsThatAreNotRows) {
       body.boolean(last);
       body.u64(rows.size());
       body.fixed(encoded);
-      previous = hash("aspen.kv.snapshot", {hash_view(previous), body.view()});
+      previous = hash("aspen/kv/snapshot/1", {hash_view(previous), body.view()});
       chunks.push_back(Bytes(hash_view(previous)).append(body.view()));
     };
     wire::Writer encoded;
@@ -181,12 +181,14 @@ TEST_F(SnapshotTest, RefusesRowsThatAreNotRows) {
   EXPECT_EQ(code({progress, a, a}), Code::CORRUPT) << "twice";
   EXPECT_EQ(code({progress, {a.first, "nonsense"}}), Code::CORRUPT);
   EXPECT_EQ(code({progress, {"\x07", "unknown kind"}}), Code::CORRUPT);
-  EXPECT_EQ(code({progress, session(5000, {0, 1, 10, {}})}), Code::CORRUPT) << "a slot beyond the last";
+  EXPECT_EQ(code({progress, session(1, {0, 1, 10, {}})}), Code::CORRUPT) << "another slot";
+  EXPECT_EQ(code({progress, session(0, {1, 1, 10, {}})}), Code::CORRUPT) << "another counter";
+  EXPECT_EQ(code({progress, session(0, {0, 1, 10, {{9, "r"}}})}), Code::CORRUPT) << "an acknowledged reply";
   EXPECT_EQ(code({progress, session(0, {0, 1, 10, {{10 + 4096, "r"}}})}), Code::CORRUPT)
       << "a reply too high";
-  EXPECT_EQ(code({progress, session(0, {0, 1, 0, {{1, "r"}}}), session(1, {1, 1, 0, {{1, "r"}}})}),
+  EXPECT_EQ(code({progress, session(0, {0, 1, 0, {{1, "r"}}}), session(1, {0, 1, 0, {{2, "r"}}})}),
             Code::CORRUPT)
-      << "two replies to one write";
+      << "two rows of a session";
 }
 
 TEST_F(SnapshotTest, AnUnfinishedRestoreChangesNothing) {

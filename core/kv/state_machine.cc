@@ -106,8 +106,6 @@ class StateMachine::Sink final : public raft::SnapshotSink {
   Result<> write(BytesView chunk) override {
     store::Batch batch;
     ASPEN_CHECK(parser_.parse(chunk, [&](BytesView key, BytesView value) -> Result<> {
-      ASPEN_TRY(layout::RowName name, layout::parse_row_name(key));
-      if (name.kind == layout::RowKind::record) ASPEN_CHECK(layout::decode_record(value));
       batch.put(prefix_ + Bytes(key), value);
       return {};
     }));
@@ -281,6 +279,7 @@ Result<raft::Index> StateMachine::flush() {
 }
 
 Result<GetReply> StateMachine::get(BytesView key) const {
+  ASPEN_CHECK(validate_key(key));
   GetReply reply;
   reply.revision = applied();
   ASPEN_TRY(std::optional<Bytes> row, store_->get(layout::record_key(generation_, key)));

@@ -37,6 +37,7 @@ class StateMachine final : public raft::StateMachine {
   WallNs last_time() const { return last_time_; }
   Result<raft::Index> flush() override;
 
+  // Errors: INVALID_ARGUMENT, LIMIT_EXCEEDED (validate_key).
   Result<GetReply> get(BytesView key) const;
   Result<RangeReply> range(const RangeRequest& request) const;
 

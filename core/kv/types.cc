@@ -4,6 +4,12 @@
 
 namespace aspen::kv {
 
+Result<> validate_key(BytesView key) {
+  if (key.empty()) return fail(Code::INVALID_ARGUMENT, "key is empty");
+  if (key.size() <= limits::kKeyBytesMax) return {};
+  return fail(Code::LIMIT_EXCEEDED, "key is {} bytes; at most {}", key.size(), limits::kKeyBytesMax);
+}
+
 void encode(wire::Writer& writer, const RecordView& record) {
   writer.u64(record.create_revision);
   writer.u64(record.mod_revision);

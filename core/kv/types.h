@@ -13,6 +13,9 @@ namespace aspen::kv {
 // The log index of the command that opened the session; 0: none.
 using SessionId = uint64_t;
 
+// Errors: INVALID_ARGUMENT when it is empty; LIMIT_EXCEEDED.
+Result<> validate_key(BytesView key);
+
 struct Record {
   Bytes value;
   uint64_t create_revision = 0;  // when the key came to be; erasing it ends that life

@@ -121,8 +121,6 @@ void Core::step(Message message, TimeNs now) {
       return on_heartbeat_reply(message);
     case MessageKind::snapshot:
       return on_snapshot_offer(message);
-    case MessageKind::snapshot_reply:
-      return;  // between drivers
     case MessageKind::timeout_now:
       return on_timeout_now();
   }

@@ -14,8 +14,7 @@
 //   7 heartbeat                     commit, round
 //   8 heartbeat_reply               round
 //   9 snapshot                      snapshot meta
-//   10 snapshot_reply               index, reject
-//   11 timeout_now                  nothing
+//   11 timeout_now                  nothing; 10 is reserved
 //
 //   entry           term, kind (0 command, 1 config, 2 noop), time, data
 //   config          members, outgoing peers, leaving members; each counted and sorted by peer, no peer twice
@@ -37,22 +36,10 @@ namespace {
 using wire::Reader;
 using wire::Writer;
 
-void put_peer(Writer& writer, PeerId peer) {
-  char out[8];
-  for (int i = 0; i < 8; ++i) out[i] = static_cast<char>(peer >> (8 * i));
-  writer.fixed(BytesView(out, 8));
-}
-
 PeerId get_peer_or_nobody(Reader& reader) {
   BytesView in = reader.fixed(8);
   PeerId peer = 0;
   for (size_t i = 0; i < in.size(); ++i) peer |= PeerId{static_cast<uint8_t>(in[i])} << (8 * i);
-  return peer;
-}
-
-PeerId get_peer(Reader& reader) {
-  PeerId peer = get_peer_or_nobody(reader);
-  if (reader.ok() && peer == kNobody) reader.refuse("peer 0");
   return peer;
 }
 
@@ -61,7 +48,7 @@ uint64_t get_number(Reader& reader, const char* what) {
 }
 
 void put_member(Writer& writer, const Member& member) {
-  put_peer(writer, member.peer);
+  encode_peer(writer, member.peer);
   writer.fixed(member.node.view());
   writer.bytes(member.address);
   writer.u8(static_cast<uint8_t>(member.role));
@@ -69,10 +56,10 @@ void put_member(Writer& writer, const Member& member) {
 
 Member get_member(Reader& reader) {
   Member member;
-  member.peer = get_peer(reader);
+  member.peer = decode_peer(reader);
   BytesView node = reader.fixed(NodeId::kSize);
   std::ranges::copy(node, member.node.key.begin());
-  member.address = Bytes(reader.bytes(limits::kAddressBytesMax, "address"));
+  member.address = Bytes(reader.text(limits::kAddressBytesMax, "address"));
   uint8_t role = reader.u8();
   if (role > 1) reader.refuse(fmt::format("member role {}", role));
   member.role = static_cast<MemberRole>(role & 1);
@@ -200,10 +187,6 @@ void put_fields(Writer& writer, const Message& message) {
       ASPEN_ASSERT(message.snapshot.has_value());
       put_meta(writer, *message.snapshot);
       break;
-    case MessageKind::snapshot_reply:
-      writer.u64(message.index);
-      writer.boolean(message.reject);
-      break;
     case MessageKind::timeout_now:
       break;
   }
@@ -242,10 +225,6 @@ void get_fields(Reader& reader, Message& message) {
     case MessageKind::snapshot:
       message.snapshot = get_meta(reader);
       break;
-    case MessageKind::snapshot_reply:
-      message.index = get_number(reader, "index");
-      message.reject = reader.boolean();
-      break;
     case MessageKind::timeout_now:
       break;
   }
@@ -253,11 +232,23 @@ void get_fields(Reader& reader, Message& message) {
 
 }  // namespace
 
+void encode_peer(Writer& writer, PeerId peer) {
+  char out[8];
+  for (int i = 0; i < 8; ++i) out[i] = static_cast<char>(peer >> (8 * i));
+  writer.fixed(BytesView(out, 8));
+}
+
+PeerId decode_peer(Reader& reader) {
+  PeerId peer = get_peer_or_nobody(reader);
+  if (reader.ok() && peer == kNobody) reader.refuse("peer 0");
+  return peer;
+}
+
 Bytes encode(const Message& message) {
   Writer writer;
   writer.begin(static_cast<uint64_t>(message.kind));
-  put_peer(writer, message.from);
-  put_peer(writer, message.to);
+  encode_peer(writer, message.from);
+  encode_peer(writer, message.to);
   writer.u64(message.term);
   put_fields(writer, message);
   writer.end();
@@ -268,14 +259,16 @@ Result<Message> decode_message(BytesView bytes) {
   Reader reader(bytes);
   Message message;
   uint64_t kind = reader.begin();
-  if (kind < static_cast<uint64_t>(MessageKind::pre_vote) ||
-      kind > static_cast<uint64_t>(MessageKind::timeout_now)) {
+  bool known = kind >= static_cast<uint64_t>(MessageKind::pre_vote) &&
+               (kind <= static_cast<uint64_t>(MessageKind::snapshot) ||
+                kind == static_cast<uint64_t>(MessageKind::timeout_now));
+  if (!known) {
     reader.refuse(fmt::format("message kind {}", kind));
   } else {
     message.kind = static_cast<MessageKind>(kind);
   }
-  message.from = get_peer(reader);
-  message.to = get_peer(reader);
+  message.from = decode_peer(reader);
+  message.to = decode_peer(reader);
   message.term = get_number(reader, "term");
   if (reader.ok()) get_fields(reader, message);
   reader.end();
@@ -287,7 +280,7 @@ void encode(Writer& writer, const Config& config) {
   writer.u64(config.members.size());
   for (const Member& member : config.members) put_member(writer, member);
   writer.u64(config.outgoing.size());
-  for (PeerId peer : config.outgoing) put_peer(writer, peer);
+  for (PeerId peer : config.outgoing) encode_peer(writer, peer);
   writer.u64(config.leaving.size());
   for (const Member& member : config.leaving) put_member(writer, member);
 }
@@ -296,7 +289,7 @@ Config decode_config(Reader& reader) {
   Config config;
   config.members = get_members(reader, "members");
   for (size_t n = reader.count(limits::kMembersMax, "outgoing voters"); n > 0 && reader.ok(); --n) {
-    PeerId peer = get_peer(reader);
+    PeerId peer = decode_peer(reader);
     if (!config.outgoing.empty() && peer <= config.outgoing.back())
       reader.refuse("outgoing voters not sorted");
     config.outgoing.push_back(peer);
@@ -336,7 +329,7 @@ Result<Entry> decode_entry(Index index, BytesView bytes) {
 Bytes encode(const HardState& state) {
   Writer writer;
   writer.u64(state.term);
-  put_peer(writer, state.vote);
+  encode_peer(writer, state.vote);
   return writer.take();
 }
 

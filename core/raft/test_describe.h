@@ -40,18 +40,9 @@ inline std::string describe(const std::vector<EntryPtr>& entries) {
 }
 
 inline const char* name(MessageKind kind) {
-  constexpr const char* kNames[] = {"",
-                                    "pre_vote",
-                                    "pre_vote_reply",
-                                    "vote",
-                                    "vote_reply",
-                                    "append",
-                                    "append_reply",
-                                    "heartbeat",
-                                    "heartbeat_reply",
-                                    "snapshot",
-                                    "snapshot_reply",
-                                    "timeout_now"};
+  constexpr const char* kNames[] = {
+      "",          "pre_vote",        "pre_vote_reply", "vote",       "vote_reply", "append", "append_reply",
+      "heartbeat", "heartbeat_reply", "snapshot",       "(reserved)", "timeout_now"};
   return kNames[static_cast<size_t>(kind)];
 }
 
@@ -76,7 +67,6 @@ inline std::string describe_fields(const Message& m) {
     case MessageKind::snapshot:
       return fmt::format(", state at {}/{}, {}", m.snapshot->index, m.snapshot->term,
                          describe(m.snapshot->config));
-    case MessageKind::snapshot_reply:
     case MessageKind::timeout_now:
       return "";
   }

@@ -59,8 +59,8 @@ enum class EntryKind : uint8_t {
 // The largest `data` of an entry: an append message that carries just one still fits a frame.
 inline constexpr size_t kEntryBytesMax = limits::kFrameBytesMax - (64u << 10);
 
-// Terms, indexes and rounds stay below this on the wire and on disk, so that sums cannot wrap.
-inline constexpr uint64_t kNumberMax = uint64_t{1} << 62;
+// The highest term, index and round on the wire and on disk, so that sums cannot wrap.
+inline constexpr uint64_t kNumberMax = (uint64_t{1} << 62) - 1;
 
 // `time` is the leader's stamp (law 6): wall nanoseconds, never less than the entry before it.
 struct Entry {
@@ -101,9 +101,8 @@ enum class MessageKind : uint8_t {
   append_reply = 6,
   heartbeat = 7,
   heartbeat_reply = 8,
-  snapshot = 9,  // offers one; its bytes travel apart (driver.h), accepted or refused by the driver
-  snapshot_reply = 10,
-  timeout_now = 11,  // leadership transfer
+  snapshot = 9,      // offers one; its bytes travel apart (driver.h), accepted or refused by the driver
+  timeout_now = 11,  // leadership transfer; 10 is reserved
 };
 
 // One flat message; which fields mean something depends on the kind (message.cc, docs/wire.md).
@@ -127,6 +126,8 @@ struct Message {
 // and an append whose entries are not numbered and ordered as Raft requires, so a Core need not look again.
 Bytes encode(const Message& message);
 Result<Message> decode_message(BytesView bytes);
+void encode_peer(wire::Writer& writer, PeerId peer);
+PeerId decode_peer(wire::Reader& reader);  // refuses nobody
 void encode(wire::Writer& writer, const Config& config);
 Config decode_config(wire::Reader& reader);
 Bytes encode(const Config& config);

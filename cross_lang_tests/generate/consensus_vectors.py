@@ -63,7 +63,6 @@ FIELDS = {
     7: lambda row: varint(row["commit"]) + varint(row["round"]),
     8: lambda row: varint(row["round"]),
     9: lambda row: snapshot_meta(row["snapshot"]),
-    10: lambda row: varint(row["index"]) + boolean(row["reject"]),
     11: lambda row: b"",
 }
 
@@ -84,13 +83,13 @@ ENCODERS = {
     "raft_message": raft_message,
 }
 
-MOST = 2**62
+MOST = 2**62 - 1
 # As integers 0xff is before 0x100, as bytes on the wire it is behind.
 LOW, HIGH, TOP = 0xFF, 0x100, 2**64 - 1
 
 
 def node(number, role=VOTER, address=None):
-    named = b"192.0.2.%d:7000" % (number % 250) if address is None else address
+    named = "192.0.2.%d:7000" % (number % 250) if address is None else address
     return {"peer": number, "node": key(f"member {number}"), "address": named, "role": role}
 
 
@@ -101,10 +100,10 @@ def taking_part(members, outgoing=(), leaving=()):
 ONE = taking_part([node(LOW)])
 THREE = taking_part([node(LOW), node(HIGH), node(TOP, LEARNER)])
 JOINT = taking_part([node(2), node(HIGH)], [1, 2, LOW], [node(1), node(LOW, LEARNER)])
-FULL = taking_part([node(n, address=b"a" * 255) for n in range(1, 65)])
+FULL = taking_part([node(n, address="é" + "a" * 253) for n in range(1, 65)])
 EMPTY = taking_part([])
 
-NO_ADDRESS = taking_part([node(7, address=b"")])
+NO_ADDRESS = taking_part([node(7, address="")])
 CONFIGS = [
     ("nobody", EMPTY),
     ("one voter", ONE),
@@ -171,7 +170,6 @@ MESSAGES = [
     ("heartbeat", raft(7, commit=12, round=300)),
     ("heartbeat_reply", raft(8, round=MOST)),
     ("snapshot", raft(9, snapshot=META)),
-    ("snapshot_reply", raft(10, index=1000, reject=True)),
     ("timeout_now", raft(11, term=MOST)),
     ("from the highest peer", raft(11) | {"from": TOP, "to": 1}),
 ]
@@ -193,7 +191,7 @@ def config_entry(data):
 
 
 def crowd(count):
-    return [node(n, address=b"") for n in range(1, count + 1)]
+    return [node(n, address="") for n in range(1, count + 1)]
 
 
 INVALID_CONFIGS = [
@@ -203,7 +201,9 @@ INVALID_CONFIGS = [
     ("a member twice", taking_part([node(1), node(1)]), "order"),
     ("members descending", DESCENDING, "order"),
     ("members in the order of bytes", taking_part([node(HIGH), node(LOW)]), "order"),
-    ("an address of 256 bytes", taking_part([node(1, address=b"a" * 256)]), "limit"),
+    ("an address of 256 bytes", taking_part([node(1, address="a" * 256)]), "limit"),
+    ("an address that is not UTF-8", taking_part([node(1, address=b"h\xff:7000")]), "text"),
+    ("an address with a zero", taking_part([node(1, address="h\0:7000")]), "text"),
     ("65 members", taking_part(crowd(65)), "limit"),
     ("outgoing peer 0", taking_part([node(1)], [0]), "value"),
     ("an outgoing voter twice", taking_part([node(1)], [1, 1]), "order"),
@@ -221,7 +221,7 @@ INVALID_CONFIGS = [
 INVALID_ENTRIES = [
     ("kind 3", entry_of(3), "value"),
     ("kind 255", entry_of(255), "value"),
-    ("a term over 2^62", entry_of(COMMAND, term=MOST + 1), "limit"),
+    ("a term of 2^62", entry_of(COMMAND, term=MOST + 1), "limit"),
     ("data in a noop", entry_of(NOOP, b"\0"), "value"),
     ("a configuration without voters", config_entry(config(taking_part([node(1, LEARNER)]))), "value"),
     ("a configuration of nobody", config_entry(config(EMPTY)), "value"),
@@ -235,19 +235,20 @@ INVALID_ENTRIES = [
 ]
 INVALID_MESSAGES = [
     ("kind 0", message(0, raft_fields(raft(11))), "kind"),
+    ("kind 10", message(10, raft_fields(raft(11))), "kind"),
     ("kind 12", message(12, raft_fields(raft(11))), "kind"),
     ("from nobody", raft(11) | {"from": 0}, "value"),
     ("to nobody", raft(11) | {"to": 0}, "value"),
-    ("a term over 2^62", raft(11, term=MOST + 1), "limit"),
+    ("a term of 2^62", raft(11, term=MOST + 1), "limit"),
     ("a field too many", message(11, raft_fields(raft(11)) + b"\0"), "left_over"),
     ("bytes after it", raft_message(raft(11)) + b"\0", "left_over"),
     ("transfer in a pre_vote", raft(1, last_index=9, last_term=4, transfer=True), "value"),
     ("transfer 2", message(3, raft_fields(raft(3, last_index=9, last_term=4, transfer=0))[:-1] + b"\2"), "boolean"),
-    ("a last index over 2^62", raft(3, last_index=MOST + 1, last_term=4, transfer=False), "limit"),
-    ("a last term over 2^62", raft(3, last_index=9, last_term=MOST + 1, transfer=False), "limit"),
-    ("a previous index over 2^62", appended(previous_index=MOST + 1), "limit"),
-    ("a previous term over 2^62", appended(previous_term=MOST + 1), "limit"),
-    ("a commit index over 2^62", appended(commit=MOST + 1), "limit"),
+    ("a last index of 2^62", raft(3, last_index=MOST + 1, last_term=4, transfer=False), "limit"),
+    ("a last term of 2^62", raft(3, last_index=9, last_term=MOST + 1, transfer=False), "limit"),
+    ("a previous index of 2^62", appended(previous_index=MOST + 1), "limit"),
+    ("a previous term of 2^62", appended(previous_term=MOST + 1), "limit"),
+    ("a commit index of 2^62", appended(commit=MOST + 1), "limit"),
     ("an entry below the previous term", appended(entry_of(COMMAND, term=3)), "value"),
     ("terms that fall", appended(entry_of(COMMAND), entry_of(COMMAND, term=4)), "value"),
     ("an entry above the message's term", appended(entry_of(COMMAND, term=6)), "value"),
@@ -256,18 +257,18 @@ INVALID_MESSAGES = [
     ("100,001 entries", message(5, raft_fields(appended())[:-1] + varint(100_001)), "limit"),
     ("a hint in an acceptance", message(6, raft_fields(raft(6, index=9, reject=False)) + b"\7\3"), "left_over"),
     ("a rejection without hint", message(6, raft_fields(raft(6, **REJECTED))[:-2]), "truncated"),
-    ("a hint over 2^62", raft(6, **REJECTED | {"hint_index": MOST + 1}), "limit"),
-    ("a round over 2^62", raft(8, round=MOST + 1), "limit"),
+    ("a hint of 2^62", raft(6, **REJECTED | {"hint_index": MOST + 1}), "limit"),
+    ("a round of 2^62", raft(8, round=MOST + 1), "limit"),
     ("a snapshot of members out of order", raft(9, snapshot=META | {"config": DESCENDING}), "order"),
 ]
 
 INVALID = [
     *[("config", *example) for example in INVALID_CONFIGS],
     *[("entry", *example) for example in INVALID_ENTRIES],
-    ("hard_state", "a term over 2^62", {"term": MOST + 1, "vote": 0}, "limit"),
+    ("hard_state", "a term of 2^62", {"term": MOST + 1, "vote": 0}, "limit"),
     ("hard_state", "bytes after it", hard_state({"term": 1, "vote": 1}) + b"\0", "left_over"),
-    ("snapshot_meta", "an index over 2^62", META | {"index": MOST + 1}, "limit"),
-    ("snapshot_meta", "a term over 2^62", META | {"term": MOST + 1}, "limit"),
+    ("snapshot_meta", "an index of 2^62", META | {"index": MOST + 1}, "limit"),
+    ("snapshot_meta", "a term of 2^62", META | {"term": MOST + 1}, "limit"),
     ("snapshot_meta", "bytes after it", snapshot_meta(META) + b"\0", "left_over"),
     *[("raft_message", *example) for example in INVALID_MESSAGES],
 ]

@@ -87,7 +87,7 @@ def write(operations=(), conditions=(), session=0, sequence=0, acknowledged_belo
     return row | {"conditions": list(conditions), "operations": list(operations)}
 
 
-def failure(code=18, maybe_applied=False, message=b"too much"):
+def failure(code=18, maybe_applied=False, message="too much"):
     return {"kind": 1, "code": code, "maybe_applied": maybe_applied, "message": message}
 
 
@@ -98,6 +98,10 @@ def done(*results, revision=300):
 def not_done(failed_condition, current, revision=300):
     row = {"kind": 2, "succeeded": False, "revision": revision}
     return row | {"failed_condition": failed_condition, "current": current}
+
+
+def entry(key):
+    return {"key": key, "record": BARE}
 
 
 ASK = {"start": b"a", "end": b"b", "limit": 10, "reverse": False, "keys_only": False}
@@ -118,8 +122,8 @@ KV_VALID = [
     ("command", "the longest key", write([PUT | {"key": b"k" * 4096}])),
     ("command", "a key it will not carry out", write([PUT | {"key": b""}])),
     ("write_reply", "error", failure()),
-    ("write_reply", "maybe applied, no words", failure(17, True, b"")),
-    ("write_reply", "the longest words", failure(1, False, b"w" * 4096)),
+    ("write_reply", "maybe applied, no words", failure(17, True, "")),
+    ("write_reply", "the longest words", failure(1, False, "w" * 4094 + "é")),
     ("write_reply", "done", done(None, 7, 0, MOST)),
     ("write_reply", "nothing to do", done(revision=0)),
     ("write_reply", "not done, no record", not_done(0, None)),
@@ -135,6 +139,7 @@ KV_VALID = [
     ("range_reply", "nothing", FOUND | {"entries": []}),
     ("range_reply", "all there is", FOUND),
     ("range_reply", "more", FOUND | {"entries": [ENTRY, {"key": b"l", "record": BARE}], "continuation": b"l\0"}),
+    ("range_reply", "descending", FOUND | {"entries": [{"key": b"l", "record": BARE}, ENTRY]}),
     ("range_reply", "a continuation of no bytes", FOUND | {"continuation": b"", "revision": MOST}),
     ("get_reply", "nothing", {"record": None, "revision": 0}),
     ("get_reply", "a record", {"record": RECORD, "revision": 301}),
@@ -153,6 +158,8 @@ KV_INVALID = [
     ("command", "operation 3", write([{"kind": 3, "key": b"k"}]), "value"),
     ("command", "condition 0", write([], [ABSENT | {"kind": 0}]), "value"),
     ("command", "condition 5", write([], [ABSENT | {"kind": 5}]), "value"),
+    ("command", "a sequence without a session", write(sequence=1), "value"),
+    ("command", "an acknowledgement without a session", write(acknowledged_below=1), "value"),
     ("command", "a value in an erase", write([ERASE | {"value": b"v"}]), "left_over"),
     ("command", "a key over the limit", write([PUT | {"key": b"k" * 4097}]), "limit"),
     ("command", "a condition's key over the limit", write([], [ABSENT | {"key": b"k" * 4097}]), "limit"),
@@ -166,12 +173,14 @@ KV_INVALID = [
     ("session_reply", "of a write", done(), "kind"),
     ("write_reply", "error 0", failure(0), "value"),
     ("write_reply", "error 999", failure(999), "value"),
-    ("write_reply", "words over the limit", failure(message=b"w" * 4097), "limit"),
+    ("write_reply", "words over the limit", failure(message="w" * 4097), "limit"),
+    ("write_reply", "words that are not UTF-8", failure(message=b"w\xff"), "text"),
+    ("write_reply", "words with a zero", failure(message="w\0"), "text"),
     ("write_reply", "maybe applied 2", message(1, b"\1\2\0"), "boolean"),
     ("write_reply", "a field after an error", message(1, error(failure()) + b"\0"), "left_over"),
     ("write_reply", "bytes after an error", reply(failure()) + b"\0", "left_over"),
     ("write_reply", "a field too many", message(2, reply_fields(done(None)) + b"\0"), "left_over"),
-    ("write_reply", "condition 4097 failed", not_done(4097, None), "limit"),
+    ("write_reply", "condition 4096 failed", not_done(4096, None), "limit"),
     ("write_reply", "4,097 results", message(2, b"\1\0" + varint(4097) + bytes(4097)), "limit"),
     ("write_reply", "succeeded 2", message(2, b"\2\0\0"), "boolean"),
     ("range_request", "a start over the limit", ASK | {"start": b"a" * 4098}, "limit"),
@@ -182,6 +191,9 @@ KV_INVALID = [
     ("range_reply", "10,001 entries", varint(10_001) + bytes(10_100), "limit"),
     ("range_reply", "a key over the limit", FOUND | {"entries": [ENTRY | {"key": b"k" * 4097}]}, "limit"),
     ("range_reply", "a continuation over the limit", FOUND | {"continuation": b"k" * 4098}, "limit"),
+    ("range_reply", "a key twice", FOUND | {"entries": [ENTRY, ENTRY]}, "order"),
+    ("range_reply", "up and down", FOUND | {"entries": [entry(b"a"), entry(b"c"), entry(b"b")]}, "order"),
+    ("range_reply", "down and up", FOUND | {"entries": [entry(b"c"), entry(b"a"), entry(b"b")]}, "order"),
     ("range_reply", "more is 2", b"\0\2\0\0", "boolean"),
     ("get_reply", "record is 2", b"\2\0", "boolean"),
     ("get_reply", "bytes after it", b"\0\0\0", "left_over"),
@@ -211,7 +223,7 @@ def pairs(rows):
 def seal(bodies):
     previous, chunks = bytes(32), []
     for body in bodies:
-        previous = domain_hash("aspen.kv.snapshot", previous, body)
+        previous = domain_hash("aspen/kv/snapshot/1", previous, body)
         chunks.append(previous + body)
     return chunks
 
@@ -263,6 +275,11 @@ def changed(row, **fields):
     return pairs([PROGRESS, row | fields])
 
 
+def slot(row, number):
+    key, value = snapshot_row(row)
+    return text(key[:-2] + number.to_bytes(2, "big")) + text(value)
+
+
 def invalid_snapshots():
     rows = pairs(ROWS)
     good = seal(bodies(rows[:1], rows[1:]))
@@ -305,6 +322,10 @@ def invalid_snapshots():
         ("replies descending", bodies(changed(session(1, 0, REPLIES[:2][::-1])))),
         ("a reply twice", bodies(changed(session(1, 0, [REPLIES[0]] * 2)))),
         ("a reply too far ahead", bodies(changed(late))),
+        ("an acknowledged reply", bodies(changed(session(1, 6, REPLIES[:1])))),
+        ("a session's counter", bodies(changed(session(1), counter=1))),
+        ("a session in slot 1", bodies([rows[0], slot(SESSIONS[0], 1)])),
+        ("a session in two rows", bodies([rows[0], slot(SESSIONS[0], 0), slot(SESSIONS[0], 1)])),
     ]
     cases = plain_cases + [(name, seal(case)) for name, case in sealed_cases]
     return [{"name": n, "index": "300", "chunks": [chunk.hex() for chunk in case]} for n, case in cases]

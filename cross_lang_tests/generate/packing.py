@@ -5,7 +5,9 @@ from forms import plain
 
 
 def text(value):
-    return varint(len(value)) + value
+    """Bytes, or text in UTF-8."""
+    data = value.encode() if isinstance(value, str) else value
+    return varint(len(data)) + data
 
 
 def signed(value):

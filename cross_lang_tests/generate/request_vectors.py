@@ -1,6 +1,7 @@
 """request.json: docs/wire.md section 11, requests and responses."""
 
 from aspen_wire import varint
+from consensus_vectors import peer
 from kv_vectors import ABSENT, ASK, PUT, RECORD, command, done, failure, get_reply, range_request, reply, write
 from membership_vectors import key
 from packing import boolean, error, invalid, listed, message, optional, text, valid
@@ -21,7 +22,11 @@ def response_fields(row):
 
 
 def join_request(row):
-    return varint(row["peer"]) + text(row["address"])
+    return peer(row["peer"]) + text(row["address"])
+
+
+def snapshot_answer(row):
+    return message(row["kind"], error(row) if row["kind"] == 2 else b"")
 
 
 def member_list(row):
@@ -31,12 +36,13 @@ def member_list(row):
 ENCODERS = {
     "request": lambda row: message(row["kind"], request_fields(row)),
     "response": lambda row: message(row["kind"], response_fields(row)),
+    "snapshot_answer": snapshot_answer,
     "join_request": join_request,
     "member_list": member_list,
 }
 
-A, B = ({"node": key(name), "address": address} for name, address in (("a", b"192.0.2.1:7000"), ("b", b"")))
-JOIN = {"peer": 2**64 - 1, "address": b"[2001:db8::1]:7000"}
+A, B = ({"node": key(name), "address": address} for name, address in (("a", "192.0.2.1:7000"), ("b", "")))
+JOIN = {"peer": 2**64 - 1, "address": "[2001:db8::1]:7000"}
 
 
 def ask(kind, id=7, stale=False, body=b""):
@@ -63,12 +69,14 @@ VALID = [
     ("response", "to a write", answer(reply(done(None)), 2**64 - 1)),
     ("response", "to a get", answer(get_reply({"record": RECORD, "revision": 300}), 0)),
     ("response", "error", refusal()),
-    ("response", "not the leader", refusal(A, code=16, message=b"ask another")),
-    ("response", "maybe applied", refusal(code=14, maybe_applied=True, message=b"\xc3\xa9")),
-    ("response", "the longest words", refusal(B, code=24, message=b"w" * 4096)),
+    ("response", "not the leader", refusal(A, code=16, message="ask another")),
+    ("response", "maybe applied", refusal(code=14, maybe_applied=True, message="é")),
+    ("response", "the longest words", refusal(B, code=16, message="w" * 4096)),
+    ("snapshot_answer", "in force", {"kind": 1}),
+    ("snapshot_answer", "refused", failure(code=24) | {"kind": 2}),
     ("join_request", "the highest peer", JOIN),
-    ("join_request", "peer 1", {"peer": 1, "address": b"h" * 250 + b":7000"}),
-    ("join_request", "port 0", JOIN | {"address": b"!:0"}),
+    ("join_request", "peer 1", {"peer": 1, "address": "h" * 250 + ":7000"}),
+    ("join_request", "port 0", JOIN | {"address": "!:0"}),
     ("member_list", "nobody", {"leader": None, "members": []}),
     ("member_list", "a leader and members", {"leader": A, "members": [B, A, B]}),
     ("member_list", "64 members", {"leader": None, "members": [B] * 64}),
@@ -79,6 +87,9 @@ INVALID = [
     ("request", "kind 0", message(0, request_fields(ask(1))), "kind"),
     ("request", "kind 7", message(7, request_fields(ask(1))), "kind"),
     ("request", "stale is 2", message(2, b"\7\2\0"), "boolean"),
+    *[("request", f"a stale one of kind {kind}", ask(kind, stale=True), "value") for kind in (1, 4, 5, 6)],
+    ("request", "status of something", ask(4, body=b"x"), "value"),
+    ("request", "members of something", ask(5, body=b"x"), "value"),
     ("request", "a body over the limit", message(1, b"\7\0" + LONG_BODY), "limit"),
     ("request", "a body longer than the message", message(1, b"\7\0\3ab"), "truncated"),
     ("request", "a field too many", message(2, request_fields(ask(2)) + b"\0"), "left_over"),
@@ -91,33 +102,41 @@ INVALID = [
     ("response", "error 999", refusal(code=999), "value"),
     ("response", "error 2^32 + 1", refusal(code=2**32 + 1), "value"),
     ("response", "maybe applied 2", message(2, b"\7\1\2\0\0"), "boolean"),
-    ("response", "words over the limit", refusal(message=b"w" * 4097), "limit"),
+    ("response", "words over the limit", refusal(message="w" * 4097), "limit"),
+    ("response", "words that are not UTF-8", refusal(message=b"w\xc3"), "text"),
+    ("response", "a leader with another error", refusal(A), "value"),
+    ("response", "a leader's address that is not UTF-8", refusal(A | {"address": b"\xff"}, code=16), "text"),
     ("response", "leader is 2", message(2, b"\7\1\0\0\2"), "boolean"),
-    ("response", "a leader's address over the limit", refusal(A | {"address": b"a" * 256}), "limit"),
-    ("response", "half a leader", message(2, b"\7\1\0\0\1" + bytes(31)), "truncated"),
+    ("response", "a leader's address over the limit", refusal(A | {"address": "a" * 256}, code=16), "limit"),
+    ("response", "half a leader", message(2, b"\7\x10\0\0\1" + bytes(31)), "truncated"),
     ("response", "bytes after it", ENCODERS["response"](refusal()) + b"\0", "left_over"),
+    ("snapshot_answer", "kind 0", message(0, b""), "kind"),
+    ("snapshot_answer", "kind 3", message(3, b""), "kind"),
+    ("snapshot_answer", "words in an acceptance", message(1, b"\0"), "left_over"),
+    ("snapshot_answer", "error 0", failure(code=0) | {"kind": 2}, "value"),
+    ("snapshot_answer", "bytes after it", snapshot_answer({"kind": 1}) + b"\0", "left_over"),
     ("join_request", "peer 0", JOIN | {"peer": 0}, "value"),
     *[
         ("join_request", name, JOIN | {"address": address}, "address")
         for name, address in (
-            ("no address", b""),
-            ("no port", b"192.0.2.1"),
-            ("an empty port", b"192.0.2.1:"),
-            ("a port over 16 bits", b"192.0.2.1:65536"),
-            ("a port in words", b"192.0.2.1:http"),
-            ("a port with a sign", b"192.0.2.1:+70"),
-            ("no host", b":7000"),
-            ("no host in brackets", b"[]:7000"),
-            ("a host with a colon", b"2001:db8::1:7000"),
-            ("a host with a space", b"192.0.2.1 :7000"),
-            ("a host with a zero", b"host\0:7000"),
-            ("a host beyond ASCII", b"h\xc3\xa9:7000"),
+            ("no address", ""),
+            ("no port", "192.0.2.1"),
+            ("an empty port", "192.0.2.1:"),
+            ("a port over 16 bits", "192.0.2.1:65536"),
+            ("a port in words", "192.0.2.1:http"),
+            ("a port with a sign", "192.0.2.1:+70"),
+            ("no host", ":7000"),
+            ("no host in brackets", "[]:7000"),
+            ("a host with a colon", "2001:db8::1:7000"),
+            ("a host with a space", "192.0.2.1 :7000"),
+            ("a host beyond ASCII", "hé:7000"),
         )
     ],
-    ("join_request", "an address over the limit", JOIN | {"address": b"a" * 256}, "limit"),
+    ("join_request", "an address with a zero", JOIN | {"address": "host\0:7000"}, "text"),
+    ("join_request", "an address over the limit", JOIN | {"address": "a" * 256}, "limit"),
     ("join_request", "bytes after it", join_request(JOIN) + b"\0", "left_over"),
     ("member_list", "65 members", {"leader": None, "members": [B] * 65}, "limit"),
-    ("member_list", "an address over the limit", {"leader": None, "members": [A | {"address": b"a" * 256}]}, "limit"),
+    ("member_list", "an address over the limit", {"leader": None, "members": [A | {"address": "a" * 256}]}, "limit"),
     ("member_list", "bytes after it", member_list({"leader": A, "members": []}) + b"\0", "left_over"),
 ]
 

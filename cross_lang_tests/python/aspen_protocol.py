@@ -13,10 +13,10 @@ from aspen_wire import Decoder, Refused, decode_chain, domain_hash
 
 Row = Dict[str, Any]
 
-NUMBER = {"u64": {"max": 2**62}}
+NUMBER = {"u64": {"max": 2**62 - 1}}
 VERSION = {"u64": {"max": 2**32 - 1}}
 ID = {"fixed": 32}
-ADDRESS = {"bytes": 255}
+ADDRESS = {"text": 255}
 KEY = {"bytes": 4096}
 BOUND = {"bytes": 4097}
 VALUE = {"bytes": 4_194_304}
@@ -64,10 +64,11 @@ def error_numbers() -> List[int]:
 
 
 ERRORS = error_numbers()
+NOT_LEADER = 16
 
 
 def error(d: Decoder) -> Row:
-    row = fields(d, code="u64", maybe_applied="bool", message={"bytes": 4096})
+    row = fields(d, code="u64", maybe_applied="bool", message={"text": 4096})
     require(row["code"] in ERRORS)
     return row
 
@@ -208,7 +209,6 @@ RAFT_FIELDS: Dict[int, Callable[[Decoder, int], Row]] = {
     7: lambda d, term: fields(d, commit=NUMBER, round=NUMBER),
     8: lambda d, term: fields(d, round=NUMBER),
     9: lambda d, term: {"snapshot": snapshot_meta(d)},
-    10: lambda d, term: fields(d, index=NUMBER, reject="bool"),
     11: lambda d, term: {},
 }
 
@@ -245,6 +245,7 @@ OPERATIONS = {1: {"key": KEY, "value": VALUE}, 2: {"key": KEY}}
 
 def write_command(d: Decoder) -> Row:
     row = fields(d, session="u64", sequence="u64", acknowledged_below="u64")
+    require(row["session"] != 0 or row["sequence"] == row["acknowledged_below"] == 0)
     row["conditions"] = items(d, 4096, lambda d: by_kind(d, CONDITIONS))
     row["operations"] = items(d, 4096, lambda d: by_kind(d, OPERATIONS))
     return row
@@ -259,7 +260,7 @@ def write_result(d: Decoder) -> Row:
     if row["succeeded"]:
         row["results"] = items(d, 4096, lambda d: d.value({"optional": "u64"}))
     else:
-        row["failed_condition"] = d.limited(4096)
+        row["failed_condition"] = d.limited(4095)
         row["current"] = optional(d, record)
     return row
 
@@ -278,6 +279,8 @@ def range_request(d: Decoder) -> Row:
 
 def range_reply(d: Decoder) -> Row:
     row: Row = {"entries": items(d, 10_000, lambda d: {"key": d.value(KEY), "record": record(d)})}
+    keys = [e["key"] for e in row["entries"]]
+    require(ascending(keys) or ascending(keys[::-1]), "order")
     return {**row, **fields(d, continuation={"optional": BOUND}, revision="u64")}
 
 
@@ -286,7 +289,10 @@ def get_reply(d: Decoder) -> Row:
 
 
 def request(d: Decoder) -> Row:
-    return message(d, {kind: lambda d: fields(d, id="u64", stale="bool", body=FRAME) for kind in range(1, 7)})
+    row = message(d, {kind: lambda d: fields(d, id="u64", stale="bool", body=FRAME) for kind in range(1, 7)})
+    require(row["kind"] in (2, 3) or not row["stale"])
+    require(row["kind"] not in (4, 5) or row["body"] == b"")
+    return row
 
 
 def hint(d: Decoder) -> Row:
@@ -294,17 +300,22 @@ def hint(d: Decoder) -> Row:
 
 
 def error_response(d: Decoder) -> Row:
-    return {"id": d.u64(), **error(d), "leader": optional(d, hint)}
+    row = {"id": d.u64(), **error(d), "leader": optional(d, hint)}
+    require(row["leader"] is None or row["code"] == NOT_LEADER)
+    return row
 
 
 def response(d: Decoder) -> Row:
     return message(d, {1: lambda d: fields(d, id="u64", body=FRAME), 2: error_response})
 
 
+def snapshot_answer(d: Decoder) -> Row:
+    return message(d, {1: lambda d: {}, 2: error})
+
+
 def join_request(d: Decoder) -> Row:
-    row = fields(d, peer="u64", address=ADDRESS)
-    require(row["peer"] != 0)
-    parts = re.fullmatch(rb"(?:\[[!-~]+\]|(?!\[\]:)[!-9;-~]+):([0-9]+)", row["address"])
+    row: Row = {"peer": peer(d), "address": d.value(ADDRESS)}
+    parts = re.fullmatch(r"(?:\[[!-~]+\]|(?!\[\]:)[!-9;-~]+):([0-9]+)", row["address"])
     require(parts is not None and int(parts[1]) <= 65535, "address")
     return row
 
@@ -330,6 +341,7 @@ FORMS: Dict[str, Callable[[Decoder], Row]] = {
     "get_reply": get_reply,
     "request": request,
     "response": response,
+    "snapshot_answer": snapshot_answer,
     "join_request": join_request,
     "member_list": member_list,
 }
@@ -372,7 +384,7 @@ def decode_snapshot(chunks: List[bytes], index: int) -> List[Row]:
     previous, rows, last_key, ended = bytes(32), [], b"", False
     for sequence, chunk in enumerate(chunks):
         require(not ended)
-        require(chunk[:32] == domain_hash("aspen.kv.snapshot", previous, chunk[32:]), "hash")
+        require(chunk[:32] == domain_hash("aspen/kv/snapshot/1", previous, chunk[32:]), "hash")
         previous = chunk[:32]
         d = Decoder(chunk[32:])
         require(d.u64() == sequence)
