@@ -56,6 +56,24 @@ func TestADoneContextStopsACallBeforeItBegins(t *testing.T) {
 	wantAbsent(t, kv, "k")
 }
 
+// The engine knows only that it was cancelled; the caller hears why.
+func TestAnOperationCancelledByADeadlineIsLate(t *testing.T) {
+	var op operation
+	op.result.status = 12 // CANCELLED
+	op.result.applied = 1
+	late, cancel := context.WithDeadline(context.Background(), time.Now().Add(-time.Second))
+	defer cancel()
+	err := op.err(late)
+	if wantCode(t, err, ErrDeadlineExceeded); !err.Retryable || err.Applied != AppliedMaybe || errors.Is(err, context.Canceled) {
+		t.Fatalf("got %+v", err)
+	}
+	cancelled, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := op.err(cancelled); err.Code != ErrCancelled || err.Retryable || errors.Unwrap(err) != context.Canceled {
+		t.Fatalf("got %+v", err)
+	}
+}
+
 // Without a majority no write completes, so that its other ends can be seen.
 func TestWithoutAMajority(t *testing.T) {
 	ctx := background(t)

@@ -83,6 +83,9 @@ func wantCode(t testing.TB, err error, codes ...Code) *Error {
 	if !errors.As(err, &failed) {
 		t.Fatalf("got %v, want an *Error", err)
 	}
+	if errors.Is(err, Code(0)) || errors.Is(err, Code(-1)) {
+		t.Fatalf("%v is every code", err)
+	}
 	for _, code := range codes {
 		if errors.Is(err, code) && failed.Code == code && failed.Name == code.String() {
 			return failed

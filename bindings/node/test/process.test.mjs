@@ -57,14 +57,25 @@ test('a member keeps its program running until it is closed, or unref', async (t
 
 test('process.exit closes open nodes', async (t) => {
   const dir = path.join(directory(t), 'data');
-  ended(await program(`
+  // The second listener sees that the package's own has closed the node: another process can open it.
+  const reopen = `
     import { open } from 'aspen';
     const node = await open(${JSON.stringify(dir)});
-    await node.kv.put('k', 'v');
+    console.log((await node.kv.get('k')).value.toString());
+    await node.close();`;
+  const result = await program(`
+    import { spawnSync } from 'node:child_process';
+    import { open } from 'aspen';
+    const node = await open(${JSON.stringify(dir)});
+    await node.kv.put('k', 'released');
     for (let i = 0; i < 100; ++i) node.kv.put('k' + i, 'v').catch(() => {});
-    process.exit(0);`));
-  const node = closing(t, await aspen.open(dir));
-  assert.equal((await node.kv.get('k')).value.toString(), 'v');
+    process.on('exit', () => {
+      const other = ['--input-type=module', '--eval', ${JSON.stringify(reopen)}];
+      process.stdout.write(spawnSync(process.execPath, other).stdout);
+    });
+    process.exit(0);`);
+  ended(result);
+  assert.equal(result.out.trim(), 'released');
 });
 
 test('an uncaught error ends the program with its own code', async (t) => {
