@@ -261,6 +261,28 @@ def test_interpreter_exit_closes_nodes(tmp_path: Path, where: str) -> None:
         assert node.kv.get("k") is not None
 
 
+def test_threads_that_wait_while_the_interpreter_ends(tmp_path: Path) -> None:
+    """Taking the GIL back then would abort the process (before Python 3.14)."""
+    returned, out, err = finish(
+        program(
+            """
+            import aspen, sys, threading, time
+            class Slow:
+                def __del__(self, sleep=time.sleep):
+                    sleep(0.5)  # gives up the GIL in the middle of the interpreter's end
+            slow = Slow()
+            sys.slow = slow
+            for i in range(4):
+                threading.Thread(target=aspen.connect, args=(sys.argv[1],), daemon=True).start()
+            time.sleep(0.2)
+            print("end", flush=True)
+            """,
+            unanswered_ticket(tmp_path),
+        )
+    )
+    assert (returned, out, err) == (0, "end\n", "")
+
+
 WRITER = """
     import aspen, signal, sys, time
     mode, directory = sys.argv[1:]
