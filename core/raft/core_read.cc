@@ -55,7 +55,6 @@ void Core::confirm_reads() {
     out_.reads_ready.push_back({reads_.front().id, reads_.front().index});
     reads_.pop_front();
   }
-  if (!reads_.empty()) replicate_due_ = true;  // the next round may start
 }
 
 void Core::fail_reads() {

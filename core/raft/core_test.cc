@@ -219,6 +219,59 @@ TEST_F(Trio, ALeaderThatBreaksTheRulesChangesNothing) {
   EXPECT_EQ(core(1).role(), Role::leader);
 }
 
+TEST_F(Trio, AFollowerCommitsOnlyWhatItSharesWithTheLeader) {
+  elect(1);
+  auto append = [&](Term term, Index index, Term previous, Index commit, std::vector<EntryPtr> entries) {
+    return Message{.kind = MessageKind::append,
+                   .from = 1,
+                   .to = 2,
+                   .term = term,
+                   .index = index,
+                   .log_term = previous,
+                   .commit = commit,
+                   .entries = std::move(entries)};
+  };
+  core(2).step(append(2, 2, 2, 2, {entry(3, 2), entry(4, 2), entry(5, 2)}), now_);
+  // A later leader, which has committed 5 entries of its own, begins with the first that differs.
+  core(2).step(append(4, 2, 2, 5, {entry(3, 2)}), now_);
+  EXPECT_EQ(core(2).commit(), 3u);
+  EXPECT_EQ(core(2).last_index(), 5u);
+  core(2).step(append(4, 3, 2, 5, {entry(4, 4), entry(5, 4)}), now_);
+  EXPECT_EQ(core(2).commit(), 5u);
+  EXPECT_EQ(core(2).term_at(5), Term{4});
+}
+
+TEST_F(Trio, ANewLeaderChangesNoMembersBeforeItsFirstCommit) {
+  elect(1);
+  core(1).step({.kind = MessageKind::append, .from = 3, .to = 1, .term = 3, .index = 2, .log_term = 2}, now_);
+  now_ = core(1).next_tick();
+  core(1).tick(now_);
+  for (MessageKind kind : {MessageKind::pre_vote_reply, MessageKind::vote_reply}) {
+    Effects effects = core(1).take_effects();
+    nodes_[0].keep(effects);
+    while (!nodes_[0].writes.empty()) nodes_[0].sync_one(now_);
+    core(1).step({.kind = kind, .from = 2, .to = 1, .term = 4}, now_);
+  }
+  ASSERT_EQ(core(1).role(), Role::leader);
+  EXPECT_EQ(core(1).propose_config({member(1), member(2)}, 0, now_).error().code, Code::UNAVAILABLE);
+  run();
+  EXPECT_TRUE(core(1).propose_config({member(1), member(2)}, 0, now_).has_value());
+}
+
+TEST_F(Trio, VotesThatOvertakeTheOwnOneWaitForIt) {
+  now_ = core(1).next_tick();
+  core(1).tick(now_);
+  core(1).step({.kind = MessageKind::pre_vote_reply, .from = 2, .to = 1, .term = 2}, now_);
+  Effects effects = core(1).take_effects();
+  nodes_[0].keep(effects);
+  for (PeerId peer : {2, 3}) {
+    core(1).step({.kind = MessageKind::vote_reply, .from = peer, .to = 1, .term = 2}, now_);
+  }
+  EXPECT_EQ(core(1).role(), Role::candidate);
+  nodes_[0].sync_one(now_);
+  EXPECT_EQ(core(1).role(), Role::leader);
+}
+
 TEST_F(Trio, ASnapshotThatMeetsTheLogIsNotWanted) {
   elect(1);
   ASSERT_TRUE(core(1).propose({"a", "b"}, 0, now_).has_value());
