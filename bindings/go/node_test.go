@@ -97,14 +97,18 @@ func TestADirectoryThatCannotBeOne(t *testing.T) {
 	}
 }
 
-func TestAMemberDirectoryIsNotAnEmbeddedOne(t *testing.T) {
+func TestADirectoryOfOneMemberOfSeveralIsNotAnEmbeddedStore(t *testing.T) {
 	ctx := background(t)
-	dir, nodes, _ := network(t, 1)
-	if err := nodes[0].Close(ctx); err != nil {
-		t.Fatal(err)
+	dir, nodes, _ := network(t, 2)
+	for i := len(nodes) - 1; i >= 0; i-- {
+		if err := nodes[i].Close(ctx); err != nil {
+			t.Fatal(err)
+		}
 	}
-	_, err := Open(ctx, filepath.Join(dir, "0"))
-	wantCode(t, err, ErrWrongNode)
+	for _, name := range []string{"0", "1"} {
+		_, err := Open(ctx, filepath.Join(dir, name))
+		wantCode(t, err, ErrWrongNode)
+	}
 }
 
 func TestFoundJoinConnect(t *testing.T) {

@@ -60,10 +60,10 @@ test('a directory that cannot be one', async (t) => {
   }
 });
 
-test('a member directory is not an embedded one', async (t) => {
-  const { dir, nodes } = await network(t, 1);
-  await nodes[0].close();
-  await rejects(aspen.open(path.join(dir, '0')), { code: 'WRONG_NODE' });
+test('a directory of one member of several is not an embedded store', { timeout: 60_000 }, async (t) => {
+  const { dir, nodes } = await network(t, 2);
+  await Promise.all(nodes.map((node) => node.close()));
+  for (const name of ['0', '1']) await rejects(aspen.open(path.join(dir, name)), { code: 'WRONG_NODE' });
 });
 
 test('found, join and connect', { timeout: 60_000 }, async (t) => {
