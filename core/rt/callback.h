@@ -35,7 +35,7 @@ class Callback {
     std::function<void(Args...)> function;
     ~Running() {
       if (holder == nullptr) return;
-      holder->function_ = std::move(function);
+      holder->function_.swap(function);
       holder->running_ = nullptr;
     }
   };
