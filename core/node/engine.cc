@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/base/log.h"
+#include "core/net/address.h"
 
 namespace aspen::node {
 namespace {
@@ -121,6 +122,7 @@ Result<> Engine::identify() {
 
 Result<> Engine::open_endpoint() {
   if (options_.mode == Mode::embedded) return {};
+  if (!options_.advertise.empty()) ASPEN_CHECK(net::split_host_port(options_.advertise));
   net::EndpointOptions options;
   options.key = &*key_;
   options.network = identity_->network;

@@ -155,6 +155,8 @@ TEST_F(NodeTest, ListeningEverywhereNeedsAnAddressToAdvertise) {
   EXPECT_EQ(error.code, Code::INVALID_ARGUMENT);
   EXPECT_NE(error.message.find("advertise"), std::string::npos) << error.message;
   EXPECT_FALSE(fs::exists(founder.dir));
+  founder.advertise = "no port";
+  EXPECT_EQ(refused(founder).code, Code::INVALID_ARGUMENT);
   founder.advertise = "127.0.0.1:4711";
   EXPECT_EQ(open(founder).facts.address, "127.0.0.1:4711");
 }
