@@ -185,8 +185,8 @@ void EndpointImpl::connected(ConnectionState& state) {
   state.connected_at = executor_.env().now();
   state.dialed = link.dialed();
   state.announced = true;
-  log(LogLevel::debug, "net: connected to node {} at {}", state.peer.short_string(),
-      link.remote().to_string());
+  state.address = link.remote().to_string();
+  log(LogLevel::debug, "net: connected to node {} at {}", state.peer.short_string(), state.address);
   if (options_.on_connected) executor_.contained([&] { options_.on_connected(state.face); });
 }
 

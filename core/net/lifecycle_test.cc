@@ -138,16 +138,16 @@ TEST_F(LifecycleTest, APeerThatVanishesIsNoticed) {
   // b's loop stands still now, as a process that was stopped would.
   TimeNs begin = loop.executor().env().now();
   ASSERT_TRUE(run_until(loop, [&] { return !a.disconnected.empty(); }, 3 * kSecond));
-  EXPECT_LT(loop.executor().env().now() - begin, kSecond);
+  EXPECT_LT(loop.executor().env().now() - begin, 2 * kSecond);
   EXPECT_EQ(a.disconnected[0].second.code, Code::CONNECTION_LOST);
   EXPECT_THAT(a.disconnected[0].second.message, HasSubstr("fell silent"));
 }
 
 TEST_F(LifecycleTest, KeepAliveHoldsAnIdleConnection) {
-  a.options.idle_timeout = b.options.idle_timeout = 200 * kMillisecond;
-  a.options.keep_alive = b.options.keep_alive = 60 * kMillisecond;
+  a.options.idle_timeout = b.options.idle_timeout = 500 * kMillisecond;
+  a.options.keep_alive = b.options.keep_alive = 100 * kMillisecond;
   connect();
-  run_until(loop, [] { return false; }, 700 * kMillisecond);
+  run_until(loop, [] { return false; }, 1200 * kMillisecond);
   EXPECT_TRUE(a.sees(b) && b.sees(a));
   expect_echo(a, b);
 }
@@ -220,7 +220,7 @@ TEST_P(RestartTest, IsNoticedByTheFirstPacketSentToIt) {
   ASSERT_TRUE(stream->stream->send("into the void"));
   a.then_disconnected = [&](Connection&, const Error&) { a.connect(b); };
   ASSERT_TRUE(run_until(loop, [&] { return !a.disconnected.empty() && a.sees(b) && again.sees(a); }));
-  EXPECT_LT(loop.executor().env().now() - begin, 200 * kMillisecond);
+  EXPECT_LT(loop.executor().env().now() - begin, 900 * kMillisecond);
   EXPECT_EQ(a.disconnected[0].second.code, Code::CONNECTION_LOST);
   EXPECT_THAT(a.disconnected[0].second.message, HasSubstr("has restarted"));
   EXPECT_EQ(stream->end->code, Code::CONNECTION_LOST);
@@ -232,7 +232,7 @@ TEST_P(RestartTest, ItsOwnDialReplacesTheOldConnection) {
   TimeNs begin = loop.executor().env().now();
   again.connect(a);
   ASSERT_TRUE(run_until(loop, [&] { return again.sees(a) && a.connected.size() == 2; }));
-  EXPECT_LT(loop.executor().env().now() - begin, 200 * kMillisecond);
+  EXPECT_LT(loop.executor().env().now() - begin, 900 * kMillisecond);
   ASSERT_EQ(a.disconnected.size(), 1u);
   EXPECT_EQ(a.disconnected[0].second.code, Code::CONNECTION_LOST);
   EXPECT_EQ(stream->end->code, Code::CONNECTION_LOST);
@@ -254,7 +254,7 @@ TEST_F(LifecycleTest, ADialReachesANodeThatStartsMeanwhile) {
   b.open(loop);
   TimeNs begin = loop.executor().env().now();
   ASSERT_TRUE(run_until(loop, [&] { return a.sees(b); }));
-  EXPECT_LT(loop.executor().env().now() - begin, 800 * kMillisecond);
+  EXPECT_LT(loop.executor().env().now() - begin, 900 * kMillisecond);
 }
 
 TEST_F(LifecycleTest, CallbacksMayDestroyTheirEndpoint) {

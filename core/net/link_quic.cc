@@ -290,7 +290,6 @@ void Link::after_call(int status) {
     ngtcp2_conn_shutdown_stream(quic_, id, to_wire(Code::CANCELLED));
   }
   reset_by_peer_.clear();
-  release_budget();
   if (phase_ == LinkPhase::secured && !secured_told_) {
     secured_told_ = true;
     context_.owner.link_secured(*this);
