@@ -109,6 +109,10 @@ Result<Config> plan_change(const Config& current, std::vector<Member> members) {
   ASPEN_CHECK(check_members(members));
   std::ranges::sort(members, by_peer);
   Config next{.members = std::move(members)};
+  // What the decoder refuses (an address that is no text) must not get into a log.
+  if (auto decoded = decode_config(encode(next)); !decoded) {
+    return fail(Code::INVALID_ARGUMENT, "{}", decoded.error().message);
+  }
 
   std::vector<PeerId> before = voters_of(current.members);
   std::vector<PeerId> after = voters_of(next.members);

@@ -44,7 +44,7 @@ class ConfigHistory {
 
 // The configuration to append in order to get from `current` (not joint) to `members`, which need not be
 // sorted. Errors: INVALID_ARGUMENT for no voter, a peer or node twice, peer 0, an address that is too
-// long, or more than limits::kMembersMax.
+// long or no text, or more than limits::kMembersMax.
 Result<Config> plan_change(const Config& current, std::vector<Member> members);
 
 // What follows a joint configuration.

@@ -71,6 +71,8 @@ TEST(PlanChange, RefusesWhatCannotBeAGroup) {
   auto long_address = members({1});
   long_address[0].address = std::string(limits::kAddressBytesMax + 1, 'a');
   EXPECT_TRUE(refused(long_address));
+  long_address[0].address = "\xff:1";
+  EXPECT_TRUE(refused(long_address));
   std::vector<Member> many;
   for (PeerId peer = 1; peer <= limits::kMembersMax + 1; ++peer) {
     many.push_back(member(peer, MemberRole::learner));
