@@ -29,6 +29,7 @@ from ._types import (
     Bytes,
     CasResult,
     Change,
+    DeleteResult,
     Entry,
     Expect,
     Expectation,
@@ -75,8 +76,8 @@ LIMITS: Mapping[str, int] = MappingProxyType(_native.limits())
 ABSENT = Expect.ABSENT
 PRESENT = Expect.PRESENT
 
-_PUBLIC: tuple[type, ...] = (Batch, KeyValue, Node, BatchResult, CasResult, Change, Entry, Expect, Member, Peer)
-for _class in _PUBLIC + (Revision, Status, TicketInfo):
+_PUBLIC: tuple[type, ...] = (Batch, KeyValue, Node, BatchResult, CasResult, Change, DeleteResult, Entry, Expect)
+for _class in _PUBLIC + (Member, Peer, Revision, Status, TicketInfo):
     _class.__module__ = __name__  # where users find them
 
 _LEVELS = {"debug": 0, "info": 1, "warn": 2, "error": 3}
@@ -125,6 +126,7 @@ __all__ = [
     "ConnectionLost",
     "Corrupt",
     "DeadlineExceeded",
+    "DeleteResult",
     "Entry",
     "Expect",
     "Expectation",

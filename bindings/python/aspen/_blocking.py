@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Self, TypeVar
 
 from . import _calls, _lifetime, _native
-from ._types import BatchResult, Bytes, CasResult, Entry, Expectation, Status
+from ._types import BatchResult, Bytes, CasResult, DeleteResult, Entry, Expectation, Status
 
 T = TypeVar("T")
 
@@ -59,8 +59,8 @@ class KeyValue:
         """Writes, and gives the write's revision."""
         return run(_calls.put(self._node._native, key, value, timeout))
 
-    def delete(self, key: Bytes, *, timeout: float | None = None) -> bool:
-        """Deletes, and says whether the key existed."""
+    def delete(self, key: Bytes, *, timeout: float | None = None) -> DeleteResult:
+        """Deletes. The result is true when the key existed."""
         return run(_calls.delete(self._node._native, key, timeout))
 
     def cas(self, key: Bytes, value: Bytes, *, expect: Expectation, timeout: float | None = None) -> CasResult:

@@ -19,6 +19,7 @@ from ._types import (
     Bytes,
     CasResult,
     Change,
+    DeleteResult,
     Entry,
     Expect,
     Expectation,
@@ -113,8 +114,8 @@ def _first_entry(op: _native.Op) -> Entry | None:
     return Entry._make(entries[0]) if entries else None
 
 
-def _existed(op: _native.Op) -> bool:
-    return op.changes()[0][0]
+def _delete_result(op: _native.Op) -> DeleteResult:
+    return DeleteResult(op.changes()[0][0], op.revision())
 
 
 def _cas_result(op: _native.Op) -> CasResult:
@@ -220,9 +221,9 @@ def put(node: _native.Node, key: Bytes, value: Bytes, timeout: float | None) -> 
     return Call(lambda queue, tag: node.put(k, v, timeout_ns, queue, tag), _native.Op.revision)
 
 
-def delete(node: _native.Node, key: Bytes, timeout: float | None) -> Call[bool]:
+def delete(node: _native.Node, key: Bytes, timeout: float | None) -> Call[DeleteResult]:
     k, timeout_ns = to_bytes(key, "key"), to_nanoseconds(timeout)
-    return Call(lambda queue, tag: node.delete(k, timeout_ns, queue, tag), _existed)
+    return Call(lambda queue, tag: node.delete(k, timeout_ns, queue, tag), _delete_result)
 
 
 def cas(

@@ -39,6 +39,16 @@ class Revision(int):
 Expectation: TypeAlias = Expect | int | Bytes
 
 
+class DeleteResult(NamedTuple):
+    """Of a delete. True when there was something to delete."""
+
+    existed: bool
+    revision: int
+
+    def __bool__(self) -> bool:
+        return self.existed
+
+
 class CasResult(NamedTuple):
     """Of a compare-and-swap. True when it succeeded."""
 

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from typing import Self, TypeVar
 
 from . import _calls, _lifetime, _native
-from ._types import BatchResult, Bytes, CasResult, Entry, Expectation, Status
+from ._types import BatchResult, Bytes, CasResult, DeleteResult, Entry, Expectation, Status
 
 T = TypeVar("T")
 
@@ -142,7 +142,7 @@ class KeyValue:
         """As `aspen.KeyValue.put`."""
         return await _run(_calls.put(self._node._native, key, value, timeout))
 
-    async def delete(self, key: Bytes, *, timeout: float | None = None) -> bool:
+    async def delete(self, key: Bytes, *, timeout: float | None = None) -> DeleteResult:
         """As `aspen.KeyValue.delete`."""
         return await _run(_calls.delete(self._node._native, key, timeout))
 

@@ -32,8 +32,9 @@ def test_revisions_and_versions(node: Any) -> None:
 
 def test_delete_tells_whether_the_key_existed(node: Any) -> None:
     node.kv.put("k", "v")
-    assert node.kv.delete("k") is True
-    assert node.kv.delete("k") is False
+    deleted = node.kv.delete("k")
+    assert deleted.existed and deleted.revision > 0
+    assert not node.kv.delete("k").existed
     assert node.kv.get("k") is None
 
 

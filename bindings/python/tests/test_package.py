@@ -24,7 +24,7 @@ def blocking() -> None:
         revision: int = node.kv.put("k", b"v", timeout=1)
         entry: aspen.Entry | None = node.kv.get("k", stale=True)
         key: bytes = b"" if entry is None else entry.key
-        existed: bool = node.kv.delete(key)
+        existed: bool = node.kv.delete(key).existed
         swapped: aspen.CasResult = node.kv.cas("k", "v", expect=aspen.ABSENT)
         done: aspen.BatchResult = node.kv.batch().check("k", aspen.Revision(revision)).put("k", "v").apply()
         names: list[bytes] = [e.key for e in node.kv.range("p", limit=3)]
