@@ -25,12 +25,13 @@ echo "node: packing the package and installing it into $project"
 cd "$project"
 cp -r "$here/test" .
 dev() { node -p "require('$root/package.json').devDependencies['$1']"; }
+tarball=$(ls aspen-*.tgz)
 cat > package.json <<JSON
 {
   "private": true,
-  "dependencies": { "aspen": "file:$(ls aspen-*.tgz)" },
+  "dependencies": { "aspen": "file:$tarball" },
   "devDependencies": { "typescript": "$(dev typescript)", "@types/node": "$(dev @types/node)" },
-  "allowScripts": { "aspen": true }
+  "allowScripts": { "file:$project/$tarball": true }
 }
 JSON
 npm install --no-audit --no-fund --no-update-notifier --foreground-scripts --loglevel=error
