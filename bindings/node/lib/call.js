@@ -42,6 +42,29 @@ function checkOptions(options) {
   return options;
 }
 
+// The tags of the calls each signal can end. One listener serves them all: Node.js takes many listeners on one
+// signal for a leak, and says so.
+const watched = new WeakMap();
+
+function watch(signal, tag) {
+  let entry = watched.get(signal);
+  if (entry === undefined) {
+    const tags = new Set();
+    entry = { tags, cancel: () => tags.forEach((each) => native.cancel(each)) };
+    watched.set(signal, entry);
+    signal.addEventListener('abort', entry.cancel, { once: true });
+  }
+  entry.tags.add(tag);
+}
+
+function unwatch(signal, tag) {
+  const entry = watched.get(signal);
+  entry.tags.delete(tag);
+  if (entry.tags.size > 0) return;
+  watched.delete(signal);
+  signal.removeEventListener('abort', entry.cancel);
+}
+
 // Starts an operation and waits for it. `start(tag)` makes it and returns its promise; an abort asks it to
 // end, and what it then comes to is what the caller gets.
 async function run(start, signal) {
@@ -52,9 +75,8 @@ async function run(start, signal) {
     throw AspenError.local('CANCELLED', 'the signal was aborted before the call', { cause: signal.reason });
   }
   const tag = nextTag++;
-  const cancel = () => native.cancel(tag);
   const promise = start(tag);
-  signal?.addEventListener('abort', cancel, { once: true });
+  if (signal !== undefined) watch(signal, tag);
   try {
     return await promise;
   } catch (failure) {
@@ -62,7 +84,7 @@ async function run(start, signal) {
     // Made here, not where the promise was rejected: this stack still shows who called.
     throw new AspenError(failure, signal?.aborted ? { cause: signal.reason } : undefined);
   } finally {
-    signal?.removeEventListener('abort', cancel);
+    if (signal !== undefined) unwatch(signal, tag);
   }
 }
 
