@@ -333,12 +333,14 @@ void Driver::compact_ended(const Result<>& result) {
 }
 
 Result<std::unique_ptr<SnapshotSink>> Driver::receive_snapshot(const Message& offer) {
-  if (frozen() || receiving_ || !core_.snapshot_wanted(offer)) {
+  if (frozen()) return fail(Code::UNAVAILABLE, "this member takes no messages at the moment");
+  // Also when it is not wanted: the core's answer tells the leader how far this member is.
+  core_.step(offer, executor_.now());
+  wake();
+  if (receiving_ || !core_.snapshot_wanted(offer)) {
     return fail(Code::UNAVAILABLE, "the snapshot at {} is not wanted",
                 offer.snapshot ? offer.snapshot->index : 0);
   }
-  core_.step(offer, executor_.now());
-  wake();
   if (core_.leader() != offer.from) {
     return fail(Code::UNAVAILABLE, "peer {:x} does not lead term {}", offer.from, offer.term);
   }
