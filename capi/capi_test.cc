@@ -237,6 +237,25 @@ TEST_F(Capi, CancelIsStickyAndTheOperationStillCompletes) {
   }
 }
 
+TEST_F(Capi, ACancelledOpenIsCancelled) {
+  Op founder = open_op(ASPEN_MODE_FOUND, root_ + "/f", "127.0.0.1:0");
+  NodePtr node(aspen_op_take_node(founder.get()));
+  aspen_op_t* raw = nullptr;
+  ASSERT_EQ(aspen_node_ticket(node.get(), 0, nullptr, 0, &raw), ASPEN_OK);
+  Op ticket = finished(raw);
+  node.reset();  // nobody answers the client
+  aspen_node_options_t options;
+  aspen_node_options_init(&options, sizeof options);
+  options.mode = ASPEN_MODE_CLIENT;
+  options.ticket = aspen_op_text(ticket.get());
+  ASSERT_EQ(aspen_node_open(&options, nullptr, 0, &raw), ASPEN_OK);
+  EXPECT_EQ(aspen_op_wait(raw, 50'000'000), ASPEN_DEADLINE_EXCEEDED);
+  aspen_op_cancel(raw);
+  Op open = finished(raw);
+  EXPECT_EQ(aspen_op_status(open.get()), ASPEN_CANCELLED) << aspen_op_message(open.get());
+  EXPECT_EQ(aspen_op_take_node(open.get()), nullptr);
+}
+
 TEST_F(Capi, AFreedPendingOperationLeavesAnEventWithoutIt) {
   NodePtr node = embedded();
   aspen_cq_t* raw = nullptr;

@@ -1,5 +1,7 @@
 // Nodes (aspen_node_*).
 #include <cstring>
+#include <latch>
+#include <memory>
 #include <system_error>
 
 #include "capi/node_handle.h"
@@ -116,12 +118,18 @@ int32_t aspen_node_open(const aspen_node_options_t* options, aspen_cq_t* queue, 
   state->set_cancel([weak = std::weak_ptr(handle)] {
     if (auto node = weak.lock()) node->node->close([](Result<>) {});
   });
-  auto opened = [state, facts = &handle->facts](Result<NodeFacts> opened) {
+  // Whoever hears of the completion may take the node, on any thread: it has to be in place by then.
+  auto in_place = std::make_shared<std::latch>(1);
+  auto opened = [state, in_place, facts = &handle->facts](Result<NodeFacts> opened) {
+    in_place->wait();
+    // Cancelling an open closes the node, also one that has just come up.
+    if (state->cancel_requested()) opened = aspen::fail(Code::CANCELLED, "the open was cancelled");
     if (opened) *facts = std::move(*opened);
     state->complete(opened ? OpResult{} : failed(opened.error()));
   };
   try {
     handle->node = aspen::node::Node::start(std::move(*converted), opened);
+    in_place->count_down();
   } catch (const std::system_error& e) {
     state->complete(
         failed(Error(Code::IO, fmt::format("the process is out of threads or descriptors: {}", e.what()))));

@@ -68,6 +68,11 @@ void OpState::cancel() {
   if (cancel) cancel();
 }
 
+bool OpState::cancel_requested() const {
+  std::lock_guard lock(mutex_);
+  return cancel_requested_;
+}
+
 void OpState::release() {
   cancel();
   std::shared_ptr<NodeHandle> node;  // goes after the lock

@@ -56,6 +56,7 @@ class OpState : public std::enable_shared_from_this<OpState> {
   // How to cancel it; runs at most once, and at once when a cancel came first.
   void set_cancel(std::function<void()> cancel);
   void cancel();
+  bool cancel_requested() const;
   // The node that an open makes. Requires: before the engine starts.
   void hold_node(std::shared_ptr<NodeHandle> node) { node_ = std::move(node); }
   // Null unless the open has succeeded, and the second time.

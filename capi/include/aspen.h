@@ -312,7 +312,7 @@ typedef struct aspen_range_options {
   size_t prefix_size;
   const void* start; /* NULL: from the first key */
   size_t start_size;
-  const void* end; /* NULL: to the last key */
+  const void* end; /* NULL or empty: to the last key */
   size_t end_size;
   const void* continuation;
   size_t continuation_size;
