@@ -1,4 +1,5 @@
 // Members and clients together: what they agree on while members come, go, move, forget and fall behind.
+#include "core/base/log.h"
 #include "core/node/test_cluster.h"
 
 namespace aspen::node {
@@ -85,8 +86,14 @@ TEST_F(ClusterTest, AMemberThatWasAwayCatchesUp) {
 }
 
 TEST_F(ClusterTest, AMemberFarBehindGetsASnapshotWhileTheOthersGoOn) {
+  static std::atomic<int> snapshots;
+  auto count = [](LogLevel, std::string_view line, void*) {
+    if (line.find("receiving a snapshot") != line.npos) ++snapshots;
+  };
+  set_log_sink(count, nullptr, LogLevel::info);
   auto nodes = cluster(3, 64);
   nodes[2].close();
+  snapshots = 0;
   for (int i = 0; i < 400; ++i) ASSERT_TRUE(nodes[0].put(fmt::format("k{}", i), Bytes(100, 'v')));
   reopen(nodes[2]);
   // What it serves meanwhile is old, but never half of something.
@@ -98,6 +105,8 @@ TEST_F(ClusterTest, AMemberFarBehindGetsASnapshotWhileTheOthersGoOn) {
     seen = range->entries.size();
     return seen == 400;
   }));
+  set_log_sink(nullptr, nullptr, LogLevel::off);
+  EXPECT_GE(snapshots, 1);
   ASSERT_TRUE(nodes[2].put("after", "v"));
   EXPECT_TRUE(eventually([&] { return nodes[2].value("after", true) == "v"; }));
 }

@@ -1,0 +1,283 @@
+// Peers that hold a grant and do not behave: what they send is refused, and the node goes on.
+#include <condition_variable>
+
+#include "core/net/endpoint.h"
+#include "core/node/protocol.h"
+#include "core/node/test_cluster.h"
+
+namespace aspen::node {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Speaks to one member in frames of the test's making.
+class RawPeer {
+ public:
+  RawPeer(const std::string& ticket_text, crypto::Roles roles)
+      : ticket_(*crypto::parse_ticket(ticket_text, 0)), key_(crypto::KeyPair::generate()) {
+    net::EndpointOptions options;
+    options.key = &key_;
+    options.network = ticket_.network;
+    options.membership = *crypto::admit(ticket_, key_.id(), roles);
+    for (uint64_t id : {kRaft, kSnapshot, kStore}) {
+      options.subprotocols.push_back({.id = id, .on_stream = [this](net::Stream& stream) {
+                                        stream.on_frame([this](Bytes frame) {
+                                          std::lock_guard lock(mutex_);
+                                          heard_.push_back(std::move(frame));
+                                          news_.notify_all();
+                                        });
+                                      }});
+    }
+    options.on_connected = [this](net::Connection& connection) {
+      std::lock_guard lock(mutex_);
+      connection_ = &connection;
+      news_.notify_all();
+    };
+    endpoint_ = *net::Endpoint::open(loop_, std::move(options));
+    EXPECT_TRUE(endpoint_->connect(ticket_.peers.at(0).node, ticket_.peers.at(0).address));
+    thread_ = std::thread([this] { loop_.run(); });
+    EXPECT_TRUE(wait([this] { return connection_ != nullptr; }));
+  }
+  ~RawPeer() {
+    loop_.post([this] { endpoint_.reset(); });
+    loop_.stop();
+    thread_.join();
+  }
+
+  struct Talk {
+    std::vector<Bytes> answers;
+    std::optional<Error> closed;
+  };
+  // Sends `frames` on a new stream; until as many answers came, or the stream was closed.
+  Talk talk(uint64_t subprotocol, std::vector<Bytes> frames, size_t answers = 1) {
+    auto talk = std::make_shared<Talk>();
+    loop_.post([this, talk, subprotocol, frames = std::move(frames)]() mutable {
+      net::Stream* stream = *connection_->open_stream(subprotocol);
+      stream->on_frame([this, talk](Bytes frame) {
+        std::lock_guard lock(mutex_);
+        talk->answers.push_back(std::move(frame));
+        news_.notify_all();
+      });
+      stream->on_close([this, talk](const Error& why) {
+        std::lock_guard lock(mutex_);
+        talk->closed = why;
+        news_.notify_all();
+      });
+      for (Bytes& frame : frames) EXPECT_TRUE(stream->send(std::move(frame)));
+    });
+    EXPECT_TRUE(wait([&] { return talk->closed || talk->answers.size() >= answers; }));
+    std::lock_guard lock(mutex_);
+    return *talk;
+  }
+  Result<Bytes> request(Request request) {
+    Talk got = talk(kStore, {encode_request(1, request)});
+    if (got.answers.empty()) return std::unexpected(got.closed.value_or(Error(Code::INTERNAL, "silence")));
+    return decode_response(got.answers[0])->response.body;
+  }
+  // The first frame the member sent on a stream of its own.
+  Bytes heard() {
+    EXPECT_TRUE(wait([this] { return !heard_.empty(); }));
+    std::lock_guard lock(mutex_);
+    return heard_.empty() ? Bytes() : heard_.front();
+  }
+
+ private:
+  template <typename F>
+  bool wait(F condition) {
+    std::unique_lock lock(mutex_);
+    return news_.wait_for(lock, std::chrono::seconds(20), condition);
+  }
+
+  crypto::Ticket ticket_;
+  crypto::KeyPair key_;
+  rt::Loop loop_;
+  std::unique_ptr<net::Endpoint> endpoint_;
+  std::mutex mutex_;
+  std::condition_variable news_;
+  net::Connection* connection_ = nullptr;
+  std::vector<Bytes> heard_;
+  std::thread thread_;
+};
+
+class HostileTest : public ClusterTest {
+ protected:
+  void SetUp() override {
+    node_ = open(options(Mode::found, "db"));
+    node_.close();
+    root_seed_ = (*DataDir::open(root_.path("db")))->node()->root_seed;
+    reopen(node_);
+    ticket_ = *node_.ticket();
+  }
+  void TearDown() override {
+    EXPECT_TRUE(node_.put("is it", "well"));
+    EXPECT_EQ(node_.value("is it"), "well");
+  }
+  std::string ticket_for(crypto::Roles roles, Bytes scope) {
+    crypto::KeyPair root = crypto::KeyPair::from_seed(*root_seed_);
+    crypto::KeyPair invitation = crypto::KeyPair::generate();
+    crypto::Grant grant{.kind = crypto::GrantKind::invitation,
+                        .subject = invitation.id(),
+                        .roles = roles,
+                        .scope = std::move(scope)};
+    grant = *crypto::issue(root.id(), {}, root, grant);
+    crypto::Ticket ticket = *crypto::parse_ticket(ticket_, 0);
+    return crypto::format_ticket({root.id(), ticket.peers, invitation.seed(), {grant}});
+  }
+
+  TestNode node_;
+  std::optional<crypto::Seed> root_seed_;
+};
+
+TEST_F(HostileTest, GarbageEndsTheStreamThatCarriedIt) {
+  RawPeer peer(ticket_, crypto::kRolesAll);
+  for (const Bytes& garbage : {Bytes(), Bytes("garbage"), Bytes(100'000, '\xff'), Bytes(1'000'000, '\0')}) {
+    for (uint64_t subprotocol : {kRaft, kStore}) {
+      RawPeer::Talk talk = peer.talk(subprotocol, {garbage});
+      ASSERT_TRUE(talk.closed);
+      EXPECT_EQ(talk.closed->code, Code::PROTOCOL) << talk.closed->to_string();
+    }
+    RawPeer::Talk talk = peer.talk(kSnapshot, {garbage});
+    EXPECT_TRUE(talk.closed || !talk.answers.at(0).empty()) << "it took garbage for a snapshot";
+  }
+}
+
+TEST_F(HostileTest, NobodySpeaksInAnothersName) {
+  RawPeer peer(ticket_, crypto::kRolesAll);
+  ASSERT_TRUE(peer.request({.kind = RequestKind::join, .body = encode(JoinRequest{777, "127.0.0.1:1"})}));
+  raft::Message leader = *raft::decode_message(peer.heard());
+  ASSERT_EQ(leader.to, 777u);
+  nlohmann::json before = node_.status();
+
+  raft::Message forged{.kind = raft::MessageKind::heartbeat, .from = leader.from, .to = leader.from};
+  forged.term = leader.term + 100;
+  RawPeer::Talk talk = peer.talk(kRaft, {raft::encode(forged)});
+  ASSERT_TRUE(talk.closed);
+  EXPECT_EQ(talk.closed->code, Code::PROTOCOL) << talk.closed->to_string();
+
+  forged.kind = raft::MessageKind::snapshot;
+  forged.snapshot = raft::SnapshotMeta{.index = 1'000'000, .term = forged.term, .config = {}, .time = 0};
+  forged.snapshot->config.members = {{.peer = 777, .node = {}, .address = "127.0.0.1:1"}};
+  talk = peer.talk(kSnapshot, {raft::encode(forged)});
+  EXPECT_TRUE(talk.closed || talk.answers.at(0).find("another node") != Bytes::npos);
+  EXPECT_EQ(node_.status()["term"], before["term"]);
+}
+
+TEST_F(HostileTest, AClientsGrantOpensNoDoorToConsensus) {
+  std::string ticket = ticket_for(crypto::kRoleClient, "");
+  RawPeer peer(ticket, crypto::kRoleClient);
+  for (uint64_t subprotocol : {kRaft, kSnapshot}) {
+    RawPeer::Talk talk = peer.talk(subprotocol, {"x"});
+    ASSERT_TRUE(talk.closed);
+    EXPECT_EQ(talk.closed->code, Code::PERMISSION_DENIED) << talk.closed->to_string();
+  }
+  auto join = peer.request({.kind = RequestKind::join, .body = encode(JoinRequest{777, "127.0.0.1:1"})});
+  EXPECT_EQ(join.error().code, Code::PERMISSION_DENIED);
+
+  auto opened = try_open(options(Mode::join, "joiner", ticket));
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().code, Code::PERMISSION_DENIED) << opened.error().to_string();
+  EXPECT_FALSE(fs::exists(root_.path("joiner")));
+}
+
+TEST_F(HostileTest, AScopeIsAllThatItsHolderTouches) {
+  ASSERT_TRUE(node_.put("app/a", "1"));
+  ASSERT_TRUE(node_.put("other", "secret"));
+  TestNode client = open(options(Mode::client, "", ticket_for(crypto::kRoleClient, "app/")));
+  auto denied = [](const auto& result) {
+    return !result && result.error().code == Code::PERMISSION_DENIED && result.error().applied == Applied::NO;
+  };
+  EXPECT_TRUE(client.put("app/b", "2"));
+  EXPECT_EQ(client.value("app/a"), "1");
+  EXPECT_EQ(client.range({.start = "app/", .end = "app0"})->entries.size(), 2u);
+  EXPECT_EQ(client.range({.start = "app/b", .end = "app/c", .reverse = true})->entries.size(), 1u);
+
+  EXPECT_TRUE(denied(client.put("other", "x")));
+  EXPECT_TRUE(denied(client.put("app", "x")));
+  EXPECT_TRUE(denied(client.erase("other")));
+  EXPECT_TRUE(denied(client.get("other")));
+  EXPECT_TRUE(denied(client.get("other", true)));
+  EXPECT_TRUE(denied(client.range({})));
+  EXPECT_TRUE(denied(client.range({.start = "app/"})));
+  EXPECT_TRUE(denied(client.range({.start = "app/", .end = "app1"})));
+  EXPECT_TRUE(denied(client.range({.start = "aa", .end = "app/z"})));
+  EXPECT_TRUE(denied(client.write(
+      {.conditions = {{.kind = kv::Condition::Kind::value_equals, .key = "other", .value = "secret"}},
+       .ops = {{.key = "app/c", .value = "it is"}}})));
+  EXPECT_TRUE(
+      denied(client.write({.ops = {{.key = "app/c", .value = "x"}, {.key = "other", .value = "x"}}})));
+  EXPECT_EQ(node_.value("other"), "secret");
+  EXPECT_EQ(node_.value("app/c"), "(absent)");
+}
+
+TEST_F(HostileTest, AScopeAndAReplicaExcludeEachOther) {
+  std::string ticket = ticket_for(crypto::kRolesAll, "app/");
+  EXPECT_EQ(try_open(options(Mode::join, "joiner", ticket)).error().code, Code::PERMISSION_DENIED);
+  EXPECT_FALSE(fs::exists(root_.path("joiner")));
+  RawPeer peer(ticket, crypto::kRolesAll);
+  for (uint64_t subprotocol : {kRaft, kSnapshot}) {
+    RawPeer::Talk talk = peer.talk(subprotocol, {"x"});
+    ASSERT_TRUE(talk.closed);
+    EXPECT_EQ(talk.closed->code, Code::PERMISSION_DENIED) << talk.closed->to_string();
+  }
+  auto join = peer.request({.kind = RequestKind::join, .body = encode(JoinRequest{777, "127.0.0.1:1"})});
+  EXPECT_EQ(join.error().code, Code::PERMISSION_DENIED);
+}
+
+TEST_F(HostileTest, RequestsThatAskTooMuchAreAnsweredWithTheLimit) {
+  RawPeer peer(ticket_, crypto::kRolesAll);
+  kv::Command many;
+  for (size_t i = 0; i <= limits::kTransactionOpsMax; ++i) many.ops.push_back({.key = fmt::format("{}", i)});
+  kv::Command large;
+  for (char key = 'a'; key <= 'c'; ++key) {
+    large.ops.push_back({.key = Bytes(1, key), .value = Bytes(limits::kValueBytesMax, 'v')});
+  }
+  for (const kv::Command& command : {many, large}) {
+    auto refused = peer.request({.kind = RequestKind::write, .body = kv::encode(command)});
+    ASSERT_FALSE(refused);
+    EXPECT_TRUE(refused.error().code == Code::LIMIT_EXCEEDED || refused.error().code == Code::PROTOCOL)
+        << refused.error().to_string();
+    EXPECT_EQ(refused.error().applied, Applied::NO);
+  }
+  for (RequestKind kind : {RequestKind::write, RequestKind::range, RequestKind::join}) {
+    auto refused = peer.request({.kind = kind, .body = Bytes(15u << 20, '\x7f')});
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, Code::PROTOCOL) << refused.error().to_string();
+  }
+  auto read = peer.request({.kind = RequestKind::get, .body = Bytes(1u << 20, 'k')});
+  EXPECT_EQ(read.error().code, Code::LIMIT_EXCEEDED);
+  EXPECT_EQ(node_.range({})->entries.size(), 0u);
+}
+
+TEST_F(HostileTest, ANodeWhoseSessionWasForgottenOpensAnother) {
+  ASSERT_TRUE(node_.put("a", "1"));
+  RawPeer peer(ticket_, crypto::kRolesAll);
+  Request open{.kind = RequestKind::write, .body = kv::encode({.kind = kv::Command::Kind::open_session})};
+  for (size_t left = limits::kSessionsMax + 1; left > 0;) {
+    std::vector<Bytes> frames;
+    for (; left > 0 && frames.size() < 2000; --left) frames.push_back(encode_request(left, open));
+    size_t count = frames.size();
+    ASSERT_EQ(peer.talk(kStore, std::move(frames), count).answers.size(), count);
+  }
+  auto again = node_.put("a", "2");
+  ASSERT_TRUE(again) << again.error().to_string();
+  EXPECT_EQ((*node_.get("a"))->version, 2u);
+}
+
+TEST_F(HostileTest, MoreRequestsAtOnceThanAPeerMayHaveAreRefused) {
+  RawPeer peer(ticket_, crypto::kRolesAll);
+  // Writes wait for the disk, all of them come in before it is done with the first.
+  Request put{.kind = RequestKind::write, .body = kv::encode({.ops = {{.key = "k", .value = "v"}}})};
+  std::vector<Bytes> frames;
+  for (size_t i = 0; i < 3 * limits::kRequestsPerPeerMax; ++i) frames.push_back(encode_request(i, put));
+  size_t count = frames.size();
+  RawPeer::Talk talk = peer.talk(kStore, std::move(frames), count);
+  ASSERT_EQ(talk.answers.size(), count);
+  for (const Bytes& answer : talk.answers) {
+    auto response = decode_response(answer);
+    ASSERT_TRUE(response);
+    EXPECT_TRUE(response->response.body || response->response.body.error().code == Code::OVERLOADED);
+  }
+}
+
+}  // namespace
+}  // namespace aspen::node
