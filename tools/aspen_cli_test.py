@@ -55,9 +55,14 @@ class Server:
         return self
 
     def __exit__(self, *_):
+        # Asked first: an `aspen up` that is killed cannot remove its directory.
         if self.process.poll() is None:
+            self.process.terminate()
+        try:
+            self.process.communicate(timeout=SECONDS_MAX)
+        except subprocess.TimeoutExpired:
             self.process.kill()
-        self.process.communicate()
+            self.process.communicate()
 
 
 def free_port():
