@@ -154,6 +154,9 @@ Result<> Engine::open_endpoint() {
   ASPEN_TRY(endpoint_, net::Endpoint::open(loop_, std::move(options)));
   if (has_replica()) {
     address_ = options_.advertise.empty() ? endpoint_->local_address() : options_.advertise;
+    ASPEN_TRY(auto host_port, net::split_host_port(address_));
+    if (host_port.second == "0")
+      return fail(Code::INVALID_ARGUMENT, "nobody can dial port 0 of {}", address_);
     if (any_address(address_)) {
       return fail(Code::INVALID_ARGUMENT,
                   "{} means every address; say with `advertise` which one others dial", address_);

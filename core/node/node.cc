@@ -9,6 +9,22 @@
 namespace aspen::node {
 namespace {
 
+// Signals belong to the host program: a thread that is started while this lives takes none.
+class BlockedSignals {
+ public:
+  BlockedSignals() {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before_);
+  }
+  ~BlockedSignals() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  BlockedSignals(const BlockedSignals&) = delete;
+  BlockedSignals& operator=(const BlockedSignals&) = delete;
+
+ private:
+  sigset_t before_;
+};
+
 TimeNs after(TimeNs now, DurationNs duration) {
   return duration > kNever - now ? kNever : now + duration;
 }
@@ -19,14 +35,9 @@ Node::Node(NodeOptions options) : options_(std::move(options)) {}
 
 std::unique_ptr<Node> Node::start(NodeOptions options, Done<NodeFacts> opened) {
   std::unique_ptr<Node> node(new Node(std::move(options)));
-  // Signals belong to the host program: the engine takes none.
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
+  BlockedSignals blocked;
   node->thread_ =
       std::thread([raw = node.get(), opened = std::move(opened)]() mutable { raw->main(std::move(opened)); });
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
   return node;
 }
 
@@ -52,6 +63,7 @@ void Node::main(Done<NodeFacts> opened) {
 }
 
 Node::~Node() {
+  if (!thread_.joinable()) return;  // it was never started: the process is out of threads
   close([](Result<>) {});
   thread_.join();
 }

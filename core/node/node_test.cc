@@ -157,6 +157,11 @@ TEST_F(NodeTest, ListeningEverywhereNeedsAnAddressToAdvertise) {
   EXPECT_FALSE(fs::exists(founder.dir));
   founder.advertise = "no port";
   EXPECT_EQ(refused(founder).code, Code::INVALID_ARGUMENT);
+  for (const char* nowhere : {"nonsense", "10.0.0.7", "10.0.0.7:0"}) {
+    founder.advertise = nowhere;
+    EXPECT_EQ(refused(founder).code, Code::INVALID_ARGUMENT) << nowhere;
+  }
+  EXPECT_FALSE(fs::exists(founder.dir));
   founder.advertise = "127.0.0.1:4711";
   EXPECT_EQ(open(founder).facts.address, "127.0.0.1:4711");
 }

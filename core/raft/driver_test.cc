@@ -657,8 +657,9 @@ TEST_F(DriverTest, ClosingWhileASnapshotIsInstalledFinishesIt) {
   for (int i = 0; i < 100; ++i) propose(member(1), "x", answers);
   ASSERT_TRUE(run_until([&] { return member(1).driver->core().first_index() > 50; }));
   cut.clear();
-  ASSERT_TRUE(run_until([&] { return member(3).driver->replacing() || !snapshot_verdicts.empty(); }));
+  ASSERT_TRUE(run_until([&] { return member(3).driver->replacing() || member(3).machine.restored(); }));
   close(member(3));
+  ASSERT_TRUE(member(3).machine.restored());
   EXPECT_EQ((*member(3).log->load()).snapshot.index, member(3).machine.restored()->index);
   open(member(3));
   EXPECT_TRUE(run_until([&] { return same_everywhere(); }));
