@@ -1,6 +1,8 @@
 // The rules of aspen.h that hold for every operation: completion, cancel, ownership, options, bad input.
 #include <aspen.h>
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <cstring>
@@ -81,6 +83,64 @@ TEST_F(Capi, BadInputIsAnErrorOfTheOperationThatNamesTheLimit) {
   EXPECT_EQ(aspen_op_status(large.get()), ASPEN_LIMIT_EXCEEDED);
   Op largest = put(node.get(), std::string(4096, 'k'), std::string(4u << 20, 'v'));
   EXPECT_EQ(aspen_op_status(largest.get()), ASPEN_OK) << aspen_op_message(largest.get());
+}
+
+TEST_F(Capi, ASizeBeyondEveryLimitIsRefusedBeforeItIsRead) {
+  NodePtr node = embedded();
+  aspen_op_t* op = nullptr;
+  ASSERT_EQ(aspen_kv_put(node.get(), "k", SIZE_MAX, "v", 1, nullptr, nullptr, 0, &op), ASPEN_OK);
+  EXPECT_EQ(aspen_op_status(finished(op).get()), ASPEN_LIMIT_EXCEEDED);
+  ASSERT_EQ(aspen_kv_put(node.get(), "k", 1, "v", SIZE_MAX / 2, nullptr, nullptr, 0, &op), ASPEN_OK);
+  EXPECT_EQ(aspen_op_status(finished(op).get()), ASPEN_LIMIT_EXCEEDED);
+  ASSERT_EQ(
+      aspen_kv_cas(node.get(), "k", 1, ASPEN_IF_VALUE, "x", SIZE_MAX, 0, "v", 1, nullptr, nullptr, 0, &op),
+      ASPEN_OK);
+  EXPECT_EQ(aspen_op_status(finished(op).get()), ASPEN_LIMIT_EXCEEDED);
+  aspen_range_options_t range;
+  aspen_range_options_init(&range, sizeof range);
+  range.prefix = "p";
+  range.prefix_size = SIZE_MAX;
+  ASSERT_EQ(aspen_kv_range(node.get(), &range, nullptr, 0, &op), ASPEN_OK);
+  EXPECT_EQ(aspen_op_status(finished(op).get()), ASPEN_LIMIT_EXCEEDED);
+  aspen_batch_t* raw = nullptr;
+  ASSERT_EQ(aspen_batch_new(&raw), ASPEN_OK);
+  Batch batch(raw);
+  EXPECT_EQ(aspen_batch_put(raw, "k", SIZE_MAX, "", 0), ASPEN_OK);
+  ASSERT_EQ(aspen_kv_apply(node.get(), raw, nullptr, nullptr, 0, &op), ASPEN_OK);
+  EXPECT_EQ(aspen_op_status(finished(op).get()), ASPEN_LIMIT_EXCEEDED);
+}
+
+TEST_F(Capi, TimesThatMakeNoSenseAreRefused) {
+  for (auto [heartbeat, election] :
+       {std::pair<int64_t, int64_t>{INT64_MAX, 0}, {1, 4}, {0, INT64_MAX}, {-1, 0}}) {
+    aspen_node_options_t options;
+    aspen_node_options_init(&options, sizeof options);
+    std::string dir = root_ + "/x";
+    options.dir = dir.c_str();
+    options.heartbeat_ns = heartbeat;
+    options.election_ns = election;
+    aspen_op_t* op = nullptr;
+    ASSERT_EQ(aspen_node_open(&options, nullptr, 0, &op), ASPEN_OK);
+    EXPECT_EQ(aspen_op_status(finished(op).get()), ASPEN_INVALID_ARGUMENT);
+    EXPECT_FALSE(std::filesystem::exists(dir));
+  }
+}
+
+TEST_F(Capi, AForkLeavesTheParentAlone) {
+  NodePtr node = embedded();
+  pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    aspen_op_t* op = nullptr;
+    bool refused =
+        aspen_kv_put(node.get(), "k", 1, "v", 1, nullptr, nullptr, 0, &op) == ASPEN_INVALID_ARGUMENT;
+    aspen_node_free(node.release());
+    _exit(refused ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+  EXPECT_EQ(aspen_op_status(put(node.get(), "k", "v").get()), ASPEN_OK);
 }
 
 TEST_F(Capi, OptionsOfAnUnknownModeOrWithoutWhatTheModeNeedsAreRefused) {

@@ -1,4 +1,7 @@
 // The key-value store (aspen_kv_*, aspen_batch_*).
+#include <algorithm>
+#include <optional>
+
 #include "capi/node_handle.h"
 #include "capi/options.h"
 #include "core/base/limits.h"
@@ -15,6 +18,8 @@ namespace limits = aspen::limits;
 
 struct aspen_batch {
   kv::Command command;
+  size_t bytes = 0;
+  std::optional<Error> refused;  // what was too large to be copied; applying the batch says so
 };
 
 namespace {
@@ -43,6 +48,20 @@ Result<> check_key(size_t size) {
   return {};
 }
 
+Result<> check_value(size_t size) {
+  if (size > limits::kValueBytesMax) {
+    return aspen::fail(Code::LIMIT_EXCEEDED, "the value is {} bytes; at most {}", size,
+                       limits::kValueBytesMax);
+  }
+  return {};
+}
+
+// Before anything is copied: a size no limit allows must not cost memory.
+Result<> check_sizes(size_t key_size, size_t value_size) {
+  ASPEN_CHECK(check_key(key_size));
+  return check_value(value_size);
+}
+
 void complete_with_error(OpState& state, Error error) {
   OpResult result;
   result.error = std::move(error);
@@ -56,18 +75,21 @@ std::shared_ptr<OpState> begin(aspen_node_t* node, const aspen_call_options_t* o
                                aspen_op_t** op) {
   if (op == nullptr) return nullptr;
   *op = nullptr;
-  if (node == nullptr || !aspen::capi::read_options(options, copied)) return nullptr;
+  if (node == nullptr || node->handle->forked() || !aspen::capi::read_options(options, copied))
+    return nullptr;
   return aspen::capi::make_op(queue, tag, op);
+}
+
+int32_t refuse(OpState& state, Error error) {
+  complete_with_error(state, Error(error.code, aspen::Applied::NO, std::move(error.message)));
+  return ASPEN_OK;
 }
 
 int32_t submit_write(aspen_node_t* node, kv::Command command, const aspen_call_options_t& options,
                      const std::shared_ptr<OpState>& state) {
   Result<> valid = check_call(options);
   if (valid) valid = kv::validate(command);
-  if (!valid) {
-    complete_with_error(*state, Error(valid.error().code, aspen::Applied::NO, valid.error().message));
-    return ASPEN_OK;
-  }
+  if (!valid) return refuse(*state, valid.error());
   // A failed condition's key, for the result's entry.
   std::vector<Bytes> condition_keys;
   for (const kv::Condition& condition : command.conditions) condition_keys.push_back(condition.key);
@@ -96,6 +118,28 @@ bool known_comparison(int32_t comparison) {
   return comparison >= ASPEN_IF_ABSENT && comparison <= ASPEN_IF_REVISION;
 }
 
+size_t expected_bytes(int32_t comparison, size_t expected_size) {
+  return comparison == ASPEN_IF_VALUE ? expected_size : 0;
+}
+
+// Whether the batch has room for one more; if not, applying it will say why.
+bool admit(aspen_batch_t& batch, size_t key_size, size_t value_size) {
+  if (batch.refused) return false;
+  const kv::Command& command = batch.command;
+  Result<> room = check_sizes(key_size, value_size);
+  if (room && command.ops.size() + command.conditions.size() >= limits::kTransactionOpsMax) {
+    room = aspen::fail(Code::LIMIT_EXCEEDED, "the batch has more than {} conditions and changes",
+                       limits::kTransactionOpsMax);
+  }
+  if (room && batch.bytes + key_size + value_size > limits::kTransactionBytesMax) {
+    room =
+        aspen::fail(Code::LIMIT_EXCEEDED, "the batch has more than {} bytes", limits::kTransactionBytesMax);
+  }
+  if (!room) batch.refused = room.error();
+  batch.bytes += key_size + value_size;
+  return room.has_value();
+}
+
 kv::Condition make_condition(const void* key, size_t key_size, int32_t comparison, const void* expected,
                              size_t expected_size, uint64_t revision) {
   kv::Condition condition{.kind = static_cast<kv::Condition::Kind>(comparison), .key = copy(key, key_size)};
@@ -109,6 +153,13 @@ Result<kv::RangeRequest> make_range(const aspen_range_options_t& options) {
   range.limit = static_cast<uint32_t>(std::min<uint64_t>(options.limit, limits::kRangeEntriesMax));
   range.reverse = options.reverse != 0;
   range.keys_only = options.keys_only != 0;
+  for (size_t size : {options.prefix_size, options.start_size, options.end_size, options.continuation_size}) {
+    // One byte more than a key: a continuation is the key after the last one.
+    if (size > limits::kKeyBytesMax + 1) {
+      return aspen::fail(Code::LIMIT_EXCEEDED, "a bound of the range is {} bytes; at most {}", size,
+                         limits::kKeyBytesMax + 1);
+    }
+  }
   if (options.prefix != nullptr) {
     range.start = copy(options.prefix, options.prefix_size);
     range.end = aspen::prefix_end(range.start);
@@ -118,13 +169,6 @@ Result<kv::RangeRequest> make_range(const aspen_range_options_t& options) {
   }
   if (options.continuation != nullptr) {
     (range.reverse ? range.end : range.start) = copy(options.continuation, options.continuation_size);
-  }
-  for (const Bytes* bound : {&range.start, &range.end}) {
-    // One byte more than a key: a continuation is the key after the last one.
-    if (bound->size() > limits::kKeyBytesMax + 1) {
-      return aspen::fail(Code::LIMIT_EXCEEDED, "a bound of the range is {} bytes; at most {}", bound->size(),
-                         limits::kKeyBytesMax + 1);
-    }
   }
   return range;
 }
@@ -177,6 +221,7 @@ int32_t aspen_kv_put(aspen_node_t* node, const void* key, size_t key_size, const
   aspen_call_options_t call;
   auto state = begin(node, options, &call, queue, tag, op);
   if (state == nullptr) return ASPEN_INVALID_ARGUMENT;
+  if (auto sizes = check_sizes(key_size, value_size); !sizes) return refuse(*state, sizes.error());
   kv::Command command;
   command.ops.push_back({kv::Op::Kind::put, copy(key, key_size), copy(value, value_size)});
   return submit_write(node, std::move(command), call, state);
@@ -190,6 +235,7 @@ int32_t aspen_kv_delete(aspen_node_t* node, const void* key, size_t key_size,
   aspen_call_options_t call;
   auto state = begin(node, options, &call, queue, tag, op);
   if (state == nullptr) return ASPEN_INVALID_ARGUMENT;
+  if (auto sizes = check_key(key_size); !sizes) return refuse(*state, sizes.error());
   kv::Command command;
   command.ops.push_back({kv::Op::Kind::erase, copy(key, key_size), {}});
   return submit_write(node, std::move(command), call, state);
@@ -207,6 +253,10 @@ int32_t aspen_kv_cas(aspen_node_t* node, const void* key, size_t key_size, int32
   aspen_call_options_t call;
   auto state = begin(node, options, &call, queue, tag, op);
   if (state == nullptr) return ASPEN_INVALID_ARGUMENT;
+  if (auto sizes = check_sizes(key_size, std::max(value_size, expected_bytes(comparison, expected_size)));
+      !sizes) {
+    return refuse(*state, sizes.error());
+  }
   kv::Command command;
   command.conditions.push_back(make_condition(key, key_size, comparison, expected, expected_size, revision));
   command.ops.push_back({kv::Op::Kind::put, copy(key, key_size), copy(value, value_size)});
@@ -218,7 +268,9 @@ int32_t aspen_kv_range(aspen_node_t* node, const aspen_range_options_t* options,
   if (op == nullptr) return ASPEN_INVALID_ARGUMENT;
   *op = nullptr;
   aspen_range_options_t copied;
-  if (node == nullptr || !aspen::capi::read_options(options, &copied)) return ASPEN_INVALID_ARGUMENT;
+  if (node == nullptr || node->handle->forked() || !aspen::capi::read_options(options, &copied)) {
+    return ASPEN_INVALID_ARGUMENT;
+  }
   auto state = aspen::capi::make_op(queue, tag, op);
   aspen_call_options_t call{sizeof call, copied.consistency, copied.timeout_ns};
   Result<> valid = check_call(call);
@@ -257,12 +309,14 @@ int32_t aspen_batch_put(aspen_batch_t* batch, const void* key, size_t key_size, 
                         size_t value_size) {
   if (batch == nullptr || !readable(key, key_size) || !readable(value, value_size))
     return ASPEN_INVALID_ARGUMENT;
+  if (!admit(*batch, key_size, value_size)) return ASPEN_OK;
   batch->command.ops.push_back({kv::Op::Kind::put, copy(key, key_size), copy(value, value_size)});
   return ASPEN_OK;
 }
 
 int32_t aspen_batch_delete(aspen_batch_t* batch, const void* key, size_t key_size) {
   if (batch == nullptr || !readable(key, key_size)) return ASPEN_INVALID_ARGUMENT;
+  if (!admit(*batch, key_size, 0)) return ASPEN_OK;
   batch->command.ops.push_back({kv::Op::Kind::erase, copy(key, key_size), {}});
   return ASPEN_OK;
 }
@@ -273,6 +327,7 @@ int32_t aspen_batch_check(aspen_batch_t* batch, const void* key, size_t key_size
       (comparison == ASPEN_IF_VALUE && !readable(expected, expected_size))) {
     return ASPEN_INVALID_ARGUMENT;
   }
+  if (!admit(*batch, key_size, expected_bytes(comparison, expected_size))) return ASPEN_OK;
   batch->command.conditions.push_back(
       make_condition(key, key_size, comparison, expected, expected_size, revision));
   return ASPEN_OK;
@@ -285,5 +340,6 @@ int32_t aspen_kv_apply(aspen_node_t* node, const aspen_batch_t* batch, const asp
   aspen_call_options_t call;
   auto state = begin(node, options, &call, queue, tag, op);
   if (state == nullptr) return ASPEN_INVALID_ARGUMENT;
+  if (batch->refused) return refuse(*state, *batch->refused);
   return submit_write(node, batch->command, call, state);
 }

@@ -21,6 +21,8 @@ namespace {
 constexpr int64_t kOpenTimeoutDefault = 30 * aspen::kSecond;
 constexpr int64_t kHeartbeatDefault = 50 * aspen::kMillisecond;
 constexpr int64_t kElectionDefault = 300 * aspen::kMillisecond;
+constexpr int64_t kHeartbeatMin = aspen::kMillisecond;
+constexpr int64_t kElectionMax = 60 * aspen::kSecond;
 
 std::string text_or_empty(const char* text) {
   return text != nullptr ? text : "";
@@ -72,7 +74,12 @@ Result<NodeOptions> convert(const aspen_node_options_t& in) {
   options.open_timeout = in.open_timeout_ns > 0 ? in.open_timeout_ns : kOpenTimeoutDefault;
   options.heartbeat = in.heartbeat_ns > 0 ? in.heartbeat_ns : kHeartbeatDefault;
   options.election = in.election_ns > 0 ? in.election_ns : kElectionDefault;
-  if (options.election < 4 * options.heartbeat) {
+  if (options.heartbeat < kHeartbeatMin || options.election > kElectionMax) {
+    return aspen::fail(Code::INVALID_ARGUMENT,
+                       "heartbeat_ns is {}, at least {}; election_ns is {}, at most {}", options.heartbeat,
+                       kHeartbeatMin, options.election, kElectionMax);
+  }
+  if (options.election / 4 < options.heartbeat) {
     return aspen::fail(Code::INVALID_ARGUMENT, "election_ns is {}; at least 4 heartbeats of {}",
                        options.election, options.heartbeat);
   }
@@ -116,7 +123,7 @@ int32_t aspen_node_open(const aspen_node_options_t* options, aspen_cq_t* queue, 
   auto handle = std::make_shared<NodeHandle>();
   state->hold_node(handle);
   state->set_cancel([weak = std::weak_ptr(handle)] {
-    if (auto node = weak.lock()) node->node->close([](Result<>) {});
+    if (auto node = weak.lock(); node != nullptr && !node->forked()) node->node->close([](Result<>) {});
   });
   // Whoever hears of the completion may take the node, on any thread: it has to be in place by then.
   auto in_place = std::make_shared<std::latch>(1);
@@ -146,7 +153,7 @@ aspen_node_t* aspen_op_take_node(aspen_op_t* op) {
 int32_t aspen_node_close(aspen_node_t* node, aspen_cq_t* queue, uint64_t tag, aspen_op_t** op) {
   if (op == nullptr) return ASPEN_INVALID_ARGUMENT;
   *op = nullptr;
-  if (node == nullptr) return ASPEN_INVALID_ARGUMENT;
+  if (node == nullptr || node->handle->forked()) return ASPEN_INVALID_ARGUMENT;
   auto state = aspen::capi::make_op(queue, tag, op);
   node->handle->node->close(
       [state](Result<> closed) { state->complete(closed ? OpResult{} : failed(closed.error())); });
@@ -169,7 +176,7 @@ int32_t aspen_node_ticket(aspen_node_t* node, int64_t valid_ns, aspen_cq_t* queu
                           aspen_op_t** op) {
   if (op == nullptr) return ASPEN_INVALID_ARGUMENT;
   *op = nullptr;
-  if (node == nullptr || valid_ns < 0) return ASPEN_INVALID_ARGUMENT;
+  if (node == nullptr || valid_ns < 0 || node->handle->forked()) return ASPEN_INVALID_ARGUMENT;
   auto state = aspen::capi::make_op(queue, tag, op);
   node->handle->node->ticket(valid_ns, complete_text(state));
   return ASPEN_OK;
@@ -179,7 +186,7 @@ int32_t aspen_node_status(aspen_node_t* node, int64_t timeout_ns, aspen_cq_t* qu
                           aspen_op_t** op) {
   if (op == nullptr) return ASPEN_INVALID_ARGUMENT;
   *op = nullptr;
-  if (node == nullptr) return ASPEN_INVALID_ARGUMENT;
+  if (node == nullptr || node->handle->forked()) return ASPEN_INVALID_ARGUMENT;
   auto state = aspen::capi::make_op(queue, tag, op);
   auto id = node->handle->node->status(aspen::capi::timeout_or_default(timeout_ns), complete_text(state));
   aspen::capi::cancel_with(*state, node->handle, id);

@@ -20,7 +20,7 @@ inline int64_t timeout_or_default(int64_t timeout_ns) {
 // Lets aspen_op_cancel reach operation `id` of the node. After the node is gone there is nothing to cancel.
 inline void cancel_with(OpState& state, const std::shared_ptr<NodeHandle>& node, node::Node::OperationId id) {
   state.set_cancel([weak = std::weak_ptr(node), id] {
-    if (auto handle = weak.lock()) handle->node->cancel(id);
+    if (auto handle = weak.lock(); handle != nullptr && !handle->forked()) handle->node->cancel(id);
   });
 }
 

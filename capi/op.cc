@@ -1,8 +1,20 @@
 #include "capi/op.h"
 
+#include <unistd.h>
+
 #include <chrono>
 
 namespace aspen::capi {
+
+NodeHandle::NodeHandle() : process_(getpid()) {}
+
+NodeHandle::~NodeHandle() {
+  if (forked()) (void)node.release();
+}
+
+bool NodeHandle::forked() const {
+  return getpid() != process_;
+}
 
 std::shared_ptr<OpState> make_op(aspen_cq_t* queue, uint64_t tag, aspen_op_t** op) {
   auto state = std::make_shared<OpState>(queue, tag);
@@ -77,7 +89,7 @@ void OpState::release() {
   cancel();
   std::shared_ptr<NodeHandle> node;  // goes after the lock
   std::unique_lock lock(mutex_);
-  if (node_ != nullptr) completed_.wait(lock, [this] { return done_; });
+  if (node_ != nullptr && !node_->forked()) completed_.wait(lock, [this] { return done_; });
   node = std::exchange(node_, nullptr);
   if (queue_ != nullptr && done_) queue_->forget(handle_);
   handle_ = nullptr;

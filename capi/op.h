@@ -6,6 +6,8 @@
 // Thread safety: the result is read only after `done`; everything else under the lock.
 #pragma once
 
+#include <sys/types.h>
+
 #include <condition_variable>
 #include <functional>
 #include <memory>
@@ -24,9 +26,19 @@ namespace aspen::capi {
 
 // A node as C sees it. Its destruction waits for the engine thread, so only a caller's thread may hold the
 // last reference: operations keep weak ones, and an open's own is taken out before the operation goes.
+//
+// After a fork the child has a copy of the handle but not the engine's threads, and shares its descriptors
+// with the parent: in the child the handle is inert, and is leaked rather than closed.
 struct NodeHandle {
+  NodeHandle();
+  ~NodeHandle();
+  bool forked() const;
+
   node::NodeFacts facts;
   std::unique_ptr<node::Node> node;
+
+ private:
+  pid_t process_;
 };
 
 struct OpResult {

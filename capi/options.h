@@ -8,13 +8,16 @@
 
 namespace aspen::capi {
 
-// The first version of each struct, below which no caller can be.
+// Above any struct there will be: a larger claim is garbage, and is not read.
+inline constexpr uint32_t kStructSizeMax = 4096;
+
+// `first_size` is the struct's size in the first release, below which no caller can be.
 template <typename Options>
-bool read_options(const Options* in, Options* out) {
+bool read_options(const Options* in, Options* out, size_t first_size = sizeof(Options)) {
   *out = {};
   out->struct_size = sizeof(Options);
   if (in == nullptr) return true;
-  if (in->struct_size < sizeof(uint32_t)) return false;
+  if (in->struct_size < first_size || in->struct_size > kStructSizeMax) return false;
   const char* bytes = reinterpret_cast<const char*>(in);
   for (size_t i = sizeof(Options); i < in->struct_size; ++i) {
     if (bytes[i] != 0) return false;

@@ -33,7 +33,9 @@
  *
  * Threads. Every function may be called from any thread at the same time, except that an object must not be
  * freed while another thread is inside a call with it. The library calls back only aspen_log_fn. It installs
- * no signal handler, writes to no standard stream and does not exit.
+ * no signal handler, writes to no standard stream and does not exit. After a fork, a child's copies of
+ * handles are inert: calls with them are refused, freeing them leaves the parent alone. A child opens nodes
+ * of its own.
  */
 #ifndef ASPEN_H
 #define ASPEN_H
@@ -170,7 +172,8 @@ ASPEN_API uint8_t aspen_op_done(const aspen_op_t* op);
 /* Asks it to end. Sticky and idempotent; the operation still completes, with CANCELLED or, when it was too
  * late, with its result. */
 ASPEN_API void aspen_op_cancel(aspen_op_t* op);
-/* A pending operation is cancelled and freed when it has completed; its event then carries a NULL op. */
+/* A pending operation is cancelled and freed when it has completed; its event then carries a NULL op. Freeing
+ * a pending aspen_node_open waits until what it began is undone. */
 ASPEN_API void aspen_op_free(aspen_op_t* op);
 
 /* The following read a completed operation; on a pending one they give the zero value (status: INTERNAL). */
@@ -203,8 +206,8 @@ typedef struct aspen_node_options {
   const char* advertise; /* "host:port" the others dial; NULL: the address listened on */
   const char* ticket;
   int64_t open_timeout_ns; /* until the node serves; 0: 30 s */
-  int64_t heartbeat_ns;    /* of the consensus leader; 0: 50 ms. The same on all members. */
-  int64_t election_ns;     /* silence before an election; 0: 300 ms; at least 4 heartbeats */
+  int64_t heartbeat_ns;    /* of the consensus leader; 0: 50 ms; at least 1 ms. The same on all members. */
+  int64_t election_ns;     /* silence before an election; 0: 300 ms; 4 heartbeats to 60 s */
 } aspen_node_options_t;
 
 ASPEN_API void aspen_node_options_init(aspen_node_options_t* options, size_t struct_size);
@@ -230,7 +233,7 @@ ASPEN_API int32_t aspen_node_ticket(aspen_node_t* node, int64_t valid_ns, aspen_
                                     aspen_op_t** op);
 /* Text: a JSON document, {"node_id","network_id","mode","role","address","leader","term","commit","applied",
  * "members":[{"node_id","address","role","leader","reachable"}]}; of a client: as its leader sees it.
- * `role` is leader, follower, learner, candidate or client. */
+ * `role` is leader, follower, learner, candidate, client, or failed when its disk has. */
 ASPEN_API int32_t aspen_node_status(aspen_node_t* node, int64_t timeout_ns, aspen_cq_t* queue, uint64_t tag,
                                     aspen_op_t** op);
 

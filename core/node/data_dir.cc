@@ -122,6 +122,13 @@ Result<> refuse_foreign(const std::string& path) {
   return {};
 }
 
+// Replaces `path` durably: after a crash it is the old or the new file.
+Result<> replace_file(const std::string& path, BytesView bytes, const std::string& directory) {
+  ASPEN_CHECK(write_file(path + ".new", bytes));
+  if (::rename((path + ".new").c_str(), path.c_str()) != 0) return io_error("cannot replace", path);
+  return sync_directory(directory);
+}
+
 // The locked descriptor of `path`/lock, with our pid in it.
 Result<int> lock(const std::string& path) {
   std::string lock_path = path + "/lock";
@@ -194,14 +201,38 @@ Result<> DataDir::load() {
 }
 
 Result<> DataDir::save(NodeFile node) {
-  ASPEN_CHECK(write_file(path_ + "/node.new", encode_node_file(node)));
-  if (::rename((path_ + "/node.new").c_str(), (path_ + "/node").c_str()) != 0) {
-    return io_error("cannot replace", path_ + "/node");
-  }
+  ASPEN_CHECK(replace_file(path_ + "/node", encode_node_file(node), path_));
   unsaved_ = false;
-  ASPEN_CHECK(sync_directory(path_));
   node_ = std::move(node);
   return {};
+}
+
+Result<> DataDir::claim(const std::string& path) const {
+  std::string owner =
+      fmt::format("node {} of network {}", crypto::KeyPair::from_seed(node_->node_seed).id().to_string(),
+                  node_->network.to_string());
+  if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return io_error("cannot create", path);
+  std::string owner_path = path + "/OWNER";
+  std::string found(2 * owner.size(), '\0');
+  int fd = ::open(owner_path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0 && errno != ENOENT) return io_error("cannot open", owner_path);
+  if (fd >= 0) {
+    ssize_t size = ::read(fd, found.data(), found.size());
+    ::close(fd);
+    if (size < 0) return io_error("cannot read", owner_path);
+    found.resize(static_cast<size_t>(size));
+    if (found == owner) return {};
+    return fail(Code::WRONG_NODE, "{} belongs to {}, not to {}", path, found, owner);
+  }
+  std::error_code error;
+  for (const fs::directory_entry& entry : fs::directory_iterator(path, error)) {
+    std::string name = entry.path().filename();
+    if (name != "OWNER.new")
+      return fail(Code::WRONG_NODE, "{} holds '{}' but does not say whose it is", path, name);
+  }
+  if (error) return fail(Code::IO, "cannot list {}: {}", path, error.message());
+  ASPEN_CHECK(replace_file(owner_path, owner, path));
+  return sync_directory(path_);
 }
 
 }  // namespace aspen::node

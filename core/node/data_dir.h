@@ -2,7 +2,7 @@
 //
 //   DIR/lock    held by flock while a process has the directory open; names its pid
 //   DIR/node    format version, the node's key, its network and membership (one checksummed file, mode 0600)
-//   DIR/log     the Raft log          DIR/state    applied state
+//   DIR/log     the Raft log          DIR/state    applied state, each with a file OWNER that names the node
 //
 // `node` is replaced by write, sync, rename, sync of the directory: after a crash it is the old or the new
 // one. A directory with other things in it is refused, nothing is created in it; one in which no node was
@@ -41,6 +41,10 @@ class DataDir {
   // Nothing for a directory that is new.
   const std::optional<NodeFile>& node() const { return node_; }
   Result<> save(NodeFile node);
+  // Makes the store directory `path` this node's, by a file OWNER in it, before anything is stored there: a
+  // store that was copied from another node would serve that one's data. Requires: node(). Errors: WRONG_NODE
+  // naming both nodes, IO.
+  Result<> claim(const std::string& path) const;
   std::string log_path() const { return path_ + "/log"; }
   std::string state_path() const { return path_ + "/state"; }
   const std::string& path() const { return path_; }

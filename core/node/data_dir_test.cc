@@ -251,5 +251,26 @@ TEST_F(DataDirTest, ADirectoryThatMayNotBeWrittenSaysSo) {
   EXPECT_FALSE(fs::exists(path_));
 }
 
+TEST_F(DataDirTest, AStoreIsItsOwners) {
+  make();
+  auto dir = DataDir::open(path_);
+  ASSERT_TRUE(dir);
+  ASSERT_TRUE((*dir)->claim((*dir)->state_path()));
+  EXPECT_TRUE((*dir)->claim((*dir)->state_path()));
+  write_file((*dir)->log_path(), "in the way");
+  EXPECT_FALSE((*dir)->claim((*dir)->log_path()));
+  fs::remove((*dir)->log_path());
+  fs::create_directory((*dir)->log_path());
+  write_file((*dir)->log_path() + "/CURRENT", "somebody's");
+  auto unmarked = (*dir)->claim((*dir)->log_path());
+  ASSERT_FALSE(unmarked);
+  EXPECT_EQ(unmarked.error().code, Code::WRONG_NODE);
+  NodeFile other = founder();
+  ASSERT_TRUE((*dir)->save(other));
+  auto foreign = (*dir)->claim((*dir)->state_path());
+  ASSERT_FALSE(foreign);
+  EXPECT_EQ(foreign.error().code, Code::WRONG_NODE);
+}
+
 }  // namespace
 }  // namespace aspen::node

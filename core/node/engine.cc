@@ -8,6 +8,7 @@
 namespace aspen::node {
 namespace {
 
+constexpr DurationNs kExpiryPeriod = 200 * kMillisecond;
 constexpr DurationNs kPollPeriod = kMillisecond;
 constexpr DurationNs kPeerIdleTimeout = 4 * kSecond;
 constexpr DurationNs kPeerKeepAlive = kSecond;
@@ -211,6 +212,7 @@ rt::Task<Result<NodeFacts>> Engine::open(rt::Cx& cx) {
     replica_->transport().attach(&replica_->driver(), endpoint_.get());
     background_.spawn("members", [this](rt::Cx& cx) { return replica_->keep_members(cx); });
   }
+  if (endpoint_) background_.spawn("expiry", [this](rt::Cx& cx) { return end_expired(cx); });
   background_.spawn("leader watch", [this](rt::Cx& cx) { return router_->watch_leader(cx); });
   if (identity_->invitation) {
     for (const crypto::TicketPeer& peer : identity_->invitation->peers)
@@ -275,6 +277,19 @@ rt::Task<Result<>> Engine::wait_for_membership(rt::Cx& cx) {
   }
 }
 
+// The hello checked the membership; it may run out while the connection lives.
+rt::Task<Result<>> Engine::end_expired(rt::Cx& cx) {
+  for (;;) {
+    ASPEN_CO_CHECK(co_await cx.sleep(kExpiryPeriod));
+    for (net::Connection* connection : endpoint_->connections()) {
+      WallNs not_after = connection->membership().not_after;
+      if (not_after != 0 && env_.wall_now() > not_after) {
+        connection->close(Code::GRANT_EXPIRED, "the peer's membership has expired");
+      }
+    }
+  }
+}
+
 // --- going down ---
 
 rt::Task<Result<>> Engine::close(rt::Cx& cx) {
@@ -312,7 +327,7 @@ std::string Engine::member_status() const {
   nlohmann::ordered_json json = {{"node_id", key_->id().to_string()},
                                  {"network_id", identity_->network.to_string()},
                                  {"mode", mode_name(options_.mode)},
-                                 {"role", role_name(status)},
+                                 {"role", replica_->driver().failure() ? "failed" : role_name(status)},
                                  {"address", address_},
                                  {"leader", leader != nullptr ? leader->node.to_string() : ""},
                                  {"term", status.term},

@@ -51,6 +51,7 @@ class Engine {
   rt::Task<Result<>> serve(rt::Cx& cx);
   rt::Task<Result<>> join(rt::Cx& cx);
   rt::Task<Result<>> wait_for_membership(rt::Cx& cx);
+  rt::Task<Result<>> end_expired(rt::Cx& cx);
   std::string member_status() const;
   bool has_replica() const { return options_.mode != Mode::client; }
 

@@ -182,6 +182,28 @@ TEST_F(NodeTest, ATicketThatCannotBeUsedCreatesNothing) {
   EXPECT_FALSE(fs::exists(root_.path("x")));
 }
 
+TEST_F(NodeTest, TheStateOfAnotherNodeIsRefused) {
+  TestNode first = open(options(Mode::embedded, "first"));
+  TestNode second = open(options(Mode::embedded, "second"));
+  ASSERT_TRUE(first.put("k", "first"));
+  ASSERT_TRUE(second.put("k", "second"));
+  first.close();
+  second.close();
+  fs::remove_all(root_.path("second/state"));
+  fs::copy(root_.path("first/state"), root_.path("second/state"), fs::copy_options::recursive);
+  EXPECT_EQ(refused(options(Mode::embedded, "second")).code, Code::WRONG_NODE);
+}
+
+TEST_F(NodeTest, AConnectionEndsWithItsMembership) {
+  TestNode founder = open(options(Mode::found, "founder"));
+  TestNode client = open(options(Mode::client, "", *founder.ticket(kSecond)));
+  ASSERT_TRUE(client.put("k", "v"));
+  std::this_thread::sleep_for(std::chrono::milliseconds(1500));
+  auto late = client.put("k", "w");
+  ASSERT_FALSE(late);
+  EXPECT_EQ(late.error().code, Code::GRANT_EXPIRED) << late.error().to_string();
+}
+
 TEST_F(NodeTest, ATicketOfAnotherNetworkDoesNotMoveANode) {
   TestNode first = open(options(Mode::found, "first"));
   TestNode second = open(options(Mode::found, "second"));

@@ -25,6 +25,8 @@ raft::PeerId fresh_peer(rt::Env& env) {
 Result<std::unique_ptr<Replica>> Replica::open(rt::Loop& loop, rt::Region& region, const DataDir& dir,
                                                ReplicaOptions options) {
   std::unique_ptr<Replica> replica(new Replica(loop, region, std::move(options)));
+  ASPEN_CHECK(dir.claim(dir.log_path()));
+  ASPEN_CHECK(dir.claim(dir.state_path()));
   ASPEN_TRY(replica->log_db_, store::open_rocksdb({.path = dir.log_path(), .wal = true}));
   ASPEN_TRY(auto state_db, store::open_rocksdb({.path = dir.state_path(), .wal = false}));
   rt::Executor& executor = loop.executor();

@@ -58,6 +58,9 @@ Result<> Service::check_scope(const Caller& caller, const Request& request) cons
 }
 
 void Service::handle(const Caller& caller, Request request, Respond respond) {
+  if (const auto& stopped = replica_.driver().failure()) {
+    return respond(failure(Error(stopped->code, Applied::NO, stopped->message)));
+  }
   if (auto allowed = check_scope(caller, request); !allowed) return respond(failure(allowed.error()));
   size_t& in_flight = in_flight_[caller.node];
   if (in_flight >= limits::kRequestsPerPeerMax) {

@@ -33,8 +33,11 @@ Result<Durable> load(LogStore& log, const StateMachine& machine) {
                 last);
   }
   if (machine.applied() < durable.snapshot.index) {
-    return fail(Code::CORRUPT, "the state has applied entry {} but the log begins after {}",
-                machine.applied(), durable.snapshot.index);
+    return fail(
+        Code::CORRUPT,
+        "the state has applied entry {} but the log begins after {}; a member whose network lives on may be "
+        "emptied (remove log and state) and joined again",
+        machine.applied(), durable.snapshot.index);
   }
   return durable;
 }
