@@ -117,14 +117,20 @@ class Usage(Case):
     def test_wrong_command_lines(self):
         cases = [
             ([], "command is needed", "aspen --help"),
-            (["frobnicate"], "error:", "aspen --help"),
+            (["frobnicate"], "no command `frobnicate`", "`aspen --help`"),
+            (["-o", "json"], "command is needed before `-o`", "`aspen --help`"),
             (["kv"], "command is needed", "aspen kv --help"),
+            (["kv", "frobnicate", "k"], "no command `frobnicate`", "aspen kv --help"),
             (["kv", "put", "k"], "VALUE is required", "aspen kv put --help"),
             (["kv", "cas", "k", "v"], "needs a condition", "--absent"),
             (["kv", "cas", "k", "v", "--absent", "--present"], "one condition", "--absent"),
             (["kv", "get", "k"], "no ticket", "$ASPEN_TICKET"),
-            (["kv", "get", "--hex", "0g"], "not hex", "position 1"),
+            (["kv", "get", "--hex", "0g"], "not hex", "position 1", "`aspen kv get --help`"),
             (["kv", "get", "--base64", "YQ"], "not base64", "multiple of 4"),
+            (["kv", "range", "--limit", "-1"], "--limit", "`-1` is not a whole number", "aspen kv range --help"),
+            (["kv", "range", "--limit", "1.5"], "--limit", "`1.5` is not a whole number"),
+            (["kv", "range", "--limit", "18446744073709551616"], "--limit", "not a whole number"),
+            (["kv", "cas", "k", "v", "--revision", "-1"], "--revision", "not a whole number"),
             (["kv", "get", "k", "--timeout", "soon"], "not a duration", "500ms"),
             (["kv", "get", "k", "-o", "xml"], "--output", "table"),
             (["up", "--nodes", "99"], "--nodes", "1 to 16"),
@@ -396,7 +402,8 @@ class Processes(Case):
             (["--dir", self.path("c"), "--listen", address, "--bootstrap"], 1, "IN_USE", address, "--listen"),
             (["--dir", self.path("d"), *listen], 2, "holds no node", "--bootstrap"),
             (["--dir", self.path("full"), *listen, "--bootstrap"], 1, "WRONG_NODE", "full"),
-            (["--dir", self.path("no/parent"), *listen, "--bootstrap"], 1, "IO", "No such file"),
+            (["--dir", self.path("no/parent"), *listen, "--bootstrap"], 1, "IO", "No such file", "must exist"),
+            (["--dir", self.path("no/parent/"), *listen, "--bootstrap"], 1, "IO", "must exist"),
             (["--dir", self.path("e"), "--listen", "nowhere", "--bootstrap"], 1, "INVALID_ARGUMENT", "host:port"),
             (["--dir", self.path("f"), *listen, "--join", "aspen1abc"], 1, "TICKET_INVALID", "base32"),
         ]
@@ -406,6 +413,49 @@ class Processes(Case):
         first.end()
         result = aspen("node", "--dir", self.path("a"), *listen, "--join", foreign)
         self.assert_fails(result, 1, "WRONG_NODE", "network")
+
+    def test_a_damaged_node_file_and_the_way_out(self):
+        arguments = ["--dir", self.path("a"), "--listen", "127.0.0.1:0"]
+        self.assertEqual(self.start(*arguments, "--bootstrap").end()[0], 0)
+        with open(self.path("a/node"), "r+b") as file:
+            file.seek(-1, os.SEEK_END)
+            last = file.read(1)
+            file.seek(-1, os.SEEK_END)
+            file.write(bytes([last[0] ^ 1]))
+        result = aspen("node", *arguments)
+        self.assert_fails(result, 1, "CORRUPT", "start afresh", "to start afresh, join as a new node", "empty --dir")
+        self.assertNotIn("do not delete", result.stderr.decode())
+
+    def test_up_leaves_other_directories_alone(self):
+        node = self.start("--dir", self.path("a"), "--listen", "127.0.0.1:0", "--bootstrap")
+        self.assertIn(b"ready", node.ready)
+        os.makedirs(self.path("full/of"))
+        os.makedirs(self.path("broken"))
+        with open(self.path("broken/nodes.json"), "w") as file:
+            file.write('{"format":"x","listen":[]}')
+        cases = [("a", "WRONG_NODE", "holds a node", "aspen node --dir", "empty directory"),
+                 ("full", "WRONG_NODE", "holds 'of'", "empty directory"),
+                 ("broken", "CORRUPT", "nodes.json", "empty directory")]  # fmt: skip
+        for end in [False, True]:
+            if end:
+                self.assertEqual(node.end()[0], 0)
+            for name, *words in cases:
+                with self.subTest(name, end=end):
+                    before = sorted(os.listdir(self.path(name)))
+                    self.assert_fails(aspen("up", "--dir", self.path(name)), 1, *words)
+                    self.assertEqual(sorted(os.listdir(self.path(name))), before)
+        # Not even when the directory also holds a list of nodes.
+        shutil.copy(self.path("broken/nodes.json"), self.path("a"))
+        self.assert_fails(aspen("up", "--dir", self.path("a")), 1, "WRONG_NODE", "holds a node")
+
+    def test_up_that_was_cut_short_starts_again(self):
+        with Server("up", "--dir", self.path("up"), "-o", "json") as up:
+            first = json.loads(up.ready)["nodes"][0]["node_id"]
+            self.assertEqual(up.end()[0], 0)
+        with open(self.path("up/nodes.json"), "w") as file:
+            file.write('{"format":1,"listen":[]}')  # as before its first node served
+        with Server("up", "--dir", self.path("up"), "-o", "json") as up:
+            self.assertEqual(json.loads(up.ready)["nodes"][0]["node_id"], first)
 
     def test_up_keeps_its_data(self):
         ids = []

@@ -9,8 +9,6 @@ namespace {
 // What usually helps, by code. Empty: the message says it all.
 std::string usual_hint(int32_t code) {
   switch (code) {
-    case kUsage:
-      return "see `aspen --help`, or --help after any command";
     case ASPEN_LIMIT_EXCEEDED:
       return "`aspen version -o json` lists the limits";
     case ASPEN_PERMISSION_DENIED:
@@ -36,7 +34,7 @@ std::string usual_hint(int32_t code) {
     case ASPEN_WRONG_NODE:
       return "choose the --dir this node was made in, or an empty one for a new node";
     case ASPEN_CORRUPT:
-      return "do not delete the directory; a member can also be replaced by a new node that joins";
+      return "to start afresh, join as a new node with an empty --dir; keep the damaged one until then";
     case ASPEN_IO:
       return "look at the disk: space, permissions, the kernel log";
     case ASPEN_INTERNAL:

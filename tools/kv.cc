@@ -248,6 +248,7 @@ void add_conditions(CLI::App* command, CasArguments& arguments) {
           },
           "the key was last written at this revision")
       ->option_text("N")
+      ->check(Program::whole_number())
       ->group(group);
 }
 

@@ -138,7 +138,8 @@ void add_kv_range(Program& program, CLI::App* kv) {
   command->add_option("--start", arguments->start, "from this key on")->option_text("KEY")->excludes(prefix);
   command->add_option("--end", arguments->end, "up to before this key")->option_text("KEY")->excludes(prefix);
   command->add_option("--limit", arguments->limit, "at most so many keys; 0 (the default): all")
-      ->option_text("N");
+      ->option_text("N")
+      ->check(Program::whole_number());
   command->add_flag("--reverse", arguments->reverse, "from the last key to the first");
   command->add_flag("--keys-only", arguments->keys_only, "no values");
   command->add_flag("--stale", arguments->stale, "what the nearest member has; faster, may be old");

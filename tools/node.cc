@@ -88,7 +88,11 @@ Result<int> run_node(const Common& common, const NodeArguments& arguments) {
     return std::unexpected(refused(status));
   }
   const Queue queue(raw_queue);
-  ASPEN_TRY(std::vector<Node> nodes, open_nodes({&options, 1}, queue.get(), signals));
+  Result<std::vector<Node>> opened = open_nodes({&options, 1}, queue.get(), signals);
+  if (!opened && opened.error().code == ASPEN_IO && !has_parent(options.dir)) {
+    opened.error().hint = "the directory that --dir is to be made in must exist: check the path, or make it";
+  }
+  ASPEN_TRY(std::vector<Node> nodes, std::move(opened));
   ASPEN_CHECK(announce(nodes.front(), arguments, queue.get(), signals));
   while (!signals.wait(nullptr, -1)) continue;
   fmt::print(stderr, "aspen: closing\n");

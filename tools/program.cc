@@ -2,6 +2,7 @@
 
 #include <cctype>
 #include <cerrno>
+#include <charconv>
 #include <cstdio>
 #include <cstring>
 #include <string_view>
@@ -142,18 +143,40 @@ void Program::add_log(CLI::App* command) {
       ->option_text("LEVEL");
 }
 
+CLI::Validator Program::whole_number() {
+  const auto check = [](std::string& text) -> std::string {
+    uint64_t number = 0;
+    const char* end = text.data() + text.size();
+    const auto [stop, error] = std::from_chars(text.data(), end, number);
+    if (error == std::errc() && stop == end) return {};
+    return fmt::format("`{}` is not a whole number, 0 or more", display(text, 80));
+  };
+  return CLI::Validator(check, "", "whole number");
+}
+
+const CLI::App* Program::innermost() const {
+  const CLI::App* app = &app_;
+  while (!app->get_subcommands().empty()) app = app->get_subcommands().front();
+  return app;
+}
+
+std::string Program::usage_hint() const {
+  std::string path;
+  for (const CLI::App* app = innermost(); app; app = app->get_parent()) path = app->get_name() + " " + path;
+  return fmt::format("`{}--help` has the options and examples", path);
+}
+
 Result<int> Program::usage_failure(const CLI::ParseError& error) const {
-  std::string path = "aspen";
-  for (const CLI::App* app = &app_;;) {
-    const auto chosen = app->get_subcommands();
-    if (chosen.empty()) break;
-    app = chosen.front();
-    path += " " + app->get_name();
-  }
   const bool none_chosen = dynamic_cast<const CLI::RequiredError*>(&error) && !chosen_ &&
                            std::string_view(error.what()).starts_with("A subcommand");
-  return fail_hint(kUsage, none_chosen ? "a command is needed" : error.what(),
-                   fmt::format("`{} --help` has the options and examples", path));
+  if (!none_chosen) return fail_hint(kUsage, error.what(), usage_hint());
+  const std::vector<std::string> rest = innermost()->remaining();
+  if (rest.empty()) return fail_hint(kUsage, "a command is needed", usage_hint());
+  const std::string first = display(rest.front(), 80);
+  return fail_hint(kUsage,
+                   first.starts_with('-') ? fmt::format("a command is needed before `{}`", first)
+                                          : fmt::format("there is no command `{}`", first),
+                   usage_hint());
 }
 
 int Program::run(int argc, char** argv) {
@@ -173,6 +196,7 @@ int Program::run(int argc, char** argv) {
     result = fail_hint(ASPEN_IO, fmt::format("cannot write the answer: {}", std::strerror(errno)), "");
   }
   if (result) return *result;
+  if (result.error().code == kUsage && result.error().hint.empty()) result.error().hint = usage_hint();
   print_failure(result.error(), common_.format);
   return result.error().exit_code();
 }

@@ -31,10 +31,15 @@ class Program {
   void add_network(CLI::App* command);  // --ticket, --timeout, -o
   void add_timeout(CLI::App* command, int64_t& timeout_ns, const std::string& description);
   void add_log(CLI::App* command);
+  // A check for counts. CLI11 alone reads -1 as the largest number there is.
+  static CLI::Validator whole_number();
   const Common& common() const { return common_; }
 
  private:
+  // The command that was chosen, or the innermost group of it; the root when none was.
+  const CLI::App* innermost() const;
   Result<int> usage_failure(const CLI::ParseError& error) const;
+  std::string usage_hint() const;
 
   CLI::App app_;
   Common common_;

@@ -9,6 +9,14 @@ bool holds_node(const std::string& dir) {
   return std::filesystem::exists(dir + "/node", error);
 }
 
+bool has_parent(const std::string& dir) {
+  std::filesystem::path path(dir);
+  if (!path.has_filename()) path = path.parent_path();  // DIR/
+  const std::filesystem::path parent = path.parent_path();
+  std::error_code error;
+  return parent.empty() || std::filesystem::is_directory(parent, error);
+}
+
 Result<> make_directory(const std::string& dir) {
   std::error_code error;
   std::filesystem::create_directories(dir, error);

@@ -22,6 +22,8 @@ struct NodeOptions {
 
 // True when a node was made in `dir` before.
 bool holds_node(const std::string& dir);
+// False when `dir` could not be made because what it would be in is not there.
+bool has_parent(const std::string& dir);
 // Creates `dir`, and its parents.
 Result<> make_directory(const std::string& dir);
 

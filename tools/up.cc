@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <optional>
 
@@ -38,20 +39,51 @@ std::string node_dir(const std::string& dir, size_t index) {
   return fmt::format("{}/node-{}", dir, index + 1);
 }
 
+std::string nodes_path(const std::string& dir) {
+  return dir + "/nodes.json";
+}
+
+bool exists(const std::string& path) {
+  std::error_code error;
+  return std::filesystem::exists(path, error);
+}
+
+// A directory that holds something else is left as it is: nodes made inside it would be lost among another
+// node's data, or mixed with files that nobody meant to share.
+Result<> refuse_foreign(const std::string& dir) {
+  if (holds_node(dir)) {
+    return fail_hint(ASPEN_WRONG_NODE, fmt::format("{} holds a node that `aspen up` did not make", dir),
+                     "`aspen node --dir DIR` opens that node; for `aspen up` choose an empty directory");
+  }
+  if (exists(nodes_path(dir))) return {};
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(dir, error)) {
+    const std::string name = entry.path().filename();
+    if (name == "nodes.json.new" || name == "lost+found") continue;
+    return fail_hint(ASPEN_WRONG_NODE,
+                     fmt::format("{} holds '{}' but no network of `aspen up`", dir, display(name, 80)),
+                     "choose an empty directory, or one that `aspen up` made");
+  }
+  if (error) return fail(ASPEN_IO, "cannot list {}: {}", dir, error.message());
+  return {};
+}
+
 // The addresses of the nodes of an earlier run, from nodes.json; empty when there was none.
 Result<std::vector<std::string>> load_addresses(const std::string& dir) {
-  const std::string path = dir + "/nodes.json";
+  const std::string path = nodes_path(dir);
   std::vector<std::string> addresses;
-  if (!std::ifstream(path).good()) return addresses;
+  if (!exists(path)) return addresses;
   ASPEN_TRY(const std::string text, read_file(path));
+  const auto corrupt = [&path] {
+    return fail_hint(ASPEN_CORRUPT, fmt::format("{} is not a list of nodes that `aspen up` made", path),
+                     "restore that file, or choose an empty directory for a new network");
+  };
   const Json document = Json::parse(text, nullptr, false);
-  const bool valid = document.is_object() && document.value("format", 0) == 1 &&
+  const bool valid = document.is_object() && document.contains("format") && document["format"] == 1 &&
                      document.contains("listen") && document["listen"].is_array();
-  if (!valid) return fail(ASPEN_CORRUPT, "{} is not a list of nodes that `aspen up` made", path);
+  if (!valid) return corrupt();
   for (const Json& address : document["listen"]) {
-    if (!address.is_string() || addresses.size() == kNodesMax) {
-      return fail(ASPEN_CORRUPT, "{} is not a list of nodes that `aspen up` made", path);
-    }
+    if (!address.is_string() || addresses.size() == kNodesMax) return corrupt();
     addresses.push_back(address.get<std::string>());
   }
   return addresses;
@@ -60,9 +92,11 @@ Result<std::vector<std::string>> load_addresses(const std::string& dir) {
 Result<> save_addresses(const std::string& dir, const std::vector<Node>& nodes) {
   Json listen = Json::array();
   for (const Node& node : nodes) listen.push_back(aspen_node_address(node.get()));
-  const std::string path = dir + "/nodes.json";
-  std::ofstream(path + ".new") << Json{{"format", 1}, {"listen", listen}}.dump() << "\n";
-  if (std::rename((path + ".new").c_str(), path.c_str()) != 0) {
+  const std::string path = nodes_path(dir);
+  std::ofstream file(path + ".new");
+  file << Json{{"format", 1}, {"listen", listen}}.dump() << "\n";
+  file.close();
+  if (!file || std::rename((path + ".new").c_str(), path.c_str()) != 0) {
     return fail(ASPEN_IO, "cannot write {}: {}", path, std::strerror(errno));
   }
   return {};
@@ -107,6 +141,8 @@ Result<> Up::open(const std::vector<std::string>& addresses, size_t count) {
   if (!existing.empty()) {
     ASPEN_TRY(nodes, open_nodes(existing, queue.get(), signals));
   } else {
+    // Before the first node, so that the directory is known as ours should that one not come to serve.
+    ASPEN_CHECK(save_addresses(dir, nodes));
     ASPEN_CHECK(add(ASPEN_MODE_FOUND));
   }
   ASPEN_TRY(ticket, node_ticket(nodes.front(), queue.get(), signals));
@@ -158,6 +194,7 @@ Result<int> run_up(const Common& common, const UpArguments& arguments) {
     temporary.emplace(std::move(made));
   } else {
     ASPEN_CHECK(make_directory(arguments.dir));
+    ASPEN_CHECK(refuse_foreign(arguments.dir));
   }
   Up up{.dir = temporary ? temporary->path() : arguments.dir,
         .signals = signals,
