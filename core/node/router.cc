@@ -340,6 +340,8 @@ rt::Task<Result<kv::WriteReply>> Router::write(rt::Cx& cx, kv::Command command) 
     Applied unless_told = maybe_applied ? Applied::MAYBE : Applied::NO;
     if (!reply) co_return std::unexpected(Error(reply.error().code, unless_told, reply.error().message));
     auto decoded = kv::decode_write_reply(*reply);
+    // An answer that is none says nothing about what became of the write.
+    if (!decoded && decoded.error().code == Code::PROTOCOL) decoded.error().applied = Applied::MAYBE;
     if (decoded || decoded.error().code != Code::SESSION_EXPIRED) co_return decoded;
     // It says nothing about an earlier attempt, which may have been applied before the session went.
     if (session_.id == number.session()) session_ = {};
