@@ -15,6 +15,9 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   # Designated initializers name what differs from a struct's defaults.
   target_compile_options(aspen_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wno-missing-designated-field-initializers>)
 endif()
+if(ASPEN_MUTANTS)
+  target_compile_definitions(aspen_options INTERFACE ASPEN_MUTANTS)
+endif()
 if(ASPEN_SANITIZE)
   target_compile_options(aspen_options INTERFACE
     -fsanitize=${ASPEN_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)

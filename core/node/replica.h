@@ -12,6 +12,7 @@
 #include "core/node/data_dir.h"
 #include "core/node/raft_transport.h"
 #include "core/raft/driver.h"
+#include "core/rt/blocking.h"
 
 namespace aspen::node {
 
@@ -63,8 +64,8 @@ class Replica {
   std::unique_ptr<store::Store> log_db_;
   std::unique_ptr<raft::LogStore> log_;
   std::unique_ptr<kv::StateMachine> machine_;
-  rt::Lane disk_;
-  rt::Lane background_;
+  rt::ThreadLane disk_;
+  rt::ThreadLane background_;
   RaftTransport transport_;
   std::unique_ptr<raft::Driver> driver_;
 };

@@ -27,7 +27,7 @@
 #include "core/raft/core.h"
 #include "core/raft/log_store.h"
 #include "core/raft/state_machine.h"
-#include "core/rt/blocking.h"
+#include "core/rt/offload.h"
 
 namespace aspen::raft {
 

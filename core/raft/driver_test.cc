@@ -149,8 +149,8 @@ class DriverTest : public testing::Test {
   }
   void open(TestMember& member) {
     member.log = *LogStore::open(member.disk, member.id);
-    member.disk_lane = std::make_unique<rt::Lane>(loop_);
-    member.background = std::make_unique<rt::Lane>(loop_);
+    member.disk_lane = std::make_unique<rt::ThreadLane>(loop_);
+    member.background = std::make_unique<rt::ThreadLane>(loop_);
     DriverOptions options;
     options.core.self = member.id;
     options.core.heartbeat = 10 * kMillisecond;
@@ -671,7 +671,7 @@ TEST_F(DriverTest, AStateThatDoesNotFitItsLogIsRefusedAsCorrupt) {
   put("b");
   close(one);
   auto refused = [&] {
-    rt::Lane lane(loop_);
+    rt::ThreadLane lane(loop_);
     DriverOptions options;
     options.core.self = 1;
     auto driver = Driver::open(loop_.executor(), lane, lane, *one.log, one.machine, one, std::move(options));

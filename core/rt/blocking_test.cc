@@ -105,7 +105,7 @@ TEST_F(BlockingTest, UsesSeveralThreadsButNotTooMany) {
 }
 
 TEST_F(BlockingTest, TheQueueIsBounded) {
-  Lane lane(loop);
+  ThreadLane lane(loop);
   std::binary_semaphore started(0);
   std::binary_semaphore gate(0);
   size_t done = 0;
@@ -132,7 +132,7 @@ TEST_F(BlockingTest, TheQueueIsBounded) {
 }
 
 TEST_F(BlockingTest, ALaneKeepsOrder) {
-  Lane lane(loop);
+  ThreadLane lane(loop);
   std::atomic<int> running{0};
   std::vector<int> ran;  // by the lane's thread only
   std::vector<int> completed;
@@ -193,7 +193,7 @@ TEST_F(BlockingTest, ItsEndWaitsForRunningAndQueuedWork) {
   std::atomic<int> ran{0};
   int done = 0;
   {
-    Lane lane(loop);
+    ThreadLane lane(loop);
     for (int i = 0; i < 5; ++i) {
       EXPECT_TRUE(lane.submit(
           [&] {
