@@ -47,12 +47,12 @@ crypto::TicketPeer ticket_peer(const raft::Member& member) {
 
 }  // namespace
 
-Engine::Engine(rt::Loop& loop, const NodeOptions& options)
-    : loop_(loop),
-      env_(loop.executor().env()),
+Engine::Engine(Platform& platform, const NodeOptions& options)
+    : platform_(platform),
+      env_(platform.executor().env()),
       options_(options),
-      background_(loop.executor()),
-      operations_(loop.executor()) {
+      background_(platform.executor()),
+      operations_(platform.executor()) {
   crypto::initialize();
 }
 
@@ -90,14 +90,14 @@ Result<> Engine::identify_by_dir() {
   if (!options_.ticket.empty()) {
     ASPEN_TRY(ticket, crypto::parse_ticket(options_.ticket, env_.wall_now()));
   }
-  ASPEN_TRY(dir_, DataDir::open(options_.dir));
-  if (!dir_->node()) {
+  ASPEN_TRY(home_, platform_.open_home(options_.dir));
+  if (!home_->node()) {
     if (options_.mode == Mode::join && !ticket) {
       return fail(Code::INVALID_ARGUMENT, "{} is new: joining needs a ticket", options_.dir);
     }
     return create_identity();
   }
-  identity_ = *dir_->node();
+  identity_ = *home_->node();
   key_ = crypto::KeyPair::from_seed(identity_->node_seed);
   if (!ticket) return {};
   if (ticket->network != identity_->network) {
@@ -152,7 +152,7 @@ Result<> Engine::open_endpoint() {
   options.on_refused = [](const std::string& from, const Error& why) {
     log(LogLevel::warn, "refused a connection from {}: {}", from, why.to_string());
   };
-  ASPEN_TRY(endpoint_, net::Endpoint::open(loop_, std::move(options)));
+  ASPEN_TRY(endpoint_, platform_.open_endpoint(std::move(options)));
   if (has_replica()) {
     address_ = options_.advertise.empty() ? endpoint_->local_address() : options_.advertise;
     ASPEN_TRY(auto host_port, net::split_host_port(address_));
@@ -178,7 +178,7 @@ Result<> Engine::open_replica() {
     for (const raft::Member& member : status.config.members) router_->learn(member.node, member.address);
     if (const raft::Member* leader = status.config.find(status.leader)) router_->set_leader(leader->node);
   };
-  ASPEN_TRY(replica_, Replica::open(loop_, background_, *dir_, std::move(options)));
+  ASPEN_TRY(replica_, Replica::open(platform_, background_, *home_, std::move(options)));
   ASPEN_CHECK(begin_replica());
   service_ = std::make_unique<Service>(*replica_, [this] { return member_status(); });
   return {};
@@ -203,9 +203,9 @@ Result<> Engine::begin_replica() {
 
 rt::Task<Result<NodeFacts>> Engine::open(rt::Cx& cx) {
   ASPEN_CO_CHECK(identify());
-  router_ = std::make_unique<Router>(loop_.executor(), key_->id());
+  router_ = std::make_unique<Router>(platform_.executor(), key_->id());
   ASPEN_CO_CHECK(open_endpoint());
-  if (dir_ && !dir_->node()) ASPEN_CO_CHECK(dir_->save(*identity_));
+  if (home_ && !home_->node()) ASPEN_CO_CHECK(home_->save(*identity_));
   ASPEN_CO_CHECK(open_replica());
   router_->attach(endpoint_.get(), service_.get());
   if (replica_) {
@@ -251,7 +251,7 @@ rt::Task<Result<>> Engine::serve(rt::Cx& cx) {
   }
   if (!identity_->has_log) {
     identity_->has_log = true;
-    ASPEN_CO_CHECK(dir_->save(*identity_));
+    ASPEN_CO_CHECK(home_->save(*identity_));
   }
   co_return Result<>();
 }
@@ -315,7 +315,7 @@ rt::Task<Result<>> Engine::close(rt::Cx& cx) {
   service_.reset();
   replica_.reset();
   router_.reset();
-  dir_.reset();
+  home_.reset();
   co_return Result<>();
 }
 

@@ -13,8 +13,8 @@
 #include <string>
 #include <unordered_map>
 
-#include "core/node/data_dir.h"
 #include "core/node/node.h"
+#include "core/node/platform.h"
 #include "core/node/replica.h"
 #include "core/node/router.h"
 #include "core/node/service.h"
@@ -23,7 +23,7 @@ namespace aspen::node {
 
 class Engine {
  public:
-  Engine(rt::Loop& loop, const NodeOptions& options);
+  Engine(Platform& platform, const NodeOptions& options);
   ~Engine();
 
   rt::Task<Result<NodeFacts>> open(rt::Cx& cx);
@@ -55,14 +55,14 @@ class Engine {
   std::string member_status() const;
   bool has_replica() const { return options_.mode != Mode::client; }
 
-  rt::Loop& loop_;
+  Platform& platform_;
   rt::Env& env_;
   NodeOptions options_;
   rt::Region background_;
   rt::Region operations_;
   bool serving_ = false;
 
-  std::unique_ptr<DataDir> dir_;
+  std::unique_ptr<Home> home_;
   std::optional<NodeFile> identity_;
   std::optional<crypto::KeyPair> key_;
   std::string address_;

@@ -5,6 +5,7 @@
 #include "core/base/limits.h"
 #include "core/base/log.h"
 #include "core/node/engine.h"
+#include "core/node/system_platform.h"
 
 namespace aspen::node {
 namespace {
@@ -42,7 +43,8 @@ std::unique_ptr<Node> Node::start(NodeOptions options, Done<NodeFacts> opened) {
 }
 
 void Node::main(Done<NodeFacts> opened) {
-  Engine engine(loop_, options_);
+  SystemPlatform platform(loop_);
+  Engine engine(platform, options_);
   rt::Region opening(loop_.executor());
   engine_ = &engine;
   opening_ = &opening;

@@ -22,14 +22,12 @@ raft::PeerId fresh_peer(rt::Env& env) {
 
 }  // namespace
 
-Result<std::unique_ptr<Replica>> Replica::open(rt::Loop& loop, rt::Region& region, const DataDir& dir,
+Result<std::unique_ptr<Replica>> Replica::open(Platform& platform, rt::Region& region, Home& home,
                                                ReplicaOptions options) {
-  std::unique_ptr<Replica> replica(new Replica(loop, region, std::move(options)));
-  ASPEN_CHECK(dir.claim(dir.log_path()));
-  ASPEN_CHECK(dir.claim(dir.state_path()));
-  ASPEN_TRY(replica->log_db_, store::open_rocksdb({.path = dir.log_path(), .wal = true}));
-  ASPEN_TRY(auto state_db, store::open_rocksdb({.path = dir.state_path(), .wal = false}));
-  rt::Executor& executor = loop.executor();
+  std::unique_ptr<Replica> replica(new Replica(platform, region, std::move(options)));
+  ASPEN_TRY(replica->log_db_, home.open_log());
+  ASPEN_TRY(auto state_db, home.open_state());
+  rt::Executor& executor = platform.executor();
   ASPEN_TRY(replica->log_, raft::LogStore::open(*replica->log_db_, fresh_peer(executor.env())));
   ASPEN_TRY(replica->machine_, kv::StateMachine::open(std::move(state_db)));
 
@@ -45,7 +43,7 @@ Result<std::unique_ptr<Replica>> Replica::open(rt::Loop& loop, rt::Region& regio
   driver.on_failure = replica->options_.on_failure;
   if (replica->options_.log_entries_max > 0) driver.log_entries_max = replica->options_.log_entries_max;
   ASPEN_TRY(replica->driver_,
-            raft::Driver::open(executor, replica->disk_, replica->background_, *replica->log_,
+            raft::Driver::open(executor, *replica->disk_, *replica->background_, *replica->log_,
                                *replica->machine_, replica->transport_, std::move(driver)));
   return replica;
 }

@@ -9,10 +9,9 @@
 #include <memory>
 
 #include "core/kv/state_machine.h"
-#include "core/node/data_dir.h"
+#include "core/node/platform.h"
 #include "core/node/raft_transport.h"
 #include "core/raft/driver.h"
-#include "core/rt/blocking.h"
 
 namespace aspen::node {
 
@@ -28,8 +27,8 @@ struct ReplicaOptions {
 
 class Replica {
  public:
-  // Opens or creates the stores of `dir`. Blocks on the disk.
-  static Result<std::unique_ptr<Replica>> open(rt::Loop& loop, rt::Region& region, const DataDir& dir,
+  // Opens or creates the stores of `home`. Blocks on the disk.
+  static Result<std::unique_ptr<Replica>> open(Platform& platform, rt::Region& region, Home& home,
                                                ReplicaOptions options);
 
   // Makes this the first member of a new group. Requires: empty().
@@ -55,8 +54,11 @@ class Replica {
   void close(std::move_only_function<void()> done) { driver_->close(std::move(done)); }
 
  private:
-  Replica(rt::Loop& loop, rt::Region& region, ReplicaOptions options)
-      : options_(std::move(options)), disk_(loop), background_(loop), transport_(region, background_) {}
+  Replica(Platform& platform, rt::Region& region, ReplicaOptions options)
+      : options_(std::move(options)),
+        disk_(platform.open_lane()),
+        background_(platform.open_lane()),
+        transport_(region, *background_) {}
   void promote_learners();
 
   ReplicaOptions options_;
@@ -64,8 +66,8 @@ class Replica {
   std::unique_ptr<store::Store> log_db_;
   std::unique_ptr<raft::LogStore> log_;
   std::unique_ptr<kv::StateMachine> machine_;
-  rt::ThreadLane disk_;
-  rt::ThreadLane background_;
+  std::unique_ptr<rt::Lane> disk_;
+  std::unique_ptr<rt::Lane> background_;
   RaftTransport transport_;
   std::unique_ptr<raft::Driver> driver_;
 };

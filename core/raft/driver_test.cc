@@ -8,6 +8,7 @@
 #include <mutex>
 #include <set>
 
+#include "core/rt/blocking.h"
 #include "core/rt/loop.h"
 
 namespace aspen::raft {
