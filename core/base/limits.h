@@ -40,6 +40,7 @@ inline constexpr DurationNs kIdleTimeout = 10 * kSecond;
 inline constexpr DurationNs kKeepAlive = 3 * kSecond;
 
 // The kernel.
+inline constexpr size_t kCancelStreakMax = 16;  // steps of cancel work in a row while other work waits
 inline constexpr size_t kBlockingThreadsMax = 8;
 inline constexpr size_t kBlockingQueueMax = 1024;
 

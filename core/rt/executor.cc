@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <exception>
 
+#include "core/base/limits.h"
 #include "core/base/log.h"
+#include "core/base/mutant.h"
 
 namespace aspen::rt {
 
@@ -64,16 +66,36 @@ void Executor::sift_down(size_t position) {
   place(moving, position);
 }
 
+void Executor::add(Queue& queue, Runnable& work, Runnable::Place place) {
+  if (work.linked()) return;
+  work.place_ = place;
+  queue.push_back(work);
+}
+
 void Executor::schedule(Runnable& work) {
-  if (!work.linked()) ready_.push_back(work);
+  add(ready_.later, work, Runnable::Place::ready);
+}
+
+void Executor::schedule_timed(Runnable& work, TimeNs deadline) {
+  if (work.linked()) return;
+  work.deadline_ = deadline;
+  add(ASPEN_MUTANT("rt-timed-starves-ready") ? timed_.now : timed_.later, work, Runnable::Place::timed);
+}
+
+void Executor::schedule_cancel(Runnable& work) {
+  using enum Runnable::Place;
+  if (work.linked() && (work.place_ == timed || work.place_ == ready)) work.unlink();
+  add(ASPEN_MUTANT("rt-cancel-waits-its-turn") ? ready_.later : cancel_, work, cancel);
 }
 
 void Executor::at_turn_end(Runnable& work) {
-  if (!work.linked()) turn_end_.push_back(work);
+  add(turn_end_.later, work, Runnable::Place::turn_end);
 }
 
 void Executor::schedule_next(Runnable& work) {
-  if (!work.linked()) running_.push_front(work);
+  if (work.linked()) return;
+  work.place_ = Runnable::Place::next;
+  next_.push_front(work);
 }
 
 void Executor::report_panic(const std::string& text) noexcept {
@@ -81,13 +103,7 @@ void Executor::report_panic(const std::string& text) noexcept {
   if (on_panic) on_panic(text);
 }
 
-void Executor::run_queue(Queue& queue) {
-  running_.append(queue);
-  while (Runnable* work = running_.pop_front()) contained([work] { work->run(); });
-}
-
-bool Executor::turn() {
-  read_clock();
+void Executor::fire_timers() {
   // Timers armed from here on come after those that are due, and wait.
   const uint64_t last = sequence_;
   while (!heap_.empty() && heap_.front()->at_ <= now_ && heap_.front()->sequence_ <= last) {
@@ -95,9 +111,67 @@ bool Executor::turn() {
     timer->disarm();
     contained([timer] { timer->fire_(); });
   }
-  run_queue(ready_);
-  run_queue(turn_end_);
-  return !ready_.empty() || !turn_end_.empty();
+}
+
+void Executor::begin_turn() {
+  ready_.now.append(ready_.later);
+  // Sorted once a turn and not kept sorted: work that is destroyed then leaves a plain list.
+  while (Runnable* work = timed_.later.pop_front()) {
+    sorting_.push_back({work->deadline_, sorting_.size(), work});
+  }
+  if (!ASPEN_MUTANT("rt-timed-unsorted")) {
+    std::ranges::sort(sorting_, {},
+                      [](const Timed& timed) { return std::pair(timed.deadline, timed.order); });
+  }
+  for (const Timed& timed : sorting_) timed_.now.push_back(*timed.work);
+  sorting_.clear();
+  // A streak that the last turn broke off goes on when it kept other work waiting.
+  if (timed_.now.empty() && ready_.now.empty()) cancel_streak_ = 0;
+}
+
+Runnable* Executor::pick() {
+  bool streak_over = cancel_streak_ >= limits::kCancelStreakMax && !ASPEN_MUTANT("rt-cancel-starves");
+  if (!cancel_.empty() && !streak_over) {
+    ++cancel_streak_;
+    return take(cancel_);
+  }
+  Queue& other = timed_.now.empty() ? ready_.now : timed_.now;
+  if (other.empty()) return nullptr;
+  cancel_streak_ = 0;
+  return take(other);
+}
+
+Runnable* Executor::take(Queue& queue) {
+  if (!choose_ || ASPEN_MUTANT("rt-chooser-ignored")) return queue.pop_front();
+  size_t count = 0;
+  for (Runnable* work = queue.front(); work != nullptr; work = queue.next(*work)) ++count;
+  if (count < 2) return queue.pop_front();
+  size_t chosen = choose_(count);
+  ASPEN_ASSERT(chosen < count);
+  Runnable* work = queue.front();
+  while (chosen-- > 0) work = queue.next(*work);
+  work->unlink();
+  return work;
+}
+
+void Executor::run_next() {
+  while (Runnable* work = next_.pop_front()) contained([work] { work->run(); });
+}
+
+void Executor::step(Runnable& work) {
+  contained([&work] { work.run(); });
+  run_next();
+}
+
+bool Executor::turn() {
+  read_clock();
+  fire_timers();
+  run_next();
+  begin_turn();
+  while (Runnable* work = pick()) step(*work);
+  turn_end_.now.append(turn_end_.later);
+  while (Runnable* hook = take(turn_end_.now)) step(*hook);
+  return !cancel_.empty() || !timed_.later.empty() || !ready_.later.empty() || !turn_end_.later.empty();
 }
 
 std::string current_panic_text() {

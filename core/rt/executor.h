@@ -5,11 +5,21 @@
 // ready or due meanwhile waits for the next turn, so a turn ends. Hooks are where work is batched: the
 // network flushes its packets there, Raft takes its effects.
 //
+// Three lanes order the work of a turn. First cancel: what is stopped gives its resources back before others
+// ask for more. Then timed, earliest deadline first; then ready, in the order scheduled. One step is one
+// resume, never another from inside it.
+//
+// No lane starves another:
+//  - timed and ready work that stands when a turn begins runs in that turn, whatever is scheduled meanwhile;
+//  - cancel work is the exception, it also joins the turn that goes on. While other work waits at most
+//    limits::kCancelStreakMax steps of it follow each other, so a turn that begins with n items of other
+//    work has at most kCancelStreakMax * (n + 1) steps of cancel work.
+//
 // Whatever runs here may destroy itself, its owner, or others that are due.
 //
-// Invariants: a Runnable stands in the queue at most once; one that is destroyed leaves it.
-// Lifetime: the executor outlives every Timer, Runnable and Region that uses it.
-// Thread safety: none; rt::Loop carries work in from other threads.
+// Invariants: a Runnable stands in one queue at most, once; one that is destroyed leaves it. The order
+// depends on what was scheduled in which order, nothing else. Lifetime: the executor outlives every Timer,
+// Runnable and Region that uses it. Thread safety: none; rt::Loop carries work in from other threads.
 #pragma once
 
 #include <functional>
@@ -34,6 +44,12 @@ class Runnable : public ListNode<Runnable> {
 
  protected:
   ~Runnable() = default;
+
+ private:
+  friend class Executor;
+  enum class Place : uint8_t { cancel, timed, ready, next, turn_end };
+  TimeNs deadline_ = kNever;    // in the timed lane
+  Place place_ = Place::ready;  // while it is linked
 };
 
 // Calls a function once, at or after a time. Re-arming moves it, disarming or destroying it stops it. A time
@@ -77,12 +93,22 @@ class Executor {
   // The time at which this turn began; before one, at which what led to it came in.
   TimeNs now() const { return now_; }
 
-  // Runs `work` in this turn, or the next when called while one runs. Scheduled twice, it runs once.
+  // Runs `work` in this turn, or the next when called while one runs. Scheduled twice, it runs once, where it
+  // stood first.
   void schedule(Runnable& work);
+  // The same, before what has a later deadline or none.
+  void schedule_timed(Runnable& work, TimeNs deadline);
+  // Runs `work` before other work, in the turn that goes on if one does. Moves it here from the other lanes.
+  void schedule_cancel(Runnable& work);
   // Runs `work` right after what runs now, for what completes it: a task's end.
   void schedule_next(Runnable& work);
   // Runs `work` when this turn's ready work is done.
   void at_turn_end(Runnable& work);
+
+  // For the lab: with two or more items in what is left of a lane (or of the hooks), `choose(count)` says
+  // which runs next: a number below `count`, 0 for the one that would run anyway. Null: always that one.
+  using Chooser = std::function<size_t(size_t count)>;
+  void set_chooser(Chooser choose) { choose_ = std::move(choose); }
 
   // For whoever drives: one turn. True when more is ready.
   bool turn();
@@ -111,14 +137,36 @@ class Executor {
   void place(Timer* timer, size_t position);
   void sift_up(size_t position);
   void sift_down(size_t position);
-  void run_queue(Queue& queue);
+  void add(Queue& queue, Runnable& work, Runnable::Place place);
+  void fire_timers();
+  void begin_turn();
+  // The next of this turn's work, or null at its end.
+  Runnable* pick();
+  Runnable* take(Queue& queue);
+  void step(Runnable& work);
+  void run_next();
   void report_panic(const std::string& text) noexcept;
+
+  struct LaneQueue {
+    Queue now;    // what is left of it in this turn
+    Queue later;  // what was scheduled since
+  };
 
   Env& env_;
   TimeNs now_;
-  Queue running_;  // what is left of the queue that is run
-  Queue ready_;
-  Queue turn_end_;
+  Queue cancel_;
+  LaneQueue timed_;
+  LaneQueue ready_;
+  LaneQueue turn_end_;
+  Queue next_;
+  size_t cancel_streak_ = 0;  // steps of cancel work since the last of other work
+  Chooser choose_;
+  struct Timed {
+    TimeNs deadline;
+    size_t order;
+    Runnable* work;
+  };
+  std::vector<Timed> sorting_;  // empty between uses; kept for its memory
   std::vector<Timer*> heap_;
   uint64_t sequence_ = 0;
 };

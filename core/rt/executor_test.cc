@@ -1,8 +1,11 @@
 #include "core/rt/executor.h"
 
+#include <algorithm>
 #include <map>
 #include <memory>
+#include <set>
 
+#include "core/base/limits.h"
 #include "core/rt/test_world.h"
 
 namespace aspen::rt {
@@ -162,6 +165,195 @@ TEST(Executor, TimeStandsStillInATurn) {
   world.executor.turn();
   world.executor.turn();
   EXPECT_EQ(world.executor.now(), begin + kSecond);
+}
+
+struct Lanes : testing::Test {
+  TestWorld world;
+  Executor& executor = world.executor;
+  Log log;
+  std::vector<std::unique_ptr<Deferred>> work;
+
+  Deferred& make(std::function<void()> function) {
+    work.push_back(std::make_unique<Deferred>(std::move(function)));
+    return *work.back();
+  }
+  Deferred& named(std::string name) {
+    return make([this, name = std::move(name)] { log.push_back(name); });
+  }
+  // The longest run of `name` in the log.
+  size_t longest(const std::string& name) const {
+    size_t best = 0;
+    size_t streak = 0;
+    for (const std::string& entry : log) {
+      streak = entry == name ? streak + 1 : 0;
+      best = std::max(best, streak);
+    }
+    return best;
+  }
+};
+
+TEST_F(Lanes, CancelThenTimedThenReady) {
+  executor.schedule(named("ready"));
+  executor.schedule_timed(named("late"), 30);
+  executor.schedule_timed(named("early"), 10);
+  executor.schedule_timed(named("late too"), 30);
+  executor.schedule_timed(named("never"), kNever);
+  executor.schedule_cancel(named("cancel"));
+  executor.schedule_cancel(named("cancel too"));
+  EXPECT_FALSE(executor.turn());
+  EXPECT_EQ(log, (Log{"cancel", "cancel too", "early", "late", "late too", "never", "ready"}));
+}
+
+TEST_F(Lanes, CancelWorkJoinsTheTurnThatGoesOn) {
+  Deferred& cancel = named("cancel");
+  Deferred& timed = named("timed");
+  executor.schedule(make([&] {
+    log.push_back("ready");
+    executor.schedule_cancel(cancel);
+    executor.schedule_timed(timed, 0);
+  }));
+  executor.schedule(named("ready too"));
+  EXPECT_TRUE(executor.turn());
+  EXPECT_EQ(log, (Log{"ready", "cancel", "ready too"}));
+  EXPECT_FALSE(executor.turn());
+  EXPECT_EQ(log.back(), "timed");
+}
+
+TEST_F(Lanes, CancelMovesWhatStandsInAnotherLane) {
+  Deferred& ready = named("was ready");
+  Deferred& timed = named("was timed");
+  executor.schedule(named("ready"));
+  executor.schedule(ready);
+  executor.schedule_timed(named("timed"), 1);
+  executor.schedule_timed(timed, 2);
+  executor.schedule_cancel(timed);
+  executor.schedule_cancel(ready);
+  executor.schedule(ready);  // stands in a lane already, as the next two
+  executor.schedule_timed(ready, 0);
+  executor.schedule_cancel(ready);
+  EXPECT_FALSE(executor.turn());
+  EXPECT_EQ(log, (Log{"was timed", "was ready", "timed", "ready"}));
+}
+
+TEST_F(Lanes, CancelLeavesATasksEndAndAHookWhereTheyAre) {
+  Deferred& end = named("end");
+  Deferred& hook = named("hook");
+  executor.schedule(make([&] {
+    executor.schedule_next(end);
+    executor.at_turn_end(hook);
+    executor.schedule_cancel(named("cancel"));
+    executor.schedule_cancel(hook);
+    executor.schedule_cancel(end);
+  }));
+  EXPECT_FALSE(executor.turn());
+  EXPECT_EQ(log, (Log{"end", "cancel", "hook"}));
+}
+
+TEST_F(Lanes, DestroyedWorkLeavesItsLane) {
+  auto timed = std::make_unique<Deferred>([] { FAIL(); });
+  auto waiting = std::make_unique<Deferred>([] { FAIL(); });
+  auto cancel = std::make_unique<Deferred>([] { FAIL(); });
+  executor.schedule_timed(*timed, 5);
+  executor.schedule_timed(*waiting, 6);
+  executor.schedule_timed(named("timed"), 7);
+  waiting.reset();
+  executor.schedule_cancel(make([&] {
+    timed.reset();
+    cancel.reset();
+  }));
+  executor.schedule_cancel(*cancel);
+  EXPECT_FALSE(executor.turn());
+  EXPECT_EQ(log, Log{"timed"});
+}
+
+// Cancel work that never ends: other work gets a turn after every kCancelStreakMax steps, and turns end.
+TEST_F(Lanes, CancelWorkDoesNotStarveOthers) {
+  constexpr size_t kOthers = 10;
+  Deferred* flood = nullptr;
+  size_t left = 1000;
+  flood = &make([&] {
+    log.push_back("cancel");
+    if (--left != 0) executor.schedule_cancel(*flood);
+  });
+  executor.schedule_cancel(*flood);
+  for (size_t i = 0; i < kOthers; ++i) {
+    executor.schedule(named("ready"));
+    executor.schedule_timed(named("timed"), 0);
+  }
+  EXPECT_TRUE(executor.turn());
+  EXPECT_EQ(std::ranges::count(log, "ready"), kOthers);
+  EXPECT_EQ(std::ranges::count(log, "timed"), kOthers);
+  EXPECT_EQ(longest("cancel"), limits::kCancelStreakMax);
+  EXPECT_LE(log.size(), limits::kCancelStreakMax * (2 * kOthers + 1) + 2 * kOthers);
+}
+
+// The bound holds across the end of a turn, and cancel work alone is not held up.
+TEST_F(Lanes, ACancelStreakIsCountedAcrossTurns) {
+  Deferred& ready = named("ready");
+  Deferred* flood = nullptr;
+  size_t left = 3 * limits::kCancelStreakMax;
+  flood = &make([&] {
+    if (log.empty()) executor.schedule(ready);
+    log.push_back("cancel");
+    if (--left != 0) executor.schedule_cancel(*flood);
+  });
+  executor.schedule_cancel(*flood);
+  EXPECT_TRUE(world.turn_all());
+  EXPECT_EQ(left, 0u);
+  EXPECT_EQ(log[limits::kCancelStreakMax], "ready");
+}
+
+// Timed work that always asks for more, and sooner: it waits for its next turn, where all that was ready
+// runs.
+TEST_F(Lanes, TimedWorkDoesNotStarveReady) {
+  Deferred* flood = nullptr;
+  flood = &make([&] {
+    log.push_back("timed");
+    if (log.size() < 1000) executor.schedule_timed(*flood, 0);
+  });
+  executor.schedule_timed(*flood, 0);
+  executor.schedule_timed(named("later"), kNever);
+  executor.schedule(named("ready"));
+  EXPECT_TRUE(executor.turn());
+  EXPECT_EQ(log, (Log{"timed", "later", "ready"}));
+}
+
+TEST_F(Lanes, AChooserDecidesWithinALane) {
+  std::vector<size_t> counts;
+  executor.set_chooser([&](size_t count) {
+    counts.push_back(count);
+    return count - 1;
+  });
+  for (int i = 0; i < 3; ++i) executor.schedule(named("ready " + std::to_string(i)));
+  for (int i = 0; i < 2; ++i) executor.schedule_timed(named("timed " + std::to_string(i)), i);
+  for (int i = 0; i < 2; ++i) executor.schedule_cancel(named("cancel " + std::to_string(i)));
+  for (int i = 0; i < 2; ++i) executor.at_turn_end(named("hook " + std::to_string(i)));
+  EXPECT_FALSE(executor.turn());
+  EXPECT_EQ(log, (Log{"cancel 1", "cancel 0", "timed 1", "timed 0", "ready 2", "ready 1", "ready 0", "hook 1",
+                      "hook 0"}));
+  EXPECT_EQ(counts, (std::vector<size_t>{2, 2, 3, 2, 2}));
+  executor.set_chooser(nullptr);
+  log.clear();
+  for (int i = 0; i < 2; ++i) executor.schedule(named("ready " + std::to_string(i)));
+  EXPECT_FALSE(executor.turn());
+  EXPECT_EQ(log, (Log{"ready 0", "ready 1"}));
+}
+
+// Every order of four items, and no order twice: what an exhaustive search of the lab does.
+TEST_F(Lanes, AChooserReachesEveryOrder) {
+  std::set<Log> orders;
+  for (size_t choice = 0; choice < 24; ++choice) {
+    size_t left = choice;
+    executor.set_chooser([&](size_t count) {
+      size_t chosen = left % count;
+      left /= count;
+      return chosen;
+    });
+    for (const char* name : {"a", "b", "c", "d"}) executor.schedule(named(name));
+    EXPECT_FALSE(executor.turn());
+    orders.insert(std::exchange(log, {}));
+  }
+  EXPECT_EQ(orders.size(), 24u);
 }
 
 TEST(Timer, FiresByTimeThenByOrderArmed) {
