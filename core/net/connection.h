@@ -20,7 +20,6 @@
 namespace aspen::net {
 
 class Endpoint;
-struct ConnectionState;
 
 enum class ConnectionPhase : uint8_t { connecting, connected, closed };
 
@@ -28,41 +27,39 @@ class Connection {
  public:
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
-  ~Connection();
 
-  Endpoint& endpoint();
-  const NodeId& peer() const;
-  ConnectionPhase phase() const;
+  virtual Endpoint& endpoint() = 0;
+  virtual const NodeId& peer() const = 0;
+  virtual ConnectionPhase phase() const = 0;
   bool connected() const { return phase() == ConnectionPhase::connected; }
   // True when this side dialed it.
-  bool dialed() const;
+  virtual bool dialed() const = 0;
   // What the peer's chain amounts to. Meaningful once connected.
-  const crypto::Membership& membership() const;
+  virtual const crypto::Membership& membership() const = 0;
   // "host:port" of the peer; the address asked for until connected.
-  std::string remote_address() const;
+  virtual std::string remote_address() const = 0;
   // Smoothed; 0 until connected.
-  DurationNs round_trip() const;
+  virtual DurationNs round_trip() const = 0;
   // The version both ends speak, or none when the peer does not offer the subprotocol.
-  std::optional<uint32_t> version(uint64_t subprotocol) const;
+  virtual std::optional<uint32_t> version(uint64_t subprotocol) const = 0;
 
   // Errors: UNSUPPORTED (not registered here, or not offered by the peer in a common version),
   // CONNECTION_LOST (not connected), OVERLOADED (limits::kStreamsPerPeerMax are open).
-  Result<Stream*> open_stream(uint64_t subprotocol);
+  virtual Result<Stream*> open_stream(uint64_t subprotocol) = 0;
   // May be lost, reordered or duplicated, never corrupted. Errors: as open_stream; LIMIT_EXCEEDED over
   // datagram_bytes_max(subprotocol); OVERLOADED (limits::kDatagramsQueuedMax wait).
-  Result<> send_datagram(uint64_t subprotocol, BytesView datagram);
-  size_t datagram_bytes_max(uint64_t subprotocol) const;
+  virtual Result<> send_datagram(uint64_t subprotocol, BytesView datagram) = 0;
+  virtual size_t datagram_bytes_max(uint64_t subprotocol) const = 0;
 
   // Tells the peer why and ends the connection. Frames not yet acknowledged may be lost.
-  void close(Code code, std::string_view reason);
+  virtual void close(Code code, std::string_view reason) = 0;
 
   // For the owner of the endpoint; not touched here.
   void* user_data = nullptr;
 
- private:
-  friend struct ConnectionState;
-  explicit Connection(ConnectionState* state);
-  ConnectionState* state_;
+ protected:
+  Connection() = default;
+  ~Connection() = default;
 };
 
 }  // namespace aspen::net

@@ -6,63 +6,50 @@
 namespace aspen::net {
 namespace {
 
-Result<std::shared_ptr<EndpointImpl>> make(rt::Executor& executor, rt::Loop* loop, EndpointOptions options,
-                                           std::unique_ptr<DatagramSocket> socket) {
+// A callback that the implementation is running may destroy the endpoint, so it is shared with that call.
+class QuicEndpoint final : public Endpoint {
+ public:
+  explicit QuicEndpoint(std::shared_ptr<EndpointImpl> impl) : impl_(std::move(impl)) { impl_->face = this; }
+  ~QuicEndpoint() override { impl_->stop(); }
+
+  std::string local_address() const override { return impl_->local_address(); }
+  Result<Connection*> connect(const NodeId& peer, const std::string& address) override {
+    return impl_->connect(peer, address);
+  }
+  Connection* find(const NodeId& peer) override { return impl_->find(peer); }
+  std::vector<Connection*> connections() override { return impl_->connections(); }
+  void set_membership(crypto::GrantChain chain) override { impl_->set_membership(std::move(chain)); }
+  void close(Code code, std::string_view reason, std::function<void()> done) override {
+    impl_->close(code, reason, std::move(done));
+  }
+
+ private:
+  std::shared_ptr<EndpointImpl> impl_;
+};
+
+Result<std::unique_ptr<Endpoint>> make(rt::Executor& executor, rt::Loop* loop, EndpointOptions options,
+                                       std::unique_ptr<DatagramSocket> socket) {
   ASPEN_TRY(auto tls, TlsCredentials::create(*options.key));
   auto impl =
       std::make_shared<EndpointImpl>(executor, loop, std::move(options), std::move(tls), std::move(socket));
   impl->start();
-  return impl;
+  return std::make_unique<QuicEndpoint>(std::move(impl));
 }
 
 }  // namespace
 
-Endpoint::Endpoint(std::shared_ptr<EndpointImpl> impl) : impl_(std::move(impl)) {
-  impl_->face = this;
-}
-
 Result<std::unique_ptr<Endpoint>> Endpoint::open(rt::Loop& loop, EndpointOptions options) {
   crypto::initialize();
-  ASPEN_CHECK(EndpointImpl::check(options));
+  ASPEN_CHECK(check(options));
   ASPEN_TRY(std::unique_ptr<DatagramSocket> socket, UdpSocket::open(loop, options.listen));
-  ASPEN_TRY(auto impl, make(loop.executor(), &loop, std::move(options), std::move(socket)));
-  return std::unique_ptr<Endpoint>(new Endpoint(std::move(impl)));
+  return make(loop.executor(), &loop, std::move(options), std::move(socket));
 }
 
 Result<std::unique_ptr<Endpoint>> Endpoint::open(rt::Executor& executor, EndpointOptions options,
                                                  std::unique_ptr<DatagramSocket> socket) {
   crypto::initialize();
-  ASPEN_CHECK(EndpointImpl::check(options));
-  ASPEN_TRY(auto impl, make(executor, nullptr, std::move(options), std::move(socket)));
-  return std::unique_ptr<Endpoint>(new Endpoint(std::move(impl)));
-}
-
-Endpoint::~Endpoint() {
-  impl_->stop();
-}
-
-std::string Endpoint::local_address() const {
-  return impl_->local_address();
-}
-
-Result<Connection*> Endpoint::connect(const NodeId& peer, const std::string& address) {
-  return impl_->connect(peer, address);
-}
-
-Connection* Endpoint::find(const NodeId& peer) {
-  return impl_->find(peer);
-}
-
-std::vector<Connection*> Endpoint::connections() {
-  return impl_->connections();
-}
-
-void Endpoint::set_membership(crypto::GrantChain chain) {
-  impl_->set_membership(std::move(chain));
-}
-
-void Endpoint::close(Code code, std::string_view reason, std::function<void()> done) {
-  impl_->close(code, reason, std::move(done));
+  ASPEN_CHECK(check(options));
+  return make(executor, nullptr, std::move(options), std::move(socket));
 }
 
 }  // namespace aspen::net

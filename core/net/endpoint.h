@@ -44,7 +44,6 @@ class Loop;
 namespace aspen::net {
 
 class DatagramSocket;
-class EndpointImpl;
 
 // A protocol of streams and datagrams over the connection. Ids come from one registry (docs/wire.md).
 struct Subprotocol {
@@ -78,6 +77,10 @@ struct EndpointOptions {
   size_t handshakes_max = limits::kHandshakesMax;
 };
 
+// What every implementation refuses in options. Errors: INVALID_ARGUMENT, LIMIT_EXCEEDED.
+Result<> check(const EndpointOptions& options);
+
+// open() makes one that speaks QUIC; the lab has another, over its simulated network.
 class Endpoint {
  public:
   // A name in `listen` is resolved, blocking. Errors: INVALID_ARGUMENT (address, options), IN_USE naming the
@@ -87,31 +90,31 @@ class Endpoint {
   static Result<std::unique_ptr<Endpoint>> open(rt::Executor& executor, EndpointOptions options,
                                                 std::unique_ptr<DatagramSocket> socket);
   // Immediate: peers are told SHUTDOWN, no callback runs any more. All pointers handed out die.
-  ~Endpoint();
+  virtual ~Endpoint() = default;
+  Endpoint(const Endpoint&) = delete;
+  Endpoint& operator=(const Endpoint&) = delete;
 
   // "host:port" as bound, with the real port.
-  std::string local_address() const;
+  virtual std::string local_address() const = 0;
 
   // The connection to `peer`, connected or pending; dials `address` when there is none. Exactly one of
   // on_connected and on_disconnected follows for a new dial. A name is resolved on another thread; one that
   // does not resolve ends the dial with INVALID_ARGUMENT.
   // Errors: INVALID_ARGUMENT (address not "host:port", or our own id), OVERLOADED, SHUTDOWN.
-  Result<Connection*> connect(const NodeId& peer, const std::string& address);
+  virtual Result<Connection*> connect(const NodeId& peer, const std::string& address) = 0;
   // The connection to `peer` if it is connected, else null.
-  Connection* find(const NodeId& peer);
-  std::vector<Connection*> connections();  // the connected ones, by id
+  virtual Connection* find(const NodeId& peer) = 0;
+  virtual std::vector<Connection*> connections() = 0;  // the connected ones, by id
 
   // A renewed chain, shown from the next connection on.
-  void set_membership(crypto::GrantChain chain);
+  virtual void set_membership(crypto::GrantChain chain) = 0;
 
   // Refuses new connections, tells every peer `code` and `reason`, ends all streams and connections with
   // their callbacks and then calls `done`. Idempotent: later calls complete with the first.
-  void close(Code code, std::string_view reason, std::function<void()> done);
+  virtual void close(Code code, std::string_view reason, std::function<void()> done) = 0;
 
- private:
-  friend class EndpointImpl;
-  explicit Endpoint(std::shared_ptr<EndpointImpl> impl);
-  std::shared_ptr<EndpointImpl> impl_;
+ protected:
+  Endpoint() = default;
 };
 
 }  // namespace aspen::net

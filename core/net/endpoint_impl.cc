@@ -30,7 +30,7 @@ EndpointImpl::EndpointImpl(rt::Executor& executor, rt::Loop* loop, EndpointOptio
 
 EndpointImpl::~EndpointImpl() = default;
 
-Result<> EndpointImpl::check(const EndpointOptions& options) {
+Result<> check(const EndpointOptions& options) {
   if (options.key == nullptr) return fail(Code::INVALID_ARGUMENT, "an endpoint needs a key");
   if (options.subprotocols.size() > limits::kSubprotocolsMax) {
     return fail(Code::LIMIT_EXCEEDED, "{} subprotocols; at most {}", options.subprotocols.size(),
@@ -215,7 +215,7 @@ void EndpointImpl::link_closed(Link& link, Bytes packet) {
   closed_links_.add(std::move(cids), std::move(packet), executor_.env().now());
   ConnectionState* state = link.connection;
   if (state == nullptr || state->link != &link) return;
-  if (link.gave_way() && state->phase == ConnectionPhase::connecting && !stopped_) {
+  if (link.gave_way() && state->current_phase == ConnectionPhase::connecting && !stopped_) {
     // The peer prefers its own dial, which is about to arrive.
     link.connection = nullptr;
     state->link = nullptr;

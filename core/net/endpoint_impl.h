@@ -1,4 +1,4 @@
-// What stands behind an Endpoint.
+// What stands behind an Endpoint that speaks QUIC.
 //
 // Packets are routed by connection id to links (receive), links that have something to tell are delivered
 // in the turn's ready work, links that have something to send are flushed together at the turn's end:
@@ -33,7 +33,6 @@ class EndpointImpl final : public LinkOwner, public std::enable_shared_from_this
                std::unique_ptr<TlsCredentials> tls, std::unique_ptr<DatagramSocket> socket);
   ~EndpointImpl() override;
 
-  static Result<> check(const EndpointOptions& options);
   void start();
   // The Endpoint dies: tells the peers and calls nobody any more.
   void stop();

@@ -20,7 +20,7 @@ Result<Connection*> EndpointImpl::connect(const NodeId& peer, const std::string&
   if (peer == tls_->id()) return fail(Code::INVALID_ARGUMENT, "a node does not connect to itself");
   if (auto known = peers_.find(peer); known != peers_.end()) {
     known->second->announced = true;
-    return &known->second->face;
+    return known->second.get();
   }
   if (peers_.size() >= options_.connections_max) {
     return fail(Code::OVERLOADED, "{} peers are connected; at most {}", peers_.size(),
@@ -39,18 +39,18 @@ Result<Connection*> EndpointImpl::connect(const NodeId& peer, const std::string&
   ConnectionState& state = add_peer(peer);
   state.address = address;
   state.announced = true;
-  state.dialed = true;
+  state.was_dialed = true;
   if (numeric) {
     dial(state, *numeric);
   } else if (Result<> asked = resolve(state, address); !asked) {
     peers_.erase(peer);
     return forward_error(std::move(asked));
   }
-  return &state.face;
+  return &state;
 }
 
 void EndpointImpl::dial(ConnectionState& state, const Address& address) {
-  Result<std::unique_ptr<Link>> link = Link::dial(context_, address, state.peer);
+  Result<std::unique_ptr<Link>> link = Link::dial(context_, address, state.peer_id);
   if (!link) return end_state(state, link.error());
   attach(state, adopt(*std::move(link)));
 }
@@ -61,7 +61,7 @@ Result<> EndpointImpl::resolve(ConnectionState& state, const std::string& addres
   auto answer = std::make_shared<Result<Address>>();
   auto ask = [answer, address] { *answer = Address::resolve(address); };
   // The state may be gone by then, or have been connected by the peer's own dial.
-  auto done = [answer, peer = state.peer, weak = weak_from_this()] {
+  auto done = [answer, peer = state.peer_id, weak = weak_from_this()] {
     std::shared_ptr<EndpointImpl> self = weak.lock();
     if (!self || self->stopped_) return;
     auto found = self->peers_.find(peer);
@@ -75,9 +75,9 @@ Result<> EndpointImpl::resolve(ConnectionState& state, const std::string& addres
 }
 
 void EndpointImpl::dial_timed_out(ConnectionState& state) {
-  end_state(state, Error(Code::UNAVAILABLE,
-                         fmt::format("no connection to node {} at {} within {} ms", state.peer.short_string(),
-                                     state.address, options_.handshake_timeout / kMillisecond)));
+  end_state(state, Error(Code::UNAVAILABLE, fmt::format("no connection to node {} at {} within {} ms",
+                                                        state.peer_id.short_string(), state.address,
+                                                        options_.handshake_timeout / kMillisecond)));
 }
 
 // Which link carries a connection.
@@ -112,14 +112,14 @@ ConnectionState* EndpointImpl::claim(Link& link) {
   ConnectionState& state = *known->second;
   bool smaller = tls_->id() < peer;
   bool own_dial = state.link != nullptr && state.link->dialed();
-  bool wins = state.phase == ConnectionPhase::connected
+  bool wins = state.current_phase == ConnectionPhase::connected
                   ? link.created_at() <= state.connected_at
                   : own_dial && state.link->phase() == LinkPhase::secured;
   if (smaller && own_dial && wins) {
     link.close(Error(Code::CANCELLED, "gave way to this node's own dial"), kWireDuplicate, {});
     return nullptr;
   }
-  if (state.phase == ConnectionPhase::connecting) {
+  if (state.current_phase == ConnectionPhase::connecting) {
     attach(state, link);
     return &state;
   }
@@ -181,13 +181,13 @@ void EndpointImpl::connected(ConnectionState& state) {
   Link& link = *state.link;
   link.establish();
   no_longer_half_open(link);
-  state.phase = ConnectionPhase::connected;
+  state.current_phase = ConnectionPhase::connected;
   state.connected_at = executor_.env().now();
-  state.dialed = link.dialed();
+  state.was_dialed = link.dialed();
   state.announced = true;
   state.address = link.remote().to_string();
-  log(LogLevel::debug, "net: connected to node {} at {}", state.peer.short_string(), state.address);
-  if (options_.on_connected) executor_.contained([&] { options_.on_connected(state.face); });
+  log(LogLevel::debug, "net: connected to node {} at {}", state.peer_id.short_string(), state.address);
+  if (options_.on_connected) executor_.contained([&] { options_.on_connected(state); });
 }
 
 // Subprotocols.
@@ -198,51 +198,51 @@ const Subprotocol* EndpointImpl::subprotocol(uint64_t id) const {
 }
 
 void EndpointImpl::link_stream(Link& link, StreamState& stream) {
-  const Subprotocol* target = subprotocol(stream.subprotocol);
-  std::optional<uint32_t> version = link.connection->face.version(stream.subprotocol);
+  const Subprotocol* target = subprotocol(stream.subprotocol());
+  std::optional<uint32_t> version = link.connection->version(stream.subprotocol());
   if (target == nullptr || !target->on_stream || !version) {
     return link.reset_stream(stream, Error(Code::UNSUPPORTED, fmt::format("subprotocol {} is not served here",
-                                                                          stream.subprotocol)));
+                                                                          stream.subprotocol())));
   }
   crypto::Roles missing = target->required_roles & ~link.connection->acceptance.membership.roles;
   if (missing != 0) {
     return link.reset_stream(
         stream, Error(Code::PERMISSION_DENIED, fmt::format("subprotocol {} needs roles {:#x} that the peer "
                                                            "does not have",
-                                                           stream.subprotocol, missing)));
+                                                           stream.subprotocol(), missing)));
   }
-  stream.version = *version;
-  executor_.contained([&] { target->on_stream(stream.face); });
+  stream.subprotocol_version = *version;
+  executor_.contained([&] { target->on_stream(stream); });
 }
 
 void EndpointImpl::link_datagram(Link& link, uint64_t id, BytesView datagram) {
   const Subprotocol* target = subprotocol(id);
   if (link.connection == nullptr || target == nullptr || !target->on_datagram) return;
   if ((target->required_roles & ~link.connection->acceptance.membership.roles) != 0) return;
-  executor_.contained([&] { target->on_datagram(link.connection->face, datagram); });
+  executor_.contained([&] { target->on_datagram(*link.connection, datagram); });
 }
 
 // Ends.
 
 Connection* EndpointImpl::find(const NodeId& peer) {
   auto found = peers_.find(peer);
-  if (found == peers_.end() || found->second->phase != ConnectionPhase::connected) return nullptr;
-  return &found->second->face;
+  if (found == peers_.end() || found->second->current_phase != ConnectionPhase::connected) return nullptr;
+  return found->second.get();
 }
 
 std::vector<Connection*> EndpointImpl::connections() {
   std::vector<Connection*> out;
   for (auto& [id, state] : peers_) {
-    if (state->phase == ConnectionPhase::connected) out.push_back(&state->face);
+    if (state->current_phase == ConnectionPhase::connected) out.push_back(state.get());
   }
   return out;
 }
 
 void EndpointImpl::end_state(ConnectionState& state, Error why) {
-  state.phase = ConnectionPhase::closed;
+  state.current_phase = ConnectionPhase::closed;
   state.why = std::move(why);
   state.wait.disarm();
-  auto own = peers_.find(state.peer);
+  auto own = peers_.find(state.peer_id);
   ended_.push_back(std::move(own->second));
   peers_.erase(own);
   if (!stopped_) executor_.schedule(deliver_);
@@ -258,13 +258,13 @@ void EndpointImpl::tell_ends() {
     std::unique_ptr<ConnectionState> state = std::move(ended_[i]);
     ended_.erase(ended_.begin() + static_cast<ptrdiff_t>(i));
     if (!state->announced || !options_.on_disconnected) continue;
-    executor_.contained([&] { options_.on_disconnected(state->face, *state->why); });
+    executor_.contained([&] { options_.on_disconnected(*state, *state->why); });
     if (stopped_) return;
   }
 }
 
 void EndpointImpl::close_connection(ConnectionState& state, Code code, std::string_view reason) {
-  if (state.phase == ConnectionPhase::closed) return;
+  if (state.current_phase == ConnectionPhase::closed) return;
   Error why(code, fmt::format("closed here: {}", reason));
   if (state.link == nullptr) return end_state(state, std::move(why));
   state.link->discard_received();

@@ -154,10 +154,10 @@ void Link::establish() {
 
 // Streams.
 
-StreamState& Link::add_stream(bool incoming, size_t frame_bytes_max) {
+StreamState& Link::add_stream(bool from_peer, size_t frame_bytes_max) {
   uint64_t serial = next_serial_++;
   auto& slot = streams_[serial];
-  slot = std::make_unique<StreamState>(*this, serial, incoming, frame_bytes_max);
+  slot = std::make_unique<StreamState>(*this, serial, from_peer, frame_bytes_max);
   return *slot;
 }
 
@@ -168,14 +168,14 @@ Result<Stream*> Link::open_stream(uint64_t subprotocol, uint32_t version) {
   }
   StreamState& stream = add_stream(false, limits::kFrameBytesMax);
   ++own_streams_;
-  stream.subprotocol = subprotocol;
-  stream.version = version;
+  stream.subprotocol_id = subprotocol;
+  stream.subprotocol_version = version;
   uint8_t prefix[kVarintBytesMax];
   stream.out.append_raw(as_bytes(prefix, encode_varint(subprotocol, prefix)));
   unopened_.push_back(&stream);
   may_open_ = true;
   mark_dirty();
-  return &stream.face;
+  return &stream;
 }
 
 void Link::open_pending_streams() {
@@ -245,9 +245,9 @@ void Link::stream_ready(StreamState& stream) {
 
 void Link::remove_done_streams() {
   for (StreamState* stream : done_) {
-    if (!stream->incoming && !stream->control) --own_streams_;
+    if (!stream->from_peer && !stream->control) --own_streams_;
     // A stream that QUIC has not forgotten yet gives its place back when it does.
-    if (stream->incoming && stream->quic_closed && !stream->control && !closed()) {
+    if (stream->from_peer && stream->quic_closed && !stream->control && !closed()) {
       ngtcp2_conn_extend_max_streams_bidi(quic_, 1);
       mark_dirty();
     }

@@ -148,7 +148,7 @@ class Link : public rt::ListNode<LinkReadyTag>, public rt::ListNode<LinkDirtyTag
   // In link_quic.cc: the settings and callbacks of the QUIC library.
   Result<> start(const NodeId* peer, const ngtcp2_pkt_hd* initial, const std::optional<ngtcp2_cid>& original);
 
-  StreamState& add_stream(bool incoming, size_t frame_bytes_max);
+  StreamState& add_stream(bool from_peer, size_t frame_bytes_max);
   void remove_done_streams();
   // What of `credit` may be given now.
   size_t within_budget(StreamState& stream, size_t credit);

@@ -27,48 +27,45 @@
 namespace aspen::net {
 
 class Connection;
-struct StreamState;
 
 class Stream {
  public:
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
-  ~Stream();
 
-  Connection& connection();
-  uint64_t subprotocol() const;
-  uint32_t version() const;  // of the subprotocol, as negotiated in the hello
-  bool incoming() const;     // the peer opened it
+  virtual Connection& connection() = 0;
+  virtual uint64_t subprotocol() const = 0;
+  virtual uint32_t version() const = 0;  // of the subprotocol, as negotiated in the hello
+  virtual bool incoming() const = 0;     // the peer opened it
 
   // Errors: LIMIT_EXCEEDED (frame too long), OVERLOADED (see buffered()), CONNECTION_LOST (the stream has
   // ended or finish() was called). The frame leaves at the end of the loop's turn, with whatever else waits.
-  Result<> send(Bytes frame);
+  virtual Result<> send(Bytes frame) = 0;
   // Bytes accepted by send and not yet acknowledged by the peer.
-  size_t buffered() const;
+  virtual size_t buffered() const = 0;
   // No more frames from here; the peer sees on_end after the last one. Idempotent.
-  void finish();
+  virtual void finish() = 0;
   // Ends both directions at once; what was not delivered is lost. The peer's on_close gets `code`.
-  void reset(Code code, std::string_view reason = {});
+  virtual void reset(Code code, std::string_view reason = {}) = 0;
 
   // Stops and restarts on_frame. Frames in flight wait, bounded by the receive window.
-  void pause();
-  void resume();
+  virtual void pause() = 0;
+  virtual void resume() = 0;
 
-  void on_frame(std::function<void(Bytes frame)> callback);
+  virtual void on_frame(std::function<void(Bytes frame)> callback) = 0;
   // The peer has finished and every frame was delivered. Without a callback this side finishes too.
-  void on_end(std::function<void()> callback);
+  virtual void on_end(std::function<void()> callback) = 0;
   // After a send was refused OVERLOADED: half of the buffer is free again.
-  void on_drain(std::function<void()> callback);
+  virtual void on_drain(std::function<void()> callback) = 0;
   // Code::OK when both sides finished; otherwise why: the code of a reset, or the end of the connection.
-  void on_close(std::function<void(const Error& why)> callback);
+  virtual void on_close(std::function<void(const Error& why)> callback) = 0;
 
   // For the owner of the subprotocol; not touched here.
   void* user_data = nullptr;
 
- private:
-  friend struct StreamState;
-  explicit Stream(StreamState* state);
-  StreamState* state_;
+ protected:
+  Stream() = default;
+  ~Stream() = default;
 };
 
 }  // namespace aspen::net

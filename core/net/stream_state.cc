@@ -1,6 +1,7 @@
 #include "core/net/stream_state.h"
 
 #include "core/base/limits.h"
+#include "core/net/connection_state.h"
 #include "core/net/link.h"
 
 namespace aspen::net {
@@ -12,14 +13,34 @@ constexpr size_t kDrainBytes = limits::kStreamSendBufferBytesMax / 2;
 
 }  // namespace
 
-StreamState::StreamState(Link& link, uint64_t serial, bool incoming, size_t frame_bytes_max)
+StreamState::StreamState(Link& link, uint64_t serial, bool from_peer, size_t frame_bytes_max)
     : link(link),
       serial(serial),
-      incoming(incoming),
-      identified(!incoming),
-      introduced(!incoming),
-      reader(frame_bytes_max),
-      face(this) {}
+      from_peer(from_peer),
+      identified(!from_peer),
+      introduced(!from_peer),
+      reader(frame_bytes_max) {}
+
+Connection& StreamState::connection() {
+  return *link.connection;
+}
+
+Result<> StreamState::send(Bytes frame) {
+  return link.send(*this, std::move(frame));
+}
+
+void StreamState::finish() {
+  link.finish(*this);
+}
+
+void StreamState::reset(Code code, std::string_view reason) {
+  link.reset_stream(*this, Error(code, std::string(reason)));
+}
+
+void StreamState::resume() {
+  paused = false;
+  link.stream_ready(*this);
+}
 
 void StreamState::cut_frames(BytesView& input, size_t& credit) {
   while (!input.empty() && !fault && frames.size() - frames_begin < kFramesCutMax) {
@@ -45,7 +66,7 @@ size_t StreamState::receive(BytesView input, bool fin) {
     if (!id) {
       fault = std::move(id).error();
     } else if (*id) {
-      subprotocol = **id;
+      subprotocol_id = **id;
       identified = true;
     }
   }
@@ -101,7 +122,7 @@ void StreamState::deliver_frames() {
   while (!paused && !done && has_frames()) {
     std::optional<Bytes> frame = next_frame(credit);
     if (!frame) break;
-    invoke(on_frame, *std::move(frame));
+    invoke(frame_callback, *std::move(frame));
     if (link.stopped()) return;
   }
   if (credit > 0) link.credit(*this, credit);
@@ -114,16 +135,16 @@ void StreamState::deliver() {
   if (fault && !ended()) link.reset_stream(*this, *fault);
   if (finished && !has_frames() && !end_delivered && !ended()) {
     end_delivered = true;
-    if (on_end) {
-      invoke(on_end);
+    if (end_callback) {
+      invoke(end_callback);
     } else {
-      face.finish();
+      finish();
     }
     if (link.stopped()) return;
   }
   if (send_refused && !ended() && out.buffered() <= kDrainBytes) {
     send_refused = false;
-    invoke(on_drain);
+    invoke(drain_callback);
     if (link.stopped()) return;
   }
   if (quic_closed && !ended() && !has_frames()) why = Error(Code::OK, Applied::NO, "");
@@ -131,7 +152,7 @@ void StreamState::deliver() {
   bool clean = ended() && why->code == Code::OK;
   if (ended() && !(clean && has_frames())) {
     done = true;
-    invoke(on_close, *why);
+    invoke(close_callback, *why);
   }
 }
 

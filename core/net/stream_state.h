@@ -1,4 +1,4 @@
-// What stands behind a Stream: the bytes to send, the frames received, the callbacks, and how it ended.
+// A Stream over QUIC: the bytes to send, the frames received, the callbacks, and how it ended.
 //
 // The QUIC library's callbacks only move bytes in and mark the stream ready; user callbacks run later, from
 // deliver(), when no QUIC call is on the stack.
@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/net/callback.h"
 #include "core/net/frame.h"
 #include "core/net/send_buffer.h"
 #include "core/net/stream.h"
@@ -26,31 +27,26 @@ class Link;
 struct StreamReadyTag;
 struct StreamSendTag;
 
-// A callback that may replace or remove itself while it runs.
-template <typename... Args>
-class Callback {
- public:
-  void set(std::function<void(Args...)> function) {
-    function_ = std::move(function);
-    replaced_ = true;
-  }
-  explicit operator bool() const { return static_cast<bool>(function_); }
-  void run(Args... args) {
-    if (!function_) return;
-    // The function that runs must not die under its own feet.
-    std::function<void(Args...)> running = std::exchange(function_, nullptr);
-    replaced_ = false;
-    running(std::forward<Args>(args)...);
-    if (!replaced_) function_ = std::move(running);
-  }
+struct StreamState final : Stream, rt::ListNode<StreamReadyTag>, rt::ListNode<StreamSendTag> {
+  StreamState(Link& link, uint64_t serial, bool from_peer, size_t frame_bytes_max);
 
- private:
-  std::function<void(Args...)> function_;
-  bool replaced_ = false;
-};
-
-struct StreamState : rt::ListNode<StreamReadyTag>, rt::ListNode<StreamSendTag> {
-  StreamState(Link& link, uint64_t serial, bool incoming, size_t frame_bytes_max);
+  // Stream.
+  Connection& connection() override;
+  uint64_t subprotocol() const override { return subprotocol_id; }
+  uint32_t version() const override { return subprotocol_version; }
+  bool incoming() const override { return from_peer; }
+  Result<> send(Bytes frame) override;
+  size_t buffered() const override { return out.buffered(); }
+  void finish() override;
+  void reset(Code code, std::string_view reason) override;
+  void pause() override { paused = true; }
+  void resume() override;
+  void on_frame(std::function<void(Bytes)> callback) override { frame_callback.set(std::move(callback)); }
+  void on_end(std::function<void()> callback) override { end_callback.set(std::move(callback)); }
+  void on_drain(std::function<void()> callback) override { drain_callback.set(std::move(callback)); }
+  void on_close(std::function<void(const Error&)> callback) override {
+    close_callback.set(std::move(callback));
+  }
 
   // Takes what arrived; returns how many bytes to credit at once. Sets `fault` when the peer broke the
   // framing.
@@ -76,12 +72,12 @@ struct StreamState : rt::ListNode<StreamReadyTag>, rt::ListNode<StreamSendTag> {
   Link& link;
   const uint64_t serial;  // of creation, the link's order
   int64_t id = -1;        // QUIC's, once it let us open the stream
-  const bool incoming;
-  bool control = false;  // the hello's stream, which has no face
+  const bool from_peer;
+  bool control = false;  // the hello's stream, which no user sees
   bool identified;       // the subprotocol is known
   bool introduced;       // its owner was told of it
-  uint64_t subprotocol = 0;
-  uint32_t version = 0;
+  uint64_t subprotocol_id = 0;
+  uint32_t subprotocol_version = 0;
 
   SendBuffer out;
   bool finish_wanted = false;
@@ -106,12 +102,10 @@ struct StreamState : rt::ListNode<StreamReadyTag>, rt::ListNode<StreamSendTag> {
   std::optional<Error> fault;
   std::optional<Error> why;
 
-  Callback<Bytes> on_frame;
-  Callback<> on_end;
-  Callback<> on_drain;
-  Callback<const Error&> on_close;
-
-  Stream face;
+  Callback<Bytes> frame_callback;
+  Callback<> end_callback;
+  Callback<> drain_callback;
+  Callback<const Error&> close_callback;
 
  private:
   void cut_frames(BytesView& input, size_t& credit);
