@@ -41,6 +41,19 @@ inline constexpr DurationNs kKeepAlive = 3 * kSecond;
 
 // The kernel.
 inline constexpr size_t kCancelStreakMax = 16;  // steps of cancel work in a row while other work waits
+// The kernel. What may live in one region; more is refused OVERLOADED.
+inline constexpr size_t kRegionTasksMax = 1u << 20;
+inline constexpr size_t kRegionChildrenMax = 1u << 16;
+inline constexpr size_t kRegionObligationsMax = 1u << 20;
+inline constexpr size_t kMaskDepthMax = 64;
+inline constexpr size_t kCancelCausesMax = 8;  // a reason and what is behind it
+// What a cancelled task has for its cleanup before its masks end, by how urgent the cancel is; then the time
+// until it is reported as stuck.
+inline constexpr DurationNs kCleanupRequestTime = 30 * kSecond;
+inline constexpr DurationNs kCleanupFailureTime = 20 * kSecond;
+inline constexpr DurationNs kCleanupShutdownTime = 10 * kSecond;
+inline constexpr uint64_t kCleanupPolls = 100'000;
+inline constexpr DurationNs kCleanupGrace = 1 * kSecond;
 inline constexpr size_t kBlockingThreadsMax = 8;
 inline constexpr size_t kBlockingQueueMax = 1024;
 

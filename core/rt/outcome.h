@@ -1,26 +1,20 @@
-// How a task ended: Ok < Err < Cancelled < Panicked. Joins keep the worst.
+// How a task ended: Ok < Err < Cancelled < Panicked.
 //
-// A task that finishes with a value although its cancel was requested is Ok: the value exists and dropping
-// it could lose data. It is Cancelled when it returns an error while its cancel stands and that error is the
-// one its checkpoints gave it.
+// The rule, for every join and every combinator:
+//  - a value is Ok, also when a cancel was requested meanwhile: it exists, and dropping it could lose data;
+//  - an error is Cancelled when a cancel was requested and the error has a code that it gave to checkpoints,
+//    and Err otherwise: what went wrong while draining is not hidden by the cancel;
+//  - a Panic or another exception is Panicked; it ends the task and nothing else, and surfaces at its join;
+//  - of several outcomes the worst counts, the first of equally bad ones (worse()).
 #pragma once
 
+#include <algorithm>
 #include <string>
 
 #include "core/base/error.h"
+#include "core/rt/cancel.h"
 
 namespace aspen::rt {
-
-enum class CancelKind : uint8_t { user, deadline, fail_fast, shutdown };
-
-// Why a cancel was requested. It travels to everything below unchanged, so that work inside an expired
-// deadline says DEADLINE_EXCEEDED however deep it is.
-struct CancelReason {
-  CancelKind kind = CancelKind::user;
-  std::string message;
-  // What a checkpoint returns: CANCELLED, DEADLINE_EXCEEDED or SHUTDOWN.
-  Error to_error() const;
-};
 
 enum class Severity : uint8_t { ok, err, cancelled, panicked };
 
@@ -33,6 +27,7 @@ class Outcome {
   static Outcome cancelled(Error error) {
     return Outcome(Severity::cancelled, std::unexpected(std::move(error)));
   }
+  // Ok or Err.
   static Outcome of(Result<T> result) {
     Severity severity = result ? Severity::ok : Severity::err;
     return Outcome(severity, std::move(result));
@@ -42,11 +37,22 @@ class Outcome {
   bool ok() const { return severity_ == Severity::ok; }
   const Result<T>& result() const& { return result_; }
   Result<T> result() && { return std::move(result_); }
+  // Requires: not ok().
+  const Error& error() const { return result_.error(); }
 
  private:
   Outcome(Severity severity, Result<T> result) : severity_(severity), result_(std::move(result)) {}
   Severity severity_;
   Result<T> result_;
 };
+
+constexpr Severity worse(Severity a, Severity b) {
+  return std::max(a, b);
+}
+
+template <typename T>
+Outcome<T> worse(Outcome<T> a, Outcome<T> b) {
+  return b.severity() > a.severity() ? std::move(b) : std::move(a);
+}
 
 }  // namespace aspen::rt

@@ -38,12 +38,18 @@ TEST(Outcome, GivesItsValueAway) {
   EXPECT_EQ(*value, 42);
 }
 
-TEST(CancelReason, BecomesItsError) {
-  EXPECT_EQ((CancelReason{CancelKind::user, "m"}.to_error().code), Code::CANCELLED);
-  EXPECT_EQ((CancelReason{CancelKind::fail_fast, "m"}.to_error().code), Code::CANCELLED);
-  EXPECT_EQ((CancelReason{CancelKind::deadline, "m"}.to_error().code), Code::DEADLINE_EXCEEDED);
-  EXPECT_EQ((CancelReason{CancelKind::shutdown, "m"}.to_error().code), Code::SHUTDOWN);
-  EXPECT_EQ((CancelReason{CancelKind::shutdown, "m"}.to_error().message), "m");
+TEST(Outcome, TheWorstOfSeveralCounts) {
+  auto ok = Outcome<int>::of(1);
+  auto err = Outcome<int>::of(fail(Code::IO, "no disk"));
+  auto other = Outcome<int>::of(fail(Code::CORRUPT, "bad sum"));
+  auto cancelled = Outcome<int>::cancelled(Error(Code::CANCELLED, "stop"));
+  auto panicked = Outcome<int>::panicked("1 + 1 == 3");
+  EXPECT_EQ(worse(ok, err).error().code, Code::IO);
+  EXPECT_EQ(worse(cancelled, err).severity(), Severity::cancelled);
+  EXPECT_EQ(worse(cancelled, panicked).severity(), Severity::panicked);
+  EXPECT_EQ(worse(err, other).error().code, Code::IO) << "the first of two equally bad ones";
+  EXPECT_EQ(worse(worse(ok, err), other).error().code, worse(ok, worse(err, other)).error().code);
+  EXPECT_EQ(worse(Severity::err, Severity::ok), Severity::err);
 }
 
 }  // namespace
