@@ -56,6 +56,7 @@ inline constexpr uint64_t kCleanupPolls = 100'000;
 inline constexpr DurationNs kCleanupGrace = 1 * kSecond;
 inline constexpr size_t kBlockingThreadsMax = 8;
 inline constexpr size_t kBlockingQueueMax = 1024;
+inline constexpr size_t kWaitersMax = 65'536;  // tasks that wait for the same lock or channel; more are refused
 
 // Client sessions and requests.
 inline constexpr size_t kOpsInFlightMax = 4096;  // per node handle; more are refused OVERLOADED

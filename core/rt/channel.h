@@ -6,30 +6,41 @@
 //   std::move(permit).send(7);
 //   Result<std::optional<int>> next = co_await channel.recv(cx);   // nullopt: closed and drained
 //
-// A permit is an obligation of the channel's region; dropping it gives the place back. Who waits is served in
-// order: a place or an item is handed over when it becomes free, so nobody can take it in between. A waiter
-// that is cancelled leaves nothing behind; one that was served first keeps what it got.
+// A permit is an obligation of the channel's region; dropping it gives the place back.
 //
+// Fairness: who waits is served in order, and a place or an item is handed over when it becomes free, so that
+// nobody can take it in between.
+// Cancel: a waiter that is cancelled leaves nothing behind; one that was served first keeps what it got.
+// End: close() is the senders' end: what is queued and permitted still arrives. discard() is the receivers':
+// nothing does.
 // Invariants: queued and reserved together are at most the capacity; receivers wait only while nothing is
 // queued, senders only while there is no place.
-// Lifetime: the region outlives the channel, the channel outlives its permits and who waits.
-// Thread safety: none; one executor's thread.
+// Bounds: the capacity, in memory that is allocated once; limits::kWaitersMax waiting on each side, then
+// OVERLOADED.
+// Lifetime: the region outlives the channel, and the channel its permits: else the process ends. Who waits
+// when the channel goes hears UNAVAILABLE. Thread safety: none; one executor's thread.
 #pragma once
 
-#include <deque>
 #include <optional>
 #include <utility>
 
-#include "core/rt/region.h"
+#include "core/base/mutant.h"
+#include "core/rt/ring.h"
+#include "core/rt/wait_queue.h"
 
 namespace aspen::rt {
 
 template <typename T>
 class Channel {
  public:
-  Channel(Region& region, size_t capacity) : region_(region), capacity_(capacity) {
-    ASPEN_ASSERT(capacity > 0);
+  // Requires: capacity > 0.
+  Channel(Region& region, size_t capacity) : region_(region), queue_(capacity) {}
+  ~Channel() {
+    if (reserved_ != 0)
+      detail::die(fmt::format("a channel is destroyed before {} of its permits", reserved_));
   }
+  Channel(const Channel&) = delete;
+  Channel& operator=(const Channel&) = delete;
 
   class Permit {
    public:
@@ -41,11 +52,11 @@ class Channel {
         : channel_(std::exchange(other.channel_, nullptr)), obligation_(std::move(other.obligation_)) {}
     Permit& operator=(Permit&&) = delete;
     ~Permit() {
-      if (channel_ != nullptr) give_back();
+      if (channel_ != nullptr && !ASPEN_MUTANT("rt-channel-permit-not-returned")) give_back();
     }
     void send(T value) && {
       ASPEN_ASSERT(channel_ != nullptr);
-      channel_->queue_.push_back(std::move(value));
+      if (!channel_->discarded_) channel_->queue_.push_back(std::move(value));
       give_back();
     }
 
@@ -63,16 +74,24 @@ class Channel {
   // Errors: OVERLOADED when full, UNAVAILABLE when closed.
   Result<Permit> try_reserve(std::source_location origin = std::source_location::current()) {
     if (closed()) return fail(Code::UNAVAILABLE, "the channel is closed");
-    if (full()) return fail(Code::OVERLOADED, "the channel holds {} items; at most {}", used(), capacity_);
+    if (full()) return fail(Code::OVERLOADED, "the channel holds {} items; at most {}", used(), capacity());
     return Permit(*this, origin);
   }
-
-  // co_await -> Result<Permit>; waits while full. Errors: UNAVAILABLE when closed, the cancel reason.
+  // co_await -> Result<Permit>; waits while full. Errors: UNAVAILABLE when closed, OVERLOADED when too many
+  // wait, the cancel reason.
   auto reserve(Cx& cx, std::source_location origin = std::source_location::current()) {
     return Reserve(cx, *this, origin);
   }
-  // co_await -> Result<std::optional<T>>; nullopt when closed, empty, and no permit can bring more. Errors:
-  // the cancel reason.
+
+  // What is queued now, if anything is; ended() says whether more can come.
+  std::optional<T> try_recv() {
+    if (queue_.empty()) return std::nullopt;
+    std::optional<T> item(queue_.pop_front());
+    serve();
+    return item;
+  }
+  // co_await -> Result<std::optional<T>>; nullopt when ended. Errors: OVERLOADED when too many wait, the
+  // cancel reason.
   auto recv(Cx& cx) { return Receive(cx, *this); }
 
   // Gives out no more permits; what is queued and permitted can still be sent and received.
@@ -80,22 +99,34 @@ class Channel {
     closed_ = true;
     serve();
   }
+  // For a receiver that goes: closes, and drops what is queued and what permits still send.
+  void discard() {
+    discarded_ = true;
+    close();
+    while (try_recv()) {
+    }
+  }
   bool closed() const { return closed_ || region_.state() == Region::State::closed; }
+  // Nothing is left to receive and no permit can bring more.
+  bool ended() const {
+    if (ASPEN_MUTANT("rt-channel-ends-undrained")) return closed();
+    return discarded_ || (closed() && used() == 0);
+  }
   size_t size() const { return queue_.size(); }
+  size_t capacity() const { return queue_.capacity(); }
 
  private:
-  class Reserve final : public Waiter {
+  class Reserve final : public WaitQueue::Entry {
    public:
     Reserve(Cx& cx, Channel& channel, std::source_location origin)
-        : Waiter(cx), channel_(channel), origin_(origin) {}
-    bool await_ready() { return checkpoint_failed() || !channel_.full() || channel_.closed(); }
-    void await_suspend(std::coroutine_handle<> handle) {
-      suspend(handle);
-      channel_.reservers_.push_back(*this);
+        : Entry(cx, channel.reservers_), channel_(channel), origin_(origin) {}
+    bool await_ready() {
+      return checkpoint_failed() || !channel_.full() || channel_.closed() || turned_away();
     }
     Result<Permit> await_resume() {
-      if (cancelled()) return std::unexpected(cx().checkpoint().error());
+      ASPEN_CHECK(check());
       if (permit_) return std::move(*permit_);
+      if (served()) return fail(Code::UNAVAILABLE, "the channel was closed");
       return channel_.try_reserve(origin_);
     }
 
@@ -106,20 +137,18 @@ class Channel {
     std::optional<Permit> permit_;
   };
 
-  class Receive final : public Waiter {
+  class Receive final : public WaitQueue::Entry {
    public:
-    Receive(Cx& cx, Channel& channel) : Waiter(cx), channel_(channel) {}
-    bool await_ready() { return checkpoint_failed() || !channel_.queue_.empty() || channel_.ended(); }
-    void await_suspend(std::coroutine_handle<> handle) {
-      suspend(handle);
-      channel_.receivers_.push_back(*this);
+    Receive(Cx& cx, Channel& channel) : Entry(cx, channel.receivers_), channel_(channel) {}
+    bool await_ready() {
+      return checkpoint_failed() || !channel_.queue_.empty() || channel_.ended() || turned_away();
     }
     Result<std::optional<T>> await_resume() {
-      if (cancelled()) return std::unexpected(cx().checkpoint().error());
-      if (item_ || channel_.queue_.empty()) return std::move(item_);
-      std::optional<T> item = channel_.take();
-      channel_.serve();
-      return item;
+      ASPEN_CHECK(check());
+      if (ASPEN_MUTANT("rt-channel-cancel-loses-item")) ASPEN_CHECK(cx().checkpoint());
+      if (served()) return std::move(item_);
+      if (channel_.ended()) return std::nullopt;
+      return channel_.try_recv();
     }
 
    private:
@@ -129,35 +158,29 @@ class Channel {
   };
 
   size_t used() const { return queue_.size() + reserved_; }
-  bool full() const { return used() >= capacity_; }
-  bool ended() const { return closed() && used() == 0; }
+  bool full() const { return used() >= capacity(); }
 
-  T take() {
-    T item(std::move(queue_.front()));
-    queue_.pop_front();
-    return item;
-  }
   // Hands out what there is to those who wait; at the end, the news of it.
   void serve() {
-    while (!receivers_.empty() && (!queue_.empty() || ended())) {
-      auto* receiver = static_cast<Receive*>(receivers_.pop_front());
-      if (!queue_.empty()) receiver->item_.emplace(take());
-      receiver->wake();
+    while (auto* receiver = receivers_.template front_as<Receive>()) {
+      if (queue_.empty() && !ended()) break;
+      if (!queue_.empty()) receiver->item_.emplace(queue_.pop_front());
+      receivers_.serve(*receiver);
     }
-    while (!reservers_.empty() && (!full() || closed())) {
-      auto* reserver = static_cast<Reserve*>(reservers_.pop_front());
+    while (auto* reserver = reservers_.template front_as<Reserve>()) {
+      if (full() && !closed()) break;
       if (!closed()) reserver->permit_.emplace(*this, reserver->origin_);
-      reserver->wake();
+      reservers_.serve(*reserver);
     }
   }
 
   Region& region_;
-  size_t capacity_;
   size_t reserved_ = 0;
   bool closed_ = false;
-  std::deque<T> queue_;
-  List<Waiter, WaiterTag> reservers_;
-  List<Waiter, WaiterTag> receivers_;
+  bool discarded_ = false;
+  Ring<T> queue_;
+  WaitQueue reservers_{"channel"};
+  WaitQueue receivers_{"channel"};
 };
 
 }  // namespace aspen::rt

@@ -71,5 +71,22 @@ TEST_F(EventTest, ACancelledTaskDoesNotPass) {
   EXPECT_EQ(log, "a-");
 }
 
+TEST(Event, WhoWaitsWhenItGoesHearsIt) {
+  TestWorld world;
+  Region root(world.executor);
+  std::optional<Event> event(std::in_place);
+  std::string log;
+  root.spawn("waits", [&](Cx& cx) -> Task<Result<>> {
+    log = (co_await event->wait(cx)).error().message;
+    co_return Result<>();
+  });
+  world.run();
+  event.reset();
+  world.run();
+  EXPECT_EQ(log, "the event is gone");
+  root.close([] {});
+  world.run();
+}
+
 }  // namespace
 }  // namespace aspen::rt

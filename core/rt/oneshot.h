@@ -4,7 +4,9 @@
 //   pending[id] = &reply;                 // ... removed again before the frame goes
 //   Result<Reply> r = co_await reply.recv(cx);
 //
-// A value that was set is kept: a cancel that comes after it does not lose it.
+// Cancel: a value that was set is kept, also when the cancel came first and the task has not run since.
+// Bounds: one value, one task; a second one that waits panics.
+// Lifetime: who waits when the oneshot goes gets the value that was set, or hears UNAVAILABLE.
 // Thread safety: none; one executor's thread.
 #pragma once
 
@@ -17,37 +19,58 @@ namespace aspen::rt {
 template <typename T>
 class Oneshot {
  public:
+  Oneshot() = default;
+  ~Oneshot() {
+    if (receiver_ != nullptr) receiver_->orphan();
+  }
+  Oneshot(const Oneshot&) = delete;
+  Oneshot& operator=(const Oneshot&) = delete;
+
   // The first value counts; later ones are ignored.
   void set(T value) {
     if (value_) return;
-    value_ = std::move(value);
-    if (Waiter* waiter = waiters_.pop_front()) waiter->wake();
+    value_.emplace(std::move(value));
+    if (receiver_ != nullptr) receiver_->wake();
   }
   bool has_value() const { return value_.has_value(); }
 
   class Receive final : public Waiter {
    public:
-    Receive(Cx& cx, Oneshot& oneshot) : Waiter(cx), oneshot_(oneshot) {}
-    bool await_ready() { return oneshot_.has_value() || checkpoint_failed(); }
+    Receive(Cx& cx, Oneshot& oneshot) : Waiter(cx), oneshot_(&oneshot) {}
+    ~Receive() override { detach(); }
+    bool await_ready() { return oneshot_->has_value() || checkpoint_failed(); }
     void await_suspend(std::coroutine_handle<> handle) {
-      ASPEN_ASSERT(oneshot_.waiters_.empty());
+      ASPEN_ASSERT(oneshot_->receiver_ == nullptr);
       suspend(handle);
-      oneshot_.waiters_.push_back(*this);
+      oneshot_->receiver_ = this;
     }
     Result<T> await_resume() {
-      if (oneshot_.value_) return std::move(*oneshot_.value_);
-      return std::unexpected(cx().checkpoint().error());
+      detach();
+      if (oneshot_ != nullptr && oneshot_->value_) value_ = std::move(oneshot_->value_);
+      if (value_) return std::move(*value_);
+      ASPEN_CHECK(cx().checkpoint());
+      return fail(Code::UNAVAILABLE, "the oneshot is gone; nobody can set its value");
     }
 
    private:
-    Oneshot& oneshot_;
+    friend class Oneshot;
+    void detach() {
+      if (oneshot_ != nullptr && oneshot_->receiver_ == this) oneshot_->receiver_ = nullptr;
+    }
+    void orphan() {
+      value_ = std::move(oneshot_->value_);
+      oneshot_ = nullptr;
+      wake();
+    }
+    Oneshot* oneshot_;        // null once it is gone
+    std::optional<T> value_;  // what it held when it went
   };
-  // co_await -> Result<T>. Errors: the cancel reason.
+  // co_await -> Result<T>. Errors: the cancel reason, UNAVAILABLE.
   Receive recv(Cx& cx) { return Receive(cx, *this); }
 
  private:
   std::optional<T> value_;
-  List<Waiter, WaiterTag> waiters_;
+  Receive* receiver_ = nullptr;  // from its suspension until it has resumed
 };
 
 }  // namespace aspen::rt

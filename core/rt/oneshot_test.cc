@@ -89,6 +89,42 @@ TEST_F(OneshotTest, ASecondWaiterPanics) {
   EXPECT_EQ(*outcome->result(), 1);
 }
 
+TEST(Oneshot, WhoWaitsWhenItGoesHearsIt) {
+  TestWorld world;
+  Region root(world.executor);
+  std::optional<Oneshot<int>> oneshot(std::in_place);
+  std::string log;
+  auto receive = [&](Cx& cx) -> Task<Result<>> {
+    auto value = co_await oneshot->recv(cx);
+    log += value ? std::to_string(*value) : value.error().name();
+    log += " ";
+    co_return Result<>();
+  };
+  root.spawn("waits", receive);
+  world.run();
+  oneshot.reset();
+  world.run();
+  EXPECT_EQ(log, "UNAVAILABLE ");
+
+  oneshot.emplace();
+  root.spawn("has its value", receive);
+  world.run();
+  oneshot->set(1);
+  oneshot.reset();
+  world.run();
+  EXPECT_EQ(log, "UNAVAILABLE 1 ");
+
+  oneshot.emplace();
+  auto join = root.spawn("cancelled", receive);
+  world.run();
+  join.cancel({CancelKind::user, "stop"});
+  oneshot.reset();
+  world.run();
+  EXPECT_EQ(log, "UNAVAILABLE 1 CANCELLED ");
+  root.close([] {});
+  world.run();
+}
+
 TEST(Oneshot, MovesItsValue) {
   auto outcome = run_task([](Cx& cx) -> Task<Result<int>> {
     Oneshot<std::unique_ptr<int>> oneshot;

@@ -1,0 +1,57 @@
+#include "core/rt/wait_queue.h"
+
+namespace aspen::rt {
+
+WaitQueue::~WaitQueue() {
+  while (auto* entry = front_as<Entry>()) {
+    remove(*entry);
+    entry->state_ = Entry::State::orphaned;
+    entry->wake();
+  }
+}
+
+void WaitQueue::serve(Entry& entry) {
+  remove(entry);
+  entry.state_ = Entry::State::served;
+  entry.wake();
+}
+
+void WaitQueue::remove(Entry& entry) {
+  ASPEN_ASSERT(entry.state_ == Entry::State::waiting && size_ > 0);
+  static_cast<ListNode<WaiterTag>&>(entry).unlink();
+  entry.state_ = Entry::State::outside;
+  --size_;
+}
+
+WaitQueue::Entry::~Entry() {
+  if (state_ == State::waiting) queue_->remove(*this);
+}
+
+void WaitQueue::Entry::await_suspend(std::coroutine_handle<> handle) {
+  suspend(handle);
+  queue_->waiting_.push_back(*this);
+  ++queue_->size_;
+  state_ = State::waiting;
+}
+
+bool WaitQueue::Entry::turned_away() {
+  if (queue_->full()) state_ = State::turned_away;
+  return state_ == State::turned_away;
+}
+
+Result<> WaitQueue::Entry::check() const {
+  if (cancelled()) return std::unexpected(cancel_reason().to_error());
+  if (state_ == State::turned_away) {
+    return fail(Code::OVERLOADED, "{} tasks wait for the {}, and no more may; try again later",
+                queue_->waiters_max_, what_);
+  }
+  if (state_ == State::orphaned) return fail(Code::UNAVAILABLE, "the {} is gone", what_);
+  return {};
+}
+
+void WaitQueue::Entry::abandon() {
+  queue_->remove(*this);
+  left();
+}
+
+}  // namespace aspen::rt
