@@ -62,4 +62,8 @@ class Connection {
   ~Connection() = default;
 };
 
+// For implementations: the version to speak, or why neither stream nor datagram can be sent. Errors:
+// CONNECTION_LOST, UNSUPPORTED.
+Result<uint32_t> usable_version(const Connection& connection, uint64_t subprotocol);
+
 }  // namespace aspen::net

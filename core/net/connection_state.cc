@@ -22,8 +22,6 @@ std::optional<uint32_t> ConnectionState::version(uint64_t subprotocol) const {
   return found->second;
 }
 
-namespace {
-
 Result<uint32_t> usable_version(const Connection& connection, uint64_t subprotocol) {
   if (!connection.connected()) {
     return std::unexpected(Error(Code::CONNECTION_LOST, Applied::NO,
@@ -36,8 +34,6 @@ Result<uint32_t> usable_version(const Connection& connection, uint64_t subprotoc
   }
   return *version;
 }
-
-}  // namespace
 
 Result<Stream*> ConnectionState::open_stream(uint64_t subprotocol) {
   ASPEN_TRY(uint32_t version, usable_version(*this, subprotocol));
