@@ -80,6 +80,8 @@ struct Operation {
 // For people: who, what, when, and the answer.
 std::string describe(const Operation& operation);
 std::string describe(const kv::Record& record);
+// The line of the text form, without its end.
+std::string to_line(const Operation& operation);
 
 class History {
  public:

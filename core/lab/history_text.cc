@@ -83,16 +83,6 @@ std::string reply_text(const Operation::Range& range) {
   return out + (reply.more ? " more " + quote(reply.continuation) : " end");
 }
 
-std::string line(const Operation& op) {
-  auto open = [](auto number, bool is_open) { return is_open ? "-" : std::to_string(number); };
-  std::string out =
-      fmt::format("{} {} {} {} {} {} ", op.client, op.invoked, open(op.returned, op.returned == kStillOpen),
-                  op.invoked_at, open(op.returned_at, op.returned_at == kNever), name(op.outcome));
-  out += std::visit([](const auto& call) { return call_text(call); }, op.call);
-  if (op.ok()) out += " " + std::visit([](const auto& call) { return reply_text(call); }, op.call);
-  return out;
-}
-
 // --- read ---
 
 // The place of the word in `names`.
@@ -311,9 +301,19 @@ std::string describe(const Operation& op) {
   return out;
 }
 
+std::string to_line(const Operation& op) {
+  auto open = [](auto number, bool is_open) { return is_open ? "-" : std::to_string(number); };
+  std::string out =
+      fmt::format("{} {} {} {} {} {} ", op.client, op.invoked, open(op.returned, op.returned == kStillOpen),
+                  op.invoked_at, open(op.returned_at, op.returned_at == kNever), name(op.outcome));
+  out += std::visit([](const auto& call) { return call_text(call); }, op.call);
+  if (op.ok()) out += " " + std::visit([](const auto& call) { return reply_text(call); }, op.call);
+  return out;
+}
+
 std::string History::text() const {
   std::string out;
-  for (const Operation& operation : operations_) (out += line(operation)) += '\n';
+  for (const Operation& operation : operations_) (out += to_line(operation)) += '\n';
   return out;
 }
 

@@ -1,0 +1,46 @@
+// Is a history of the key-value store linearizable: single keys, transactions over many, and ranges at once.
+//
+// The store tells with every answer its revision, the log index at which the operation took effect (a write)
+// or up to which the answering state had applied (a read). So the order is known for all that returned, and
+// it is enough to replay it: does it agree with real time, and does every answer agree with the state there?
+// That takes near-linear time, where a search over orders takes exponential time in the worst case.
+//
+// Only writes in doubt have no known place. A revision that an answer shows (of a key's last put, or its
+// creation) and that no acknowledged write has, must be one of them: it is matched by keys and values. One of
+// which no revision was ever seen, say an erase, is assumed to have happened only when the replay is stuck
+// without it, at a free log index between the last moment at which its key was known and the one that
+// contradicts. Where several fit, all are tried.
+//
+// What is checked, by the name a violation gets:
+//   revision-reused          two commands at one revision
+//   real-time                a before b by revision, though b had ended before a began (stale reads, lost or
+//                            reordered writes); also a stale read of what was not written yet
+//   not-applied-took-effect  a write is seen whose error said that it was not applied
+//   applied-twice            a write is seen at two revisions
+//   never-written            a revision or value is seen that no write can have made
+//   wrong-answer             an answer differs from the state at its revision
+//
+// Requires: the store was empty when the history began; the history has all its writes, and the answers from
+// which clients learnt the revisions that are in their conditions.
+// Limits: kKvStepsMax, then the verdict is `unknown` and `rule` names the limit.
+// Thread safety: none.
+#pragma once
+
+#include "core/lab/linearizability.h"
+
+namespace aspen::lab {
+
+// Operations replayed, over all attempts.
+inline constexpr uint64_t kKvStepsMax = 20'000'000;
+
+struct KvReport {
+  Verdict::Kind kind = Verdict::Kind::linearizable;
+  std::string rule;  // empty when linearizable
+  std::string text;  // the witness: what was answered, what was expected, and what was done to the key
+  uint64_t steps = 0;
+  bool linearizable() const { return kind == Verdict::Kind::linearizable; }
+};
+
+KvReport check_kv(const History& history, uint64_t steps_max = kKvStepsMax);
+
+}  // namespace aspen::lab

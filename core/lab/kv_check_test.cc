@@ -1,0 +1,566 @@
+#include "core/lab/kv_check.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <map>
+#include <random>
+
+#include "core/kv/state_machine.h"
+#include "core/store/store.h"
+
+namespace aspen::lab {
+namespace {
+
+// A store that answers, and whose log a test writes. Index 0 is before the first entry.
+class RealStore {
+ public:
+  RealStore() : machine_(*kv::StateMachine::open(store::open_memory())) {}
+
+  kv::WriteReply apply(const Operation::Write& write) {
+    Bytes reply =
+        append(raft::EntryKind::command, kv::encode({.conditions = write.conditions, .ops = write.ops}));
+    return *kv::decode_write_reply(reply);
+  }
+  void skip() { append(raft::EntryKind::noop, {}); }
+  kv::GetReply get(BytesView key) const { return *machine_->get(key); }
+  kv::RangeReply range(const kv::RangeRequest& request) const { return *machine_->range(request); }
+  // Does what the other's next entry did.
+  void follow(const RealStore& other) {
+    if (log_.size() < other.log_.size()) apply_entry(other.log_[log_.size()]);
+  }
+
+ private:
+  Bytes append(raft::EntryKind kind, Bytes data) {
+    return apply_entry(std::make_shared<const raft::Entry>(
+        raft::Entry{.index = log_.size() + 1, .term = 1, .kind = kind, .data = std::move(data)}));
+  }
+  Bytes apply_entry(const raft::EntryPtr& entry) {
+    log_.push_back(entry);
+    return (*machine_->apply({&entry, 1}))[0];
+  }
+
+  std::unique_ptr<kv::StateMachine> machine_;
+  std::vector<raft::EntryPtr> log_;
+};
+
+// --- by hand ---
+
+class KvCheck : public ::testing::Test {
+ protected:
+  static Operation::Write put(BytesView key, BytesView value) {
+    return {.ops = {{kv::Op::Kind::put, Bytes(key), Bytes(value)}}};
+  }
+  static Operation::Write erase(BytesView key) { return {.ops = {{kv::Op::Kind::erase, Bytes(key)}}}; }
+
+  size_t begin(Operation::Call call) { return *history.invoke(clients++, ++now, std::move(call)); }
+  void end(size_t id, kv::WriteReply reply) { history.succeed(id, ++now, std::move(reply)); }
+  void doubt(size_t id) { history.fail(id, ++now, Error(Code::CONNECTION_LOST, Applied::MAYBE, "")); }
+  void refuse(size_t id) { history.fail(id, ++now, Error(Code::NOT_LEADER, Applied::NO, "")); }
+  kv::WriteReply write(const Operation::Write& call) {
+    size_t id = begin(call);
+    kv::WriteReply reply = store.apply(call);
+    end(id, reply);
+    return reply;
+  }
+  void read(BytesView key) { read_as(key, store.get(key)); }
+  void read_as(BytesView key, kv::GetReply reply, bool stale = false) {
+    size_t id = begin(Operation::Get{.key = Bytes(key), .stale = stale});
+    history.succeed(id, ++now, std::move(reply));
+  }
+  void range() {
+    size_t id = begin(Operation::Range{});
+    history.succeed(id, ++now, store.range({}));
+  }
+  void expect_linearizable() {
+    KvReport report = check_kv(history);
+    EXPECT_TRUE(report.linearizable()) << report.rule << ": " << report.text;
+  }
+  KvReport expect_violation(std::string_view rule) {
+    KvReport report = check_kv(history);
+    EXPECT_EQ(report.kind, Verdict::Kind::violation) << history.text();
+    EXPECT_EQ(report.rule, rule) << report.text;
+    return report;
+  }
+
+  RealStore store;
+  History history;
+  uint64_t clients = 1;
+  TimeNs now = 0;
+};
+
+TEST_F(KvCheck, AcceptsWhatAStoreDoes) {
+  expect_linearizable();
+  write(put("a", "1"));
+  read("a");
+  write({.conditions = {{kv::Condition::Kind::absent, "b"}},
+         .ops = {{kv::Op::Kind::put, "b", "2"}, {kv::Op::Kind::erase, "a"}}});
+  write({.conditions = {{kv::Condition::Kind::absent, "b"}}, .ops = {{kv::Op::Kind::put, "b", "3"}}});
+  range();
+  read("a");
+  store.skip();
+  write(put("a", "4"));
+  read("a");
+  expect_linearizable();
+}
+
+TEST_F(KvCheck, RefusesAStaleRead) {
+  write(put("a", "1"));
+  kv::GetReply old = store.get("a");
+  write(put("a", "2"));
+  read_as("a", old);
+  KvReport report = expect_violation("real-time");
+  EXPECT_NE(report.text.find("#1"), std::string::npos) << report.text;
+  EXPECT_NE(report.text.find("#2"), std::string::npos) << report.text;
+}
+
+TEST_F(KvCheck, AcceptsAStaleReadThatWasAskedFor) {
+  write(put("a", "1"));
+  kv::GetReply old = store.get("a");
+  write(put("a", "2"));
+  read_as("a", old, true);
+  read("a");
+  expect_linearizable();
+  old.record->value = "2";
+  read_as("a", old, true);
+  expect_violation("wrong-answer");
+}
+
+TEST_F(KvCheck, RefusesAReadThatClaimsToBeNewerThanItIs) {
+  write(put("a", "1"));
+  kv::GetReply old = store.get("a");
+  old.revision = write(put("a", "2")).revision;
+  read_as("a", old);
+  KvReport report = expect_violation("wrong-answer");
+  EXPECT_NE(report.text.find("\"a\" is \"2\""), std::string::npos) << report.text;
+}
+
+TEST_F(KvCheck, RefusesALostUpdate) {
+  write(put("a", "1"));
+  Operation::Write swap{.conditions = {{kv::Condition::Kind::mod_revision_equals, "a", {}, 1}},
+                        .ops = {{kv::Op::Kind::put, "a", "2"}}};
+  kv::WriteReply first = write(swap);
+  size_t second = begin(swap);
+  first.revision = 3;
+  end(second, first);
+  expect_violation("wrong-answer");
+}
+
+TEST_F(KvCheck, RefusesWritesInAnOrderThatTimeContradicts) {
+  size_t a = begin(put("a", "1"));
+  end(a, {.succeeded = true, .revision = 9, .results = {{}}});
+  size_t b = begin(put("b", "1"));
+  end(b, {.succeeded = true, .revision = 8, .results = {{}}});
+  expect_violation("real-time");
+}
+
+TEST_F(KvCheck, RefusesTwoCommandsAtOneRevision) {
+  size_t a = begin(put("a", "1"));
+  size_t b = begin(put("b", "1"));
+  end(a, {.succeeded = true, .revision = 9, .results = {{}}});
+  end(b, {.succeeded = true, .revision = 9, .results = {{}}});
+  expect_violation("revision-reused");
+}
+
+TEST_F(KvCheck, RefusesADirtyRead) {
+  size_t a = begin(put("a", "1"));
+  store.apply(put("a", "1"));
+  read("a");
+  refuse(a);
+  KvReport report = expect_violation("not-applied-took-effect");
+  EXPECT_NE(report.text.find("#0"), std::string::npos) << report.text;
+}
+
+TEST_F(KvCheck, RefusesAWriteThatWasAppliedTwice) {
+  write(put("a", "1"));
+  store.apply(put("a", "1"));
+  read("a");
+  expect_violation("applied-twice");
+}
+
+TEST_F(KvCheck, AWriteInDoubtMayComeLate) {
+  size_t lost = begin(put("a", "1"));
+  doubt(lost);
+  read("a");
+  write(put("a", "2"));
+  read("a");
+  store.apply(put("a", "1"));
+  read("a");
+  read("a");
+  expect_linearizable();
+  store.apply(put("a", "1"));
+  read("a");
+  KvReport report = expect_violation("applied-twice");
+  EXPECT_NE(report.text.find("maybe"), std::string::npos) << report.text;
+}
+
+TEST_F(KvCheck, AnEraseInDoubtMayComeOnceWithoutBeingSeenAtARevision) {
+  write({.ops = {{kv::Op::Kind::put, "a", "1"}, {kv::Op::Kind::put, "b", "1"}}});
+  doubt(begin(Operation::Write{.ops = {{kv::Op::Kind::erase, "a"}, {kv::Op::Kind::erase, "b"}}}));
+  range();
+  store.apply({.ops = {{kv::Op::Kind::erase, "a"}, {kv::Op::Kind::erase, "b"}}});
+  read("b");
+  write(put("a", "2"));
+  range();
+  expect_linearizable();
+  store.apply(erase("a"));
+  read("a");
+  expect_violation("wrong-answer");
+}
+
+TEST_F(KvCheck, AnEraseInDoubtNeedsAFreePlaceInTheLog) {
+  write(put("a", "1"));
+  doubt(begin(erase("a")));
+  read_as("a", {std::nullopt, 1});
+  expect_violation("wrong-answer");
+}
+
+TEST_F(KvCheck, RefusesAWriteThatIsSeenBeforeItBegan) {
+  store.apply(put("a", "1"));
+  read("a");
+  doubt(begin(put("a", "1")));
+  expect_violation("never-written");
+}
+
+TEST_F(KvCheck, RefusesHalfATransaction) {
+  Operation::Write both{.ops = {{kv::Op::Kind::put, "a", "1"}, {kv::Op::Kind::put, "b", "1"}}};
+  doubt(begin(both));
+  store.apply(put("a", "1"));
+  read("a");
+  read("b");
+  expect_violation("wrong-answer");
+}
+
+TEST_F(KvCheck, RefusesARangeThatLeavesOutAKey) {
+  write(put("a", "1"));
+  write(put("b", "1"));
+  kv::RangeReply reply = store.range({});
+  reply.entries.pop_back();
+  size_t id = begin(Operation::Range{});
+  history.succeed(id, ++now, reply);
+  expect_violation("wrong-answer");
+}
+
+TEST_F(KvCheck, SaysWhenItGivesUp) {
+  write(put("a", "1"));
+  read("a");
+  KvReport report = check_kv(history, 1);
+  EXPECT_EQ(report.kind, Verdict::Kind::unknown);
+  EXPECT_EQ(report.rule, "kKvStepsMax");
+}
+
+// --- generated ---
+
+struct Mix {
+  size_t operations = 0;
+  size_t clients = 1;
+  size_t keys = 3;
+  uint64_t doubt_one_in = 10;
+  bool distinct_values = true;
+};
+
+// Clients of a real store: each operation takes effect somewhere between its call and its return. Of those
+// left in doubt some happen at once, some much later, some never.
+class Generator {
+ public:
+  Generator(uint64_t seed, Mix mix) : random_(seed), mix_(mix), running_(mix.clients) {}
+
+  History run() {
+    while (history_.size() < mix_.operations ||
+           std::ranges::any_of(running_, [](auto& r) { return r.busy; })) {
+      step(running_[below(mix_.clients)]);
+      if (below(15) == 0) store_.skip();
+      if (below(3) == 0) lagging_.follow(store_);
+      if (!late_.empty() && below(10) == 0) {
+        store_.apply(late_.back());
+        late_.pop_back();
+      }
+    }
+    return std::move(history_);
+  }
+
+ private:
+  struct Running {
+    bool busy = false;
+    bool effective = false;
+    size_t id = 0;
+    std::optional<Operation::Call> answered;
+  };
+
+  uint64_t below(uint64_t n) { return random_() % n; }
+  Bytes key() { return "k" + std::to_string(below(mix_.keys)); }
+  Bytes value() { return std::to_string(mix_.distinct_values ? ++values_ : below(3)); }
+
+  Operation::Write write() {
+    Operation::Write write;
+    if (below(3) == 0) {
+      Bytes k = key();
+      std::optional<kv::Record> record = last_seen(k);
+      auto kind = static_cast<kv::Condition::Kind>(1 + below(4));
+      write.conditions.push_back({kind, k});
+      kv::Condition& condition = write.conditions.back();
+      if (kind == kv::Condition::Kind::value_equals) condition.value = record ? record->value : "0";
+      if (kind == kv::Condition::Kind::mod_revision_equals)
+        condition.revision = record ? record->mod_revision : 0;
+    }
+    for (size_t n = 1 + below(5) / 4; n > 0; --n) {
+      Bytes k = key();
+      if (!write.ops.empty() && write.ops[0].key == k) continue;
+      if (below(3) == 0) {
+        write.ops.push_back({kv::Op::Kind::erase, k});
+      } else {
+        write.ops.push_back({kv::Op::Kind::put, k, value()});
+      }
+    }
+    return write;
+  }
+
+  // What some client was told of the key last.
+  std::optional<kv::Record> last_seen(BytesView key) const {
+    for (size_t id = history_.size(); id-- > 0;) {
+      const auto* get = std::get_if<Operation::Get>(&history_.at(id).call);
+      if (get != nullptr && history_.at(id).ok() && get->key == key) return get->reply.record;
+    }
+    return std::nullopt;
+  }
+
+  Operation::Call call() {
+    if (below(2) == 0) return write();
+    if (below(4) != 0) return Operation::Get{.key = key(), .stale = below(8) == 0};
+    return Operation::Range{.request = {.start = below(2) == 0 ? "" : key(),
+                                        .limit = static_cast<uint32_t>(below(4)),
+                                        .reverse = below(2) == 0,
+                                        .keys_only = below(4) == 0},
+                            .stale = below(8) == 0};
+  }
+
+  void step(Running& r) {
+    if (!r.busy) {
+      if (history_.size() >= mix_.operations) return;
+      r = {.busy = true, .id = *history_.invoke(static_cast<uint64_t>(&r - running_.data()), ++now_, call())};
+      return;
+    }
+    const Operation& op = history_.at(r.id);
+    if (!r.effective) {
+      r.effective = true;
+      if (op.write() != nullptr && below(mix_.doubt_one_in) == 0) {
+        if (below(2) == 0) {
+          late_.push_back(*op.write());
+        } else if (below(2) == 0) {
+          history_.fail(r.id, ++now_, Error(Code::NOT_LEADER, Applied::NO, ""));
+          r.busy = false;
+          return;
+        }
+        return give_up(r);
+      }
+      answer(r, op);
+      return;
+    }
+    r.busy = false;
+    if (op.write() != nullptr && below(mix_.doubt_one_in) == 0) return give_up(r);
+    std::visit([&](auto& done) { history_.succeed(r.id, ++now_, std::move(done.reply)); }, *r.answered);
+  }
+
+  void give_up(Running& r) {
+    r.busy = false;
+    if (below(2) == 0) history_.fail(r.id, ++now_, Error(Code::CONNECTION_LOST, Applied::MAYBE, ""));
+  }
+
+  void answer(Running& r, const Operation& op) {
+    RealStore& store = op.stale() ? lagging_ : store_;
+    r.answered = op.call;
+    if (auto* write = std::get_if<Operation::Write>(&*r.answered)) write->reply = store.apply(*write);
+    if (auto* get = std::get_if<Operation::Get>(&*r.answered)) get->reply = store.get(get->key);
+    if (auto* range = std::get_if<Operation::Range>(&*r.answered)) range->reply = store.range(range->request);
+  }
+
+  std::mt19937_64 random_;
+  Mix mix_;
+  RealStore store_;
+  RealStore lagging_;
+  History history_;
+  std::vector<Running> running_;
+  std::vector<Operation::Write> late_;
+  uint64_t values_ = 0;
+  TimeNs now_ = 0;
+};
+
+TEST(KvCheckGenerated, AcceptsEveryHistoryOfARealStore) {
+  for (uint64_t seed = 0; seed < 400; ++seed) {
+    History history = Generator(seed, {.operations = 80,
+                                       .clients = 1 + seed % 6,
+                                       .keys = 1 + seed % 4,
+                                       .doubt_one_in = 4 + seed % 10,
+                                       .distinct_values = seed % 4 != 0})
+                          .run();
+    KvReport report = check_kv(history);
+    ASSERT_TRUE(report.linearizable()) << "seed " << seed << " " << report.rule << ": " << report.text << "\n"
+                                       << history.text();
+  }
+}
+
+// --- the reference: every place for every write in doubt, replayed in a real store ---
+
+class Reference {
+ public:
+  explicit Reference(const History& history) : history_(history) {
+    for (size_t id = 0; id < history.size(); ++id) {
+      const Operation& op = history.at(id);
+      if (op.ambiguous()) doubts_.push_back(id);
+      if (!op.ok()) continue;
+      uint64_t revision = std::visit([](const auto& call) { return call.reply.revision; }, op.call);
+      last_ = std::max(last_, revision);
+      if (op.write() == nullptr) {
+        reads_.emplace_back(revision, id);
+      } else if (!log_.emplace(revision, id).second) {
+        impossible_ = true;
+      }
+    }
+  }
+  bool linearizable() { return !impossible_ && last_ < 60 && try_from(0); }
+
+ private:
+  bool try_from(size_t doubt) {
+    if (doubt == doubts_.size()) return explained();
+    if (try_from(doubt + 1)) return true;
+    for (uint64_t revision = 1; revision <= last_; ++revision) {
+      auto [it, free] = log_.emplace(revision, doubts_[doubt]);
+      if (!free) continue;
+      if (try_from(doubt + 1)) return true;
+      log_.erase(revision);
+    }
+    return false;
+  }
+
+  bool in_time() const {
+    std::vector<std::pair<uint64_t, size_t>> places;  // a read after the write at its revision
+    for (auto [revision, id] : log_) places.emplace_back(2 * revision, id);
+    for (auto [revision, id] : reads_) places.emplace_back(2 * revision + 1, id);
+    for (auto [place, id] : places) {
+      for (auto [other_place, other] : places) {
+        bool before = place < other_place && !history_.at(id).stale();
+        if (before && history_.at(other).returned < history_.at(id).invoked) return false;
+      }
+    }
+    return true;
+  }
+
+  bool explained() const {
+    if (!in_time()) return false;
+    RealStore store;
+    for (uint64_t revision = 0; revision <= last_; ++revision) {
+      auto entry = log_.find(revision);
+      if (entry != log_.end() && revision > 0) {
+        const Operation& op = history_.at(entry->second);
+        kv::WriteReply reply = store.apply(*op.write());
+        if (op.ok() && reply != op.write()->reply) return false;
+      } else if (revision > 0) {
+        store.skip();
+      }
+      for (auto [at, id] : reads_) {
+        if (at == revision && !answers(store, history_.at(id))) return false;
+      }
+    }
+    return !log_.contains(0);
+  }
+
+  static bool answers(const RealStore& store, const Operation& op) {
+    if (const auto* get = std::get_if<Operation::Get>(&op.call)) return store.get(get->key) == get->reply;
+    const auto& range = std::get<Operation::Range>(op.call);
+    return store.range(range.request) == range.reply;
+  }
+
+  const History& history_;
+  std::map<uint64_t, size_t> log_;
+  std::vector<std::pair<uint64_t, size_t>> reads_;
+  std::vector<size_t> doubts_;
+  uint64_t last_ = 0;
+  bool impossible_ = false;
+};
+
+// Changes what one operation was answered, or when.
+void mutate(History& history, std::mt19937_64& random) {
+  std::vector<Operation> operations = history.operations();
+  auto below = [&](uint64_t n) { return random() % n; };
+  Operation& op = operations[below(operations.size())];
+  if (!op.ok()) return;
+  auto nudge = [&](uint64_t& number) { number = below(2) == 0 ? number + 1 : number - (number > 0 ? 1 : 0); };
+  auto nudge_record = [&](kv::Record& record) {
+    switch (below(4)) {
+      case 0:
+        return nudge(record.create_revision);
+      case 1:
+        return nudge(record.mod_revision);
+      case 2:
+        return nudge(record.version);
+      default:
+        record.value = std::to_string(below(8));
+    }
+  };
+  std::visit(
+      [&](auto& call) {
+        if (below(3) == 0) nudge(call.reply.revision);
+      },
+      op.call);
+  if (auto* get = std::get_if<Operation::Get>(&op.call)) {
+    if (get->reply.record && below(2) == 0) nudge_record(*get->reply.record);
+    if (below(3) == 0) get->reply.record.reset();
+    if (below(6) == 0) get->stale = !get->stale;
+  } else if (auto* range = std::get_if<Operation::Range>(&op.call)) {
+    if (!range->reply.entries.empty() && below(2) == 0) nudge_record(range->reply.entries[0].record);
+    if (!range->reply.entries.empty() && below(3) == 0) range->reply.entries.pop_back();
+  } else {
+    auto& write = std::get<Operation::Write>(op.call);
+    if (below(4) == 0) {  // the answer is lost: in doubt now
+      op.outcome = Operation::Outcome::maybe;
+      op.returned = kStillOpen;
+    } else if (below(8) == 0) {
+      op.outcome = Operation::Outcome::not_applied;
+    } else if (!write.reply.results.empty() && below(2) == 0) {
+      write.reply.results[0].existed = !write.reply.results[0].existed;
+      if (below(2) == 0) nudge(write.reply.results[0].previous_revision);
+    }
+    if (!op.ok()) write.reply = {};
+  }
+  // Rebuilt from text, for a history is only appended to.
+  std::string text;
+  for (const Operation& each : operations) text += to_line(each) + "\n";
+  history = *History::parse(text);
+}
+
+// ASPEN_SEEDS=n tries that many.
+TEST(KvCheckGenerated, AgreesWithTryingEveryPlace) {
+  const char* asked = std::getenv("ASPEN_SEEDS");
+  const uint64_t seeds = asked == nullptr ? 4000 : std::strtoull(asked, nullptr, 10);
+  uint64_t refused = 0;
+  uint64_t accepted = 0;
+  for (uint64_t seed = 0; seed < seeds; ++seed) {
+    History history = Generator(seed, {.operations = 2 + seed % 6,
+                                       .clients = 1 + seed % 3,
+                                       .keys = 1 + seed % 2,
+                                       .doubt_one_in = 3,
+                                       .distinct_values = seed % 3 != 0})
+                          .run();
+    std::mt19937_64 random(seed);
+    for (size_t n = random() % 3; n > 0; --n) mutate(history, random);
+    bool expected = Reference(history).linearizable();
+    KvReport report = check_kv(history);
+    (expected ? accepted : refused)++;
+    ASSERT_EQ(report.kind, expected ? Verdict::Kind::linearizable : Verdict::Kind::violation)
+        << "seed " << seed << " " << report.rule << ": " << report.text << "\n"
+        << history.text();
+  }
+  EXPECT_GT(refused, seeds / 8);
+  EXPECT_GT(accepted, seeds / 2);
+}
+
+TEST(KvCheckGenerated, ALongHistoryOfManyClientsTakesFewSteps) {
+  History history = Generator(1, {.operations = 10'000, .clients = 20, .keys = 50, .doubt_one_in = 50}).run();
+  KvReport report = check_kv(history);
+  EXPECT_TRUE(report.linearizable()) << report.text;
+  EXPECT_LT(report.steps, 500'000u);
+}
+
+}  // namespace
+}  // namespace aspen::lab

@@ -1,0 +1,71 @@
+// What a history says about the log before anything is replayed: which operation is at which revision, what
+// was seen of each revision, and by when an operation must have begun to be there.
+//
+// Views point into the history, which outlives it.
+// Thread safety: none.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/lab/history.h"
+
+namespace aspen::lab {
+
+inline constexpr size_t kNoOperation = SIZE_MAX;
+
+// One place of the log's order.
+struct KvEvent {
+  enum class Kind : uint8_t {
+    write,  // acknowledged
+    found,  // a revision that was seen, of a write in doubt; which one may not be decided yet
+    read,
+    hidden,  // a write in doubt of which no revision was seen; assumed here
+  } kind = Kind::write;
+  uint64_t revision = 0;  // 0 when hidden
+  size_t id = kNoOperation;
+  // Whatever is placed at or before this event began before this number.
+  uint64_t began_before = kStillOpen;
+};
+
+struct KvFault {
+  std::string rule;
+  std::string text;
+};
+
+class KvEvidence {
+ public:
+  // What the answers show of one key's put at one revision.
+  struct Seen {
+    std::optional<BytesView> value;
+    std::optional<uint64_t> create_revision;
+    uint64_t version = 0;  // known with the create revision
+    size_t by = kNoOperation;
+  };
+  using SeenKeys = std::map<BytesView, Seen>;
+
+  explicit KvEvidence(const History& history);
+
+  // In the order of the log: all that returned, and the revisions found.
+  const std::vector<KvEvent>& events() const { return events_; }
+  // Null when nothing was seen of it.
+  const SeenKeys* seen(uint64_t revision) const;
+  // Two commands at one revision, or an order that contradicts real time.
+  std::optional<KvFault> fault() const;
+  // Whether the write puts all that was seen of the revision.
+  bool explains(size_t id, const SeenKeys& seen) const;
+
+ private:
+  void collect(size_t id, const Operation::Write& write);
+  void see(size_t id, BytesView key, const kv::Record& record, bool with_value);
+  void see(size_t id, BytesView key, uint64_t revision, const Seen& what);
+  void order();
+
+  const History& history_;
+  std::vector<KvEvent> events_;
+  std::map<uint64_t, SeenKeys> seen_;
+};
+
+}  // namespace aspen::lab
