@@ -58,6 +58,25 @@ inline constexpr size_t kBlockingThreadsMax = 8;
 inline constexpr size_t kBlockingQueueMax = 1024;
 inline constexpr size_t kWaitersMax = 65'536;  // tasks that wait for the same lock or channel; more are refused
 
+// Actors: of one system, and what one of them can make the others hold.
+inline constexpr size_t kActorsMax = 1'000'000;
+inline constexpr size_t kActorMessageBytesMax = 4u << 20;
+inline constexpr size_t kMailboxMessagesMax =
+    1024;  // casts and calls queued or reserved; more wait or are refused
+inline constexpr size_t kMailboxBytesMax = 16u << 20;
+inline constexpr size_t kActorSignalsMax =
+    16'384;  // links, monitors and what they sent that was not received
+inline constexpr size_t kActorWatchersMax = 65'536;  // monitors on one actor
+inline constexpr size_t kActorExitsQueuedMax = 16;   // exit() to one that traps and does not receive
+inline constexpr size_t kActorCallsMax = 4096;       // of one actor, not answered
+inline constexpr size_t kActorNamesMax = 65'536;
+inline constexpr size_t kActorNamesPerActorMax = 64;
+inline constexpr size_t kActorNameBytesMax = 255;
+inline constexpr DurationNs kActorCallTimeout = 5 * kSecond;  // unless the call says otherwise
+inline constexpr DurationNs kActorsCloseGrace = 5 * kSecond;  // to shut down; then what is left is killed
+inline constexpr size_t kSupervisorChildrenMax = 4096;
+inline constexpr size_t kSupervisorRestartsMax = 10'000;  // that a supervisor may allow within its period
+
 // Client sessions and requests.
 inline constexpr size_t kOpsInFlightMax = 4096;  // per node handle; more are refused OVERLOADED
 inline constexpr size_t kSessionsMax = 10'000;   // per group; the least recently used goes first
