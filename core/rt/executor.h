@@ -30,6 +30,7 @@
 #include "core/rt/callback.h"
 #include "core/rt/env.h"
 #include "core/rt/list.h"
+#include "core/rt/timer_wheel.h"
 
 namespace aspen::rt {
 
@@ -54,25 +55,23 @@ class Runnable : public ListNode<Runnable> {
 
 // Calls a function once, at or after a time. Re-arming moves it, disarming or destroying it stops it. A time
 // that has passed counts as now.
-class Timer {
+// Arming and disarming cost the same whatever the number of timers, and allocate nothing.
+class Timer : private TimerWheel::Entry {
  public:
   Timer(Executor& executor, std::function<void()> fire) : executor_(executor), fire_(std::move(fire)) {}
   ~Timer() { disarm(); }
   Timer(const Timer&) = delete;
   Timer& operator=(const Timer&) = delete;
 
+  // Equal times fire in the order they were armed.
   void arm(TimeNs at);
   void disarm();
-  bool armed() const { return position_ != kNowhere; }
+  using TimerWheel::Entry::armed;
 
  private:
   friend class Executor;
-  static constexpr size_t kNowhere = ~size_t{0};
   Executor& executor_;
   Callback<> fire_;
-  TimeNs at_ = 0;
-  uint64_t sequence_ = 0;       // equal times fire in the order they were armed
-  size_t position_ = kNowhere;  // in the executor's heap
 };
 
 // A function as a Runnable, for members that schedule themselves: `Deferred flush_{[this] { flush(); }};`
@@ -87,7 +86,7 @@ class Deferred final : public Runnable {
 
 class Executor {
  public:
-  explicit Executor(Env& env) : env_(env), now_(env.now()) {}
+  explicit Executor(Env& env) : env_(env), now_(env.now()), timers_(now_) {}
 
   Env& env() { return env_; }
   // The time at which this turn began; before one, at which what led to it came in.
@@ -114,7 +113,8 @@ class Executor {
   bool turn();
   // Reads the clock, for input that is handled before the turn.
   void read_clock() { now_ = env_.now(); }
-  TimeNs next_timer() const { return heap_.empty() ? kNever : heap_.front()->at_; }
+  // No timer fires before; see TimerWheel::next().
+  TimeNs next_timer() const { return timers_.next(); }
 
   // Runs `work`; a Panic or exception in it ends here.
   template <typename F>
@@ -133,10 +133,6 @@ class Executor {
  private:
   friend class Timer;
   using Queue = List<Runnable, Runnable>;
-  bool earlier(const Timer& a, const Timer& b) const;
-  void place(Timer* timer, size_t position);
-  void sift_up(size_t position);
-  void sift_down(size_t position);
   void add(Queue& queue, Runnable& work, Runnable::Place place);
   void fire_timers();
   void begin_turn();
@@ -154,6 +150,7 @@ class Executor {
 
   Env& env_;
   TimeNs now_;
+  TimerWheel timers_;
   Queue cancel_;
   LaneQueue timed_;
   LaneQueue ready_;
@@ -167,8 +164,6 @@ class Executor {
     Runnable* work;
   };
   std::vector<Timed> sorting_;  // empty between uses; kept for its memory
-  std::vector<Timer*> heap_;
-  uint64_t sequence_ = 0;
 };
 
 }  // namespace aspen::rt

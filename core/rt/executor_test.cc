@@ -515,7 +515,8 @@ TEST(Timer, ManyAgreeWithAModel) {
           model[armed[i]] = i;
         }
       }
-      ASSERT_EQ(world.executor.next_timer(), model.empty() ? kNever : model.begin()->first.first);
+      ASSERT_LE(world.executor.next_timer(), model.empty() ? kNever : model.begin()->first.first);
+      ASSERT_EQ(world.executor.next_timer() == kNever, model.empty());
       ASSERT_EQ(timers[i]->armed(), armed.contains(i));
     }
     EXPECT_GT(fired.size(), 100u);
