@@ -535,6 +535,7 @@ TEST(KvCheckGenerated, AgreesWithTryingEveryPlace) {
   const uint64_t seeds = asked == nullptr ? 4000 : std::strtoull(asked, nullptr, 10);
   uint64_t refused = 0;
   uint64_t accepted = 0;
+  uint64_t unknown = 0;
   for (uint64_t seed = 0; seed < seeds; ++seed) {
     History history = Generator(seed, {.operations = 2 + seed % 6,
                                        .clients = 1 + seed % 3,
@@ -547,6 +548,8 @@ TEST(KvCheckGenerated, AgreesWithTryingEveryPlace) {
     bool expected = Reference(history).linearizable();
     KvReport report = check_kv(history);
     (expected ? accepted : refused)++;
+    // Seldom, and never wrongly: it cannot say.
+    if (report.kind == Verdict::Kind::unknown && ++unknown * 1000 < seeds) continue;
     ASSERT_EQ(report.kind, expected ? Verdict::Kind::linearizable : Verdict::Kind::violation)
         << "seed " << seed << " " << report.rule << ": " << report.text << "\n"
         << history.text();
