@@ -60,4 +60,56 @@ struct World {
   uint64_t machines = 0;
 };
 
+inline Bytes pattern(size_t size, uint32_t salt = 1) {
+  Bytes out(size, '\0');
+  uint32_t x = salt;
+  for (char& c : out) c = static_cast<char>((x = x * 1664525 + 1013904223) >> 24);
+  return out;
+}
+
+// Machines n1 and n2, with the endpoint the test is run with.
+class ContractTest : public testing::TestWithParam<Transport> {
+ protected:
+  void open() {
+    world.open(*a, 1);
+    world.open(*b, 2);
+  }
+  net::Connection* dial(Machine& from, Machine& to) {
+    net::Connection* connection = nullptr;
+    from.host.deliver([&] { connection = from.node.connect(to.node); });
+    return connection;
+  }
+  bool joined() { return a->node.sees(b->node) && b->node.sees(a->node); }
+  net::Connection* connect() {
+    open();
+    net::Connection* connection = dial(*a, *b);
+    EXPECT_TRUE(world.until([&] { return joined(); }));
+    return connection;
+  }
+  std::unique_ptr<net::EchoClient> client(net::Connection& connection, uint64_t subprotocol = net::kEcho) {
+    std::unique_ptr<net::EchoClient> out;
+    a->host.deliver([&] { out = std::make_unique<net::EchoClient>(connection, subprotocol); });
+    return out;
+  }
+  void send(net::EchoClient& from, Bytes frame) {
+    a->host.deliver([&] { EXPECT_TRUE(from.stream->send(std::move(frame))); });
+  }
+  void expect_refused(Code code, const std::string& text, bool by_dialer) {
+    open();
+    ASSERT_NE(dial(*a, *b), nullptr);
+    ASSERT_TRUE(world.until([&] { return !a->node.disconnected.empty() && !b->node.refused.empty(); }));
+    const Error& at_dialer = a->node.disconnected[0].second;
+    const Error& at_acceptor = b->node.refused[0];
+    EXPECT_EQ(at_dialer.code, code) << at_dialer.to_string();
+    EXPECT_EQ(at_acceptor.code, code) << at_acceptor.to_string();
+    EXPECT_THAT(at_dialer.message, testing::HasSubstr(text));
+    EXPECT_THAT(at_acceptor.message, testing::HasSubstr(text));
+    EXPECT_THAT((by_dialer ? at_acceptor : at_dialer).message, testing::HasSubstr("the peer refused"));
+    EXPECT_TRUE(a->node.connected.empty() && b->node.connected.empty());
+  }
+
+  World world{GetParam()};
+  std::unique_ptr<Machine> a = world.machine(1), b = world.machine(2);
+};
+
 }  // namespace aspen::lab

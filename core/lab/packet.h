@@ -42,7 +42,7 @@ struct Item {
 
 struct Ack {
   uint64_t number;
-  TimeNs sent_at;  // of the attempt that came through, in the world's time
+  DurationNs way;  // how long the attempt that came through was under way
 };
 
 struct Packet {

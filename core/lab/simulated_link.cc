@@ -163,6 +163,7 @@ void SimulatedLink::receive(Packet& packet) {
   if (closed()) return;
   idle_since_ = active_at_ = owner_.executor().now();
   idle_restarts_on_send_ = true;
+  DurationNs way = owner_.network().events().now() - packet.attempt_at;
   switch (packet.kind) {
     case PacketKind::initial:
     case PacketKind::raw:
@@ -170,6 +171,7 @@ void SimulatedLink::receive(Packet& packet) {
     case PacketKind::accepted:
     case PacketKind::hello:
     case PacketKind::confirm:
+      measure(2 * way);
       handshakes_.emplace_back(packet.kind, packet.handshake);
       return mark_ready();
     case PacketKind::close:
@@ -187,17 +189,17 @@ void SimulatedLink::receive(Packet& packet) {
       return mark_ready();
     case PacketKind::data:
       if (packet.number != 0) {
-        acks_out_.push_back({packet.number, packet.attempt_at});
+        acks_out_.push_back({packet.number, way});
         mark_dirty();
       }
-      receive_acks(packet.acks);
+      receive_acks(packet.acks, way);
       return receive_items(packet.items);
   }
 }
 
-void SimulatedLink::receive_acks(const std::vector<Ack>& acks) {
+void SimulatedLink::receive_acks(const std::vector<Ack>& acks, DurationNs way) {
   for (const Ack& ack : acks) {
-    measure(owner_.network().events().now() - ack.sent_at);
+    measure(ack.way + way);
     uint64_t first = next_number_ - sent_.size();
     if (ack.number < first || ack.number >= next_number_) continue;
     Sent& sent = sent_[ack.number - first];

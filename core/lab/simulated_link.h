@@ -99,7 +99,7 @@ class SimulatedLink final : public rt::ListNode<LinkReadyTag>, public rt::ListNo
   void send(std::unique_ptr<Packet> packet);
   void send_datagrams();
   void receive_items(std::vector<Item>& items);
-  void receive_acks(const std::vector<Ack>& acks);
+  void receive_acks(const std::vector<Ack>& acks, DurationNs way);
   void measure(DurationNs sample);
   void peer_closed(const CloseNotice& notice);
   void deliver_handshake();
