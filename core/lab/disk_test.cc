@@ -3,17 +3,33 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <set>
+
+#include "core/lab/disk_store.h"
+#include "core/store/store_contract.h"
 
 namespace aspen::lab {
 namespace {
 
-using Model = std::map<Bytes, Bytes>;
+using store::Model;
+using store::put;
+using store::StoreContract;
+using store::StoreKind;
 
-store::Batch put(BytesView key, BytesView value) {
-  store::Batch batch;
-  batch.put(key, value);
-  return batch;
+std::shared_ptr<store::Store> open_on_new_disk(bool wal) {
+  struct Opened {
+    Disk disk{Random(3)};
+    std::unique_ptr<store::Store> store;
+  };
+  auto opened = std::make_shared<Opened>();
+  opened->store = opened->disk.mount()->open_store("s", wal).value();
+  return {opened, opened->store.get()};
 }
+
+INSTANTIATE_TEST_SUITE_P(Disk, StoreContract,
+                         testing::Values(StoreKind{"wal", [] { return open_on_new_disk(true); }},
+                                         StoreKind{"no_wal", [] { return open_on_new_disk(false); }}),
+                         store::store_kind_name);
 
 template <typename T>
 Code code_of(const Result<T>& result) {
@@ -145,6 +161,142 @@ TEST_F(DiskTest, FilesAreReplacedWhole) {
   ASSERT_TRUE(boot->remove("d"));
   EXPECT_EQ(boot->read_file("d/f").value(), std::nullopt);
   EXPECT_EQ(disk.bytes_used(), 0u);
+}
+
+TEST_F(DiskTest, ReopensWhatWasClosed) {
+  for (bool wal : {true, false}) {
+    open(wal);
+    int start = prefix();
+    write_numbered(start, start + 10);
+    store.reset();
+    open(wal);
+    EXPECT_EQ(prefix(), start + 10);
+    store.reset();
+  }
+}
+
+TEST_F(DiskTest, TheLogDoesNotGrowWithoutBound) {
+  for (bool wal : {true, false}) {
+    open(wal);
+    for (int i = 0; i < 3000; ++i) ASSERT_TRUE(store->write(put("k", Bytes(2000, 'v')), store::Sync::no));
+    EXPECT_LT(disk.bytes_used(), uint64_t{2 * DiskStore::kLogBytesMax + DiskStore::kUnwrittenBytesMax});
+    restart(DiskCrash::process_kill, wal);
+    if (wal) EXPECT_EQ(store->get("k").value(), Bytes(2000, 'v'));
+    store.reset();
+  }
+}
+
+TEST_F(DiskTest, AFailedSyncIsNotHealedByALaterOne) {
+  open();
+  write_numbered(0, 10, store::Sync::yes);
+  disk.set_faults({.sync_fails = 1});
+  EXPECT_EQ(code_of(store->write(put("unsure", "1"), store::Sync::yes)), Code::IO);
+  EXPECT_EQ(store->get("unsure").value(), std::nullopt);
+  disk.set_faults({});
+  EXPECT_EQ(code_of(store->flush()), Code::IO);
+  EXPECT_EQ(code_of(store->write(put("later", "1"), store::Sync::yes)), Code::IO);
+  EXPECT_EQ(prefix(), 10) << "what was written before can still be read";
+  // Without a crash of the machine the page cache still shows what no sync will ever write.
+  std::string file = "s/1";
+  EXPECT_TRUE(disk.files().at(file).poisoned);
+  ASSERT_TRUE(boot->sync(file));
+  EXPECT_LT(disk.files().at(file).synced, disk.files().at(file).bytes.size());
+  restart(DiskCrash::process_kill);
+  EXPECT_EQ(store->get("unsure").value(), "1");
+  restart(DiskCrash::power_cut);
+  EXPECT_EQ(store->get("unsure").value(), "1") << "the new store was built on what was never durable";
+}
+
+TEST_F(DiskTest, AFailedWriteStopsTheStore) {
+  for (bool wal : {true, false}) {
+    open(wal);
+    int start = prefix();
+    write_numbered(start, start + 10);
+    ASSERT_TRUE(store->flush());
+    disk.set_faults({.write_fails = 1});
+    EXPECT_EQ(code_of(store->write(put("unsure", "1"), store::Sync::yes)), Code::IO);
+    disk.set_faults({});
+    EXPECT_EQ(code_of(store->write(put("later", "1"), store::Sync::yes)), Code::IO);
+    restart(DiskCrash::process_kill, wal);
+    EXPECT_EQ(prefix(), start + 10);
+    EXPECT_EQ(store->get("later").value(), std::nullopt);
+    store.reset();
+  }
+}
+
+TEST_F(DiskTest, AFullDiskRefusesWritesUntilThereIsSpace) {
+  for (bool wal : {true, false}) {
+    open(wal);
+    int start = prefix();
+    write_numbered(start, start + 10, store::Sync::yes);
+    disk.set_faults({.bytes_max = disk.bytes_used() + 10});
+    auto refused = store->write(put("k", Bytes(100, 'v')), store::Sync::yes);
+    EXPECT_EQ(code_of(refused), Code::IO);
+    EXPECT_NE(refused.error().message.find("no space"), std::string::npos) << refused.error().message;
+    EXPECT_EQ(code_of(boot->write_file("f", Bytes(100, 'v'))), Code::IO);
+    disk.set_faults({});
+    write_numbered(start + 10, start + 20, store::Sync::yes);
+    restart(DiskCrash::power_cut, wal);
+    EXPECT_EQ(prefix(), start + 20);
+    store.reset();
+  }
+}
+
+TEST_F(DiskTest, AFlippedBitIsCorruptWhenTheStoreIsOpened) {
+  for (int round = 0; round < 200; ++round) {
+    open();
+    write_numbered(0, 20, store::Sync::yes);
+    store.reset();
+    ASSERT_TRUE(disk.flip_bit("s/"));
+    auto opened = boot->open_store("s", true);
+    ASSERT_EQ(code_of(opened), Code::CORRUPT);
+    EXPECT_NE(opened.error().message.find(kCorruptRemedy), std::string::npos) << opened.error().message;
+    EXPECT_EQ(code_of(boot->open_store("s", true)), Code::CORRUPT) << "it did not stay as it was";
+    ASSERT_TRUE(boot->remove("s"));
+  }
+  EXPECT_EQ(disk.flip_bit("s/"), std::nullopt);
+}
+
+TEST_F(DiskTest, AnOpenStoreMayFindTheDamage) {
+  open();
+  write_numbered(0, 20, store::Sync::yes);
+  auto snapshot = store->snapshot();
+  ASSERT_TRUE(disk.flip_bit("s/1"));
+  disk.set_faults({.damage_found = 0});
+  EXPECT_EQ(prefix(), 20);
+  disk.set_faults({.damage_found = 1});
+  EXPECT_EQ(code_of(store->get("n")), Code::CORRUPT);
+  EXPECT_EQ(code_of(snapshot->get("n")), Code::CORRUPT);
+  auto it = store->iterate();
+  it->seek("");
+  EXPECT_FALSE(it->valid());
+  EXPECT_EQ(code_of(it->status()), Code::CORRUPT);
+}
+
+TEST_F(DiskTest, AWipedDiskIsEmpty) {
+  open();
+  write_numbered(0, 10, store::Sync::yes);
+  ASSERT_TRUE(boot->write_file("f", "x"));
+  disk.crash(DiskCrash::power_cut);
+  store.reset();
+  disk.wipe();
+  EXPECT_EQ(disk.bytes_used(), 0u);
+  boot = disk.mount();
+  EXPECT_EQ(boot->read_file("f").value(), std::nullopt);
+  open();
+  EXPECT_EQ(prefix(), 0);
+}
+
+TEST_F(DiskTest, ASlowDiskTakesLonger) {
+  auto longest = [&] {
+    DurationNs most = 0;
+    for (int i = 0; i < 1000; ++i) most = std::max(most, disk.latency(DiskWork::sync));
+    return most;
+  };
+  EXPECT_LT(longest(), 20 * kMillisecond);
+  disk.set_faults({.slowness = 10, .stall = 0.01});
+  EXPECT_GT(longest(), kSecond);
+  EXPECT_LT(longest(), 2 * Disk::kStallMax);
 }
 
 }  // namespace
