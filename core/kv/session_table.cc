@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/base/assert.h"
+#include "core/base/buggify.h"
 
 namespace aspen::kv {
 namespace {
@@ -146,7 +147,9 @@ void SessionTable::write_row(SessionId id, Session& session, store::Batch& batch
   session.used_ = false;
 
   uint16_t slot = session.slots_;
-  if (session.free_slots_.empty()) {
+  // Which slots a session's rows are in is no part of the state; all of them must stay enough.
+  bool spread = session.slots_ < limits::kSessionResultsMax / 2 && ASPEN_BUGGIFY("kv-session-row-spread");
+  if (session.free_slots_.empty() || spread) {
     ++session.slots_;
   } else {
     slot = session.free_slots_.back();

@@ -35,8 +35,11 @@ Result<> check_row(BytesView key, BytesView value) {
 
 }  // namespace
 
-SnapshotSource::SnapshotSource(std::unique_ptr<store::Reader> reader, uint32_t generation)
-    : reader_(std::move(reader)), it_(reader_->iterate()), prefix_(layout::generation_prefix(generation)) {
+SnapshotSource::SnapshotSource(std::unique_ptr<store::Reader> reader, uint32_t generation, size_t chunk_bytes)
+    : reader_(std::move(reader)),
+      it_(reader_->iterate()),
+      prefix_(layout::generation_prefix(generation)),
+      chunk_bytes_(chunk_bytes) {
   it_->seek(prefix_);
 }
 
@@ -44,7 +47,7 @@ Result<Bytes> SnapshotSource::next() {
   if (ended_) return Bytes();
   wire::Writer encoded;
   uint64_t rows = 0;
-  while (encoded.size() < limits::kSnapshotChunkBytes && it_->valid() && it_->key().starts_with(prefix_)) {
+  while (encoded.size() < chunk_bytes_ && it_->valid() && it_->key().starts_with(prefix_)) {
     ASPEN_CHECK(encode_row(encoded));
     ++rows;
   }

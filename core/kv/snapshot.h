@@ -25,7 +25,8 @@ namespace aspen::kv {
 
 class SnapshotSource final : public raft::SnapshotSource {
  public:
-  SnapshotSource(std::unique_ptr<store::Reader> reader, uint32_t generation);
+  // A chunk ends with the row that makes it `chunk_bytes` long.
+  SnapshotSource(std::unique_ptr<store::Reader> reader, uint32_t generation, size_t chunk_bytes);
   Result<Bytes> next() override;
 
  private:
@@ -37,6 +38,7 @@ class SnapshotSource final : public raft::SnapshotSource {
   std::unique_ptr<store::Reader> reader_;
   std::unique_ptr<store::Iterator> it_;  // after reader_: goes first
   const Bytes prefix_;
+  const size_t chunk_bytes_;
   Hash previous_{};
   uint64_t sequence_ = 0;
   uint64_t rows_ = 0;

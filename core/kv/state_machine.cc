@@ -3,7 +3,9 @@
 #include <unordered_map>
 
 #include "core/base/assert.h"
+#include "core/base/buggify.h"
 #include "core/base/limits.h"
+#include "core/base/mutant.h"
 #include "core/kv/layout.h"
 #include "core/kv/snapshot.h"
 
@@ -35,6 +37,11 @@ bool holds(const Condition& condition, const Found& found) {
       return found.mod_revision == condition.revision;
   }
   return false;
+}
+
+bool is_session(BytesView row_key) {
+  auto name = layout::parse_row_name(row_key);
+  return name && name->kind == layout::RowKind::session;
 }
 
 }  // namespace
@@ -106,10 +113,13 @@ class StateMachine::Sink final : public raft::SnapshotSink {
   Result<> write(BytesView chunk) override {
     store::Batch batch;
     ASPEN_CHECK(parser_.parse(chunk, [&](BytesView key, BytesView value) -> Result<> {
+      if (ASPEN_MUTANT("kv-snapshot-misses-sessions") && is_session(key)) return {};
       batch.put(prefix_ + Bytes(key), value);
       return {};
     }));
-    return machine_.store_->write(std::move(batch), store::Sync::no);
+    // So that a crash meets what an unfinished restore has left.
+    bool durable = ASPEN_BUGGIFY("kv-restore-synced");
+    return machine_.store_->write(std::move(batch), durable ? store::Sync::yes : store::Sync::no);
   }
 
   Result<> finish() override {
@@ -118,7 +128,7 @@ class StateMachine::Sink final : public raft::SnapshotSink {
     ASPEN_TRY(std::optional<Bytes> row, store.get(layout::progress_key(generation_)));
     if (!row) return fail(Code::CORRUPT, "snapshot: it does not say what it has applied");
     ASPEN_TRY(layout::Progress progress, layout::decode_progress(*row));
-    if (progress.applied != meta_.index) {
+    if (progress.applied != meta_.index && !ASPEN_MUTANT("kv-stale-snapshot-installed")) {
       return fail(Code::CORRUPT, "snapshot: it is of index {}, not {}", progress.applied, meta_.index);
     }
     ASPEN_TRY(SessionTable sessions, SessionTable::load(store, generation_));
@@ -208,8 +218,13 @@ Result<std::vector<Bytes>> StateMachine::apply(std::span<const raft::EntryPtr> e
   }
   last_time_ = entries.back()->time;
   sessions_.write_used(changes.batch());
+  if (ASPEN_MUTANT("kv-applied-index-not-in-batch")) {
+    ASPEN_CHECK(store_->write(std::exchange(changes.batch(), {}), store::Sync::no));
+  }
   changes.batch().put(layout::progress_key(generation_), encode(layout::Progress{index, last_time_}));
-  ASPEN_CHECK(store_->write(std::move(changes.batch()), store::Sync::no));
+  // Durable before anybody asked for it: nothing is lost by that.
+  bool durable = ASPEN_BUGGIFY("kv-apply-synced");
+  ASPEN_CHECK(store_->write(std::move(changes.batch()), durable ? store::Sync::yes : store::Sync::no));
   applied_.store(index, std::memory_order_release);
   return replies;
 }
@@ -238,6 +253,10 @@ Result<Bytes> StateMachine::apply_in_session(const Command& command, const raft:
                                              Changes& changes) {
   auto given = sessions_.admit(command.session, command.sequence, command.acknowledged_below, entry.time);
   if (!given) return encode_error_reply(given.error());
+  if (*given && ASPEN_MUTANT("kv-retry-without-session")) {
+    ASPEN_TRY(WriteReply again, apply_write(command, entry.index, changes));
+    return encode(again);
+  }
   if (*given) return Bytes(**given);
   ASPEN_TRY(WriteReply reply, apply_write(command, entry.index, changes));
   Bytes encoded = encode(reply);
@@ -293,8 +312,9 @@ Result<RangeReply> StateMachine::range(const RangeRequest& request) const {
   const Bytes records = layout::records_prefix(generation_);
   const Bytes start = records + request.start;
   const Bytes end = request.end.empty() ? prefix_end(records) : records + request.end;
-  const size_t limit = request.limit == 0 ? limits::kRangeEntriesMax
-                                          : std::min<size_t>(request.limit, limits::kRangeEntriesMax);
+  size_t limit = request.limit == 0 ? limits::kRangeEntriesMax
+                                    : std::min<size_t>(request.limit, limits::kRangeEntriesMax);
+  if (ASPEN_BUGGIFY("kv-range-one-entry")) limit = 1;  // the caller asks for the rest
   RangeReply reply;
   reply.revision = applied();
   std::unique_ptr<store::Iterator> it = store_->iterate();
@@ -323,7 +343,8 @@ Result<RangeReply> StateMachine::range(const RangeRequest& request) const {
 }
 
 Result<std::unique_ptr<raft::SnapshotSource>> StateMachine::snapshot() {
-  return std::make_unique<SnapshotSource>(store_->snapshot(), generation_);
+  size_t chunk_bytes = ASPEN_BUGGIFY("kv-snapshot-chunks-small") ? 1 : limits::kSnapshotChunkBytes;
+  return std::make_unique<SnapshotSource>(store_->snapshot(), generation_, chunk_bytes);
 }
 
 Result<std::unique_ptr<raft::SnapshotSink>> StateMachine::restore(const raft::SnapshotMeta& meta) {
@@ -332,7 +353,8 @@ Result<std::unique_ptr<raft::SnapshotSink>> StateMachine::restore(const raft::Sn
 }
 
 Result<Bytes> StateMachine::fingerprint() {
-  SnapshotSource source(store_->snapshot(), generation_);
+  // Always in chunks of the same size: the hash covers where they end.
+  SnapshotSource source(store_->snapshot(), generation_, limits::kSnapshotChunkBytes);
   Bytes last;
   for (;;) {
     ASPEN_TRY(Bytes chunk, source.next());

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/base/assert.h"
+#include "core/base/mutant.h"
 #include "core/raft/quorum.h"
 
 namespace aspen::raft {
@@ -213,6 +214,7 @@ Effects Core::take_effects() {
   collect_write(effects);
   collect_promises(effects);
   Index apply_to = std::min(commit_, disk_.index());
+  if (ASPEN_MUTANT("raft-apply-before-commit")) apply_to = log_.last_index();
   for (; handed_out_ < apply_to; ++handed_out_) effects.committed.push_back(log_.at(handed_out_ + 1));
   return effects;
 }

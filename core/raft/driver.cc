@@ -3,7 +3,9 @@
 #include <algorithm>
 
 #include "core/base/assert.h"
+#include "core/base/buggify.h"
 #include "core/base/log.h"
+#include "core/base/mutant.h"
 
 namespace aspen::raft {
 namespace {
@@ -99,7 +101,8 @@ void Driver::propose(Bytes command, Reply reply) {
   if (failure_) return reply(std::unexpected(*failure_));
   if (closing_) return reply(std::unexpected(Error(Code::SHUTDOWN, Applied::NO, "the node is closing")));
   if (core_.role() != Role::leader) return reply(std::unexpected(not_leader(Applied::NO)));
-  if (proposals_bytes_ + command.size() > limits::kProposalsQueuedBytesMax) {
+  bool full = proposals_bytes_ + command.size() > limits::kProposalsQueuedBytesMax;
+  if (full || ASPEN_BUGGIFY("raft-driver-proposals-full")) {
     return reply(fail(Code::OVERLOADED, "{} bytes of commands are queued; at most {}", proposals_bytes_,
                       limits::kProposalsQueuedBytesMax));
   }
@@ -149,11 +152,20 @@ void Driver::turn() {
 
 void Driver::propose_queued() {
   if (proposals_.empty()) return;
+  std::deque<std::pair<Bytes, Reply>> replies;
+  if (ASPEN_BUGGIFY("raft-driver-proposals-cut")) {
+    replies.push_back(std::move(proposals_.front()));
+    proposals_.pop_front();
+    wake();  // for the others
+  } else {
+    replies = std::exchange(proposals_, {});
+  }
   std::vector<Bytes> commands;
-  commands.reserve(proposals_.size());
-  for (auto& [command, reply] : proposals_) commands.push_back(std::move(command));
-  auto replies = std::exchange(proposals_, {});
-  proposals_bytes_ = 0;
+  commands.reserve(replies.size());
+  for (auto& [command, reply] : replies) {
+    proposals_bytes_ -= command.size();
+    commands.push_back(std::move(command));
+  }
   auto first = core_.propose(std::move(commands), executor_.env().wall_now(), executor_.now());
   Index index = first.value_or(0);
   for (auto& [command, reply] : replies) {
@@ -167,6 +179,12 @@ void Driver::propose_queued() {
 
 void Driver::start_reads() {
   if (reads_.empty()) return;
+  // A read that is confirmed later than it could be sees a later state.
+  if (ASPEN_BUGGIFY("raft-driver-reads-wait")) return wake();
+  if (ASPEN_MUTANT("raft-driver-read-without-read-index")) {
+    confirmed_.emplace(core_.commit(), std::exchange(reads_, {}));
+    return serve_reads();
+  }
   uint64_t round = next_round_++;
   rounds_.emplace(round, std::exchange(reads_, {}));
   core_.read_index(round, executor_.now());
@@ -192,6 +210,10 @@ void Driver::take_effects() {
     if (effects.empty()) break;
     send(effects.messages);
     if (failure_) return;
+    if (ASPEN_MUTANT("raft-driver-ack-before-sync")) {
+      send(effects.messages_after_sync);
+      effects.messages_after_sync.clear();
+    }
     if (effects.sync_token != 0 || write_in_flight_ || !writes_.empty()) {
       if (effects.sync_token != 0 || !effects.messages_after_sync.empty()) {
         writes_.push_back({{effects.hard_state, effects.truncate_from, std::move(effects.entries)},
@@ -208,7 +230,11 @@ void Driver::take_effects() {
     }
     if (was_leader_ && core_.role() != Role::leader) reject_waiting(not_leader(Applied::MAYBE));
     was_leader_ = core_.role() == Role::leader;
-    apply(effects.committed);
+    if (ASPEN_BUGGIFY("raft-driver-apply-one")) {
+      for (const EntryPtr& entry : effects.committed) apply({entry});
+    } else {
+      apply(effects.committed);
+    }
     if (failure_) return;
     for (auto& read : effects.reads_ready) {
       if (auto round = rounds_.extract(read.id)) confirmed_.emplace(read.index, std::move(round.mapped()));
@@ -221,13 +247,20 @@ void Driver::take_effects() {
     serve_reads();
     if (effects.state_changed && options_.on_state) options_.on_state(core_.status());
   }
+  if (ASPEN_BUGGIFY("raft-driver-write-late")) return wake();
   start_write();
 }
 
 void Driver::start_write() {
   if (write_in_flight_ || writes_.empty() || failure_) return;
   write_in_flight_ = true;
-  auto batch = std::make_shared<std::vector<Write>>(std::exchange(writes_, {}));
+  auto batch = std::make_shared<std::vector<Write>>();
+  if (ASPEN_BUGGIFY("raft-driver-write-alone")) {
+    batch->push_back(std::move(writes_.front()));
+    writes_.erase(writes_.begin());
+  } else {
+    *batch = std::exchange(writes_, {});
+  }
   auto result = std::make_shared<Result<>>();
   auto submitted = disk_.submit(
       [this, batch, result] {
@@ -265,6 +298,7 @@ void Driver::write_done(std::vector<Write> writes, const Result<>& result) {
 
 void Driver::apply(const std::vector<EntryPtr>& entries) {
   if (entries.empty()) return;
+  if (failure_) return;
   auto replies = machine_.apply(entries);
   if (!replies) return fail_stop(replies.error());
   for (size_t i = 0; i < entries.size(); ++i) {
@@ -302,7 +336,8 @@ void Driver::reject_waiting(const Error& error) {
 
 void Driver::maybe_compact() {
   Index count = core_.last_index() - core_.first_index() + 1;
-  bool over = count > options_.log_entries_max || core_.log_size_bytes() > options_.log_bytes_max;
+  bool over = count > options_.log_entries_max || core_.log_size_bytes() > options_.log_bytes_max ||
+              ASPEN_BUGGIFY("raft-driver-compact-early");
   // Only with what is applied gone would there be less: a flush for nothing would follow the other.
   bool useful = std::min(machine_.applied(), core_.last_index() - count / 2) >= core_.first_index();
   if (!over || !useful || compacting_ || frozen()) return;
@@ -318,6 +353,7 @@ void Driver::compact_done(const Result<Index>& durable) {
   Index count = core_.last_index() - core_.first_index() + 1;
   Index target = durable ? std::min(*durable, core_.last_index() - count / 2) : 0;
   if (failure_ || closing_ || installing_ || target < core_.first_index()) return compact_ended({});
+  if (ASPEN_BUGGIFY("raft-driver-compact-little")) target = core_.first_index();
   SnapshotMeta meta = core_.snapshot_meta(target);
   auto result = std::make_shared<Result<>>();
   auto submitted = disk_.submit([this, meta, result] { *result = log_.compact(meta); },
@@ -336,7 +372,9 @@ void Driver::compact_ended(const Result<>& result) {
 }
 
 Result<std::unique_ptr<SnapshotSink>> Driver::receive_snapshot(const Message& offer) {
-  if (frozen()) return fail(Code::UNAVAILABLE, "this member takes no messages at the moment");
+  if (frozen() || ASPEN_BUGGIFY("raft-driver-snapshot-refused")) {
+    return fail(Code::UNAVAILABLE, "this member takes no messages at the moment");
+  }
   // Also when it is not wanted: the core's answer tells the leader how far this member is.
   core_.step(offer, executor_.now());
   wake();
@@ -355,7 +393,8 @@ Result<std::unique_ptr<SnapshotSink>> Driver::receive_snapshot(const Message& of
 void Driver::install_snapshot(Message offer, std::shared_ptr<SnapshotSink> sink,
                               std::move_only_function<void(Result<>)> done) {
   receiving_ = false;
-  if (frozen() || !core_.snapshot_wanted(offer)) {
+  bool wanted = core_.snapshot_wanted(offer) || ASPEN_MUTANT("raft-driver-stale-snapshot-installed");
+  if (frozen() || !wanted) {
     return done(fail(Code::UNAVAILABLE, "the snapshot is no longer wanted"));
   }
   installing_ = true;
@@ -374,11 +413,15 @@ void Driver::begin_install() {
     // What was refused replaced nothing. After any other error the disk may hold the new state.
     if (!*result && result->error().code != Code::CORRUPT) fail_stop(result->error());
     if (!*result) return install_done(install, *result);
-    auto submitted = disk_.submit([this, install, result] { *result = log_.reset(*install->offer.snapshot); },
-                                  [this, install, result] {
-                                    if (!*result) fail_stop(result->error());
-                                    install_done(install, *result);
-                                  });
+    auto submitted = disk_.submit(
+        [this, install, result] {
+          if (ASPEN_MUTANT("raft-driver-no-log-reset-after-snapshot")) return;
+          *result = log_.reset(*install->offer.snapshot);
+        },
+        [this, install, result] {
+          if (!*result) fail_stop(result->error());
+          install_done(install, *result);
+        });
     if (submitted) return;
     fail_stop(submitted.error());
     install_done(install, submitted);

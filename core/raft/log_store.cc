@@ -1,6 +1,8 @@
 #include "core/raft/log_store.h"
 
 #include "core/base/assert.h"
+#include "core/base/buggify.h"
+#include "core/base/mutant.h"
 
 namespace aspen::raft {
 namespace {
@@ -120,7 +122,8 @@ Result<> LogStore::write(std::span<const LogWrite> writes, store::Sync sync) {
   store::Batch batch;
   for (const LogWrite& write : writes) {
     if (write.hard_state) batch.put(kHardStateKey, encode(*write.hard_state));
-    if (write.truncate_from != 0) batch.erase_range(entry_key(write.truncate_from), entries_end());
+    bool truncate = write.truncate_from != 0 && !ASPEN_MUTANT("raft-log-truncate-not-stored");
+    if (truncate) batch.erase_range(entry_key(write.truncate_from), entries_end());
     for (const EntryPtr& entry : write.entries) batch.put(entry_key(entry->index), encode(*entry));
   }
   return store_.write(std::move(batch), sync);
@@ -137,7 +140,8 @@ Result<> LogStore::compact(const SnapshotMeta& meta) {
   store::Batch batch;
   batch.erase_range(entry_key(0), entry_key(meta.index + 1));
   batch.put(kSnapshotKey, encode(meta));
-  return store_.write(std::move(batch), store::Sync::no);
+  bool durable = ASPEN_BUGGIFY("raft-log-compaction-synced");
+  return store_.write(std::move(batch), durable ? store::Sync::yes : store::Sync::no);
 }
 
 }  // namespace aspen::raft

@@ -81,6 +81,16 @@ TEST_F(LogStoreTest, WritesOfABatchApplyInOrder) {
   EXPECT_EQ(durable.hard_state.term, 2u);
 }
 
+TEST_F(LogStoreTest, WhatIsTruncatedIsGone) {
+  auto log = open();
+  write(*log,
+        {.hard_state = HardState{1, 0}, .entries = {entry(1, 1, "a"), entry(2, 1, "b"), entry(3, 1, "c")}});
+  write(*log, {.hard_state = HardState{2, 0}, .truncate_from = 2, .entries = {entry(2, 2, "B")}});
+  auto durable = log->load();
+  ASSERT_TRUE(durable) << durable.error().to_string();
+  EXPECT_EQ(data_of(*durable), (std::vector<Bytes>{"a", "B"}));
+}
+
 TEST_F(LogStoreTest, ManyEntriesStayInOrder) {
   auto log = open();
   LogWrite many{.hard_state = HardState{1, 0}, .entries = {}};
