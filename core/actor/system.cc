@@ -52,7 +52,7 @@ Result<ActorId> System::start(std::string_view label, Body body, SpawnOptions op
   if (supervised) cell.supervisor = link;
   if (link) relations_.link(link, id);
   cell.task = cell.region.spawn(
-      label, [this, &cell, body = std::move(body)](rt::Cx& cx) mutable -> rt::Task<Result<>> {
+      cell.label.c_str(), [this, &cell, body = std::move(body)](rt::Cx& cx) mutable -> rt::Task<Result<>> {
         Self self(*this, cell, cx);
         co_return co_await body(self);
       });

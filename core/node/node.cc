@@ -51,9 +51,11 @@ void Node::main(Done<NodeFacts> opened) {
   auto open = [&engine](rt::Cx& cx) -> rt::Task<Result<NodeFacts>> {
     Result<NodeFacts> facts = co_await engine.open(cx);
     if (!facts) {
-      // What came up goes down before the caller hears of it: the directory and the address are free then.
-      rt::Cx::Mask mask(cx);
-      (void)co_await engine.close(cx);
+      // What came up goes down before the caller hears of it: the directory and the address are free then. It
+      // is no part of what was cancelled, and a mask would end with its cleanup budget.
+      rt::Region closing(cx.executor());
+      closing.spawn("undo open", [&engine](rt::Cx& cx) { return engine.close(cx); });
+      co_await closing.close();
     }
     co_return facts;
   };

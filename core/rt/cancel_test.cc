@@ -44,17 +44,18 @@ TEST(Cancel, ReachesEverythingBelowWithItsReason) {
   }
 }
 
-TEST(Cancel, TheFirstReasonStands) {
+TEST(Cancel, TheStrongestReasonStands) {
   TestWorld world;
   Region root(world.executor);
   std::optional<Outcome<>> outcome;
   auto join = root.spawn("task", [](Cx& cx) -> Task<Result<>> { co_return co_await cx.sleep(kHour); });
   join.then([&](Outcome<> o) { outcome = std::move(o); });
   join.cancel({CancelKind::user, "first"});
-  join.cancel({CancelKind::shutdown, "second"});
-  root.cancel({CancelKind::shutdown, "third"});
+  join.cancel({CancelKind::shutdown, "second", "node", 5});
+  join.cancel({CancelKind::deadline, "weaker"});
+  root.cancel({CancelKind::shutdown, "later", "node", 6});
   world.run();
-  EXPECT_EQ(outcome->result().error().message, "first");
+  EXPECT_EQ(outcome->result().error().message, "second");
   root.close([] {});
 }
 

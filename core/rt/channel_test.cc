@@ -15,7 +15,7 @@ struct ChannelTest : testing::Test {
   std::string log;
 
   Join<> sender(std::string name, int value) {
-    return root.spawn(name, [this, name, value](Cx& cx) -> Task<Result<>> {
+    return root.spawn("sender", [this, name, value](Cx& cx) -> Task<Result<>> {
       auto permit = co_await channel.reserve(cx);
       log += name + (permit ? "+" : permit.error().code == Code::UNAVAILABLE ? "closed" : "-");
       if (!permit) co_return forward_error(std::move(permit));
@@ -24,7 +24,7 @@ struct ChannelTest : testing::Test {
     });
   }
   Join<> receiver(std::string name) {
-    return root.spawn(name, [this, name](Cx& cx) -> Task<Result<>> {
+    return root.spawn("receiver", [this, name](Cx& cx) -> Task<Result<>> {
       auto item = co_await channel.recv(cx);
       log += name + (!item ? "-" : *item ? std::to_string(**item) : "end");
       co_return Result<>();

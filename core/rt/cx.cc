@@ -1,5 +1,7 @@
 #include "core/rt/cx.h"
 
+#include "core/base/limits.h"
+#include "core/base/mutant.h"
 #include "core/rt/spawned_task.h"
 
 namespace aspen::rt {
@@ -21,8 +23,11 @@ void Waiter::suspend(std::coroutine_handle<> handle) {
 
 void Waiter::wake() {
   ListNode<WaiterTag>::unlink();
-  if (cx_.task_.waiter_ == this) cx_.task_.waiter_ = nullptr;
-  cx_.executor_.schedule(*this);
+  TaskBase& task = cx_.task_;
+  if (task.waiter_ == this) task.waiter_ = nullptr;
+  if (cx_.cancelled()) return cx_.executor_.schedule_cancel(*this);
+  if (task.deadline() == kNever) return cx_.executor_.schedule(*this);
+  cx_.executor_.schedule_timed(*this, task.deadline());
 }
 
 void Waiter::cancel() {
@@ -37,15 +42,24 @@ const CancelReason& Waiter::cancel_reason() const {
 }
 
 void Waiter::run() {
-  handle_.resume();
+  cx_.task_.resume(handle_);
 }
 
 TimeNs Cx::deadline() const {
-  return task_.deadline_;
+  return task_.deadline();
+}
+
+const Budget& Cx::budget() const {
+  return task_.budget();
+}
+
+Result<> Cx::charge(uint64_t cost) {
+  task_.charge(cost);
+  return checkpoint();
 }
 
 bool Cx::cancelled() const {
-  return task_.cancel_ && task_.masks_ == 0;
+  return task_.cancel_ && (task_.masks_ == 0 || (task_.forced_ && !ASPEN_MUTANT("rt-mask-unbounded")));
 }
 
 Result<> Cx::checkpoint() const {
@@ -53,12 +67,17 @@ Result<> Cx::checkpoint() const {
   return {};
 }
 
+const CancelReason* Cx::cancel_reason() const {
+  return task_.cancel_reason();
+}
+
 Cx::Mask::Mask(Cx& cx) : task_(cx.task_) {
+  ASPEN_ASSERT(task_.masks_ < limits::kMaskDepthMax);
   ++task_.masks_;
 }
 
 Cx::Mask::~Mask() {
-  if (--task_.masks_ == 0 && task_.cancel_) task_.deliver_cancel();
+  task_.end_mask();
 }
 
 }  // namespace aspen::rt

@@ -3,7 +3,8 @@
 //
 // Cancellation is a protocol: a request makes the task's current wait, and every later checkpoint, return
 // the reason as an error; the task drains and returns; its region learns how it ended. A wait that was
-// already satisfied keeps its value: the next checkpoint reports the cancel. Inside a Mask requests wait.
+// already satisfied keeps its value: the next checkpoint reports the cancel. Inside a Mask requests wait,
+// until the cleanup budget of the request is over (cancel_node.h).
 //
 // Each task uses its own Cx: a lambda that is spawned names its parameter, not the Cx around it.
 //
@@ -14,6 +15,8 @@
 
 #include <coroutine>
 
+#include "core/rt/budget.h"
+#include "core/rt/cancel_node.h"
 #include "core/rt/executor.h"
 #include "core/rt/outcome.h"
 #include "core/rt/task.h"
@@ -75,17 +78,25 @@ class Cx {
   // `duration` from now; kNever when that is past the end of time.
   TimeNs after(DurationNs duration) const { return duration > kNever - now() ? kNever : now() + duration; }
   TimeNs deadline() const;
+  // What is left of it.
+  const Budget& budget() const;
+  uint8_t priority() const { return budget().priority; }
+  // Takes `cost` from the budget; when there is less, the task is cancelled. Errors: as checkpoint().
+  Result<> charge(uint64_t cost);
   // A cancel was requested and nothing masks it.
   bool cancelled() const;
   // The reason as an error when cancelled().
   Result<> checkpoint() const;
+  // The reason that stands, masked or not; null: none.
+  const CancelReason* cancel_reason() const;
 
   class Sleep;
   // co_await -> Result<>: ok after the time passed, or the cancel reason.
   Sleep sleep_until(TimeNs at);
   Sleep sleep(DurationNs duration);
 
-  // Defers cancel requests while it lives, also for the task's regions. For short cleanup only.
+  // Defers cancel requests while it lives, also for the task's regions, but not past the cleanup budget: then
+  // waits inside it fail. For short cleanup only. At most limits::kMaskDepthMax inside each other.
   class Mask {
    public:
     explicit Mask(Cx& cx);

@@ -12,7 +12,7 @@ struct EventTest : testing::Test {
   std::string log;
 
   Join<> start(std::string name) {
-    return root.spawn(name, [this, name](Cx& cx) -> Task<Result<>> {
+    return root.spawn("waiter", [this, name](Cx& cx) -> Task<Result<>> {
       auto waited = co_await event.wait(cx);
       log += name + (waited ? "+" : "-");
       co_return waited;

@@ -35,6 +35,7 @@
 namespace aspen::rt {
 
 class Executor;
+class TaskBase;
 
 // What the exception being handled says: for a catch (...).
 std::string current_panic_text();
@@ -129,6 +130,11 @@ class Executor {
   // Called with the text of a Panic that escaped a Runnable or a Timer, which is logged anyway. Must not
   // throw.
   std::function<void(const std::string&)> on_panic;
+  // Called with what a cancel could not end within its cleanup budget, which is logged anyway: see
+  // cancel_node.h. Must not throw or destroy what is stuck.
+  std::function<void(const std::string&)> on_stuck;
+  // The task that runs now; null between tasks.
+  TaskBase* current_task = nullptr;
 
  private:
   friend class Timer;

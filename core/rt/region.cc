@@ -2,72 +2,192 @@
 
 #include <algorithm>
 
+#include "core/base/mutant.h"
+
 namespace aspen::rt {
 namespace {
 
-constexpr int kNamedMax = 8;  // of each kind, in pending()
+constexpr int kNamedMax = 8;       // of each kind, in pending()
+constexpr int kNamedDepthMax = 4;  // levels, in pending()
 
 CancelReason closing() {
   return {CancelKind::shutdown, "the region is closing"};
 }
 
+Budget own_budget(const RegionOptions& options, const Budget& above) {
+  if (ASPEN_MUTANT("rt-child-outlives-deadline")) return options.budget;
+  return meet(meet(options.budget, Budget{.deadline = options.deadline}), above);
+}
+
 }  // namespace
 
+const char* to_string(RegionState state) {
+  constexpr const char* kNames[] = {"open", "closing", "draining", "finalizing", "closed"};
+  return kNames[static_cast<size_t>(state)];
+}
+
+Region::Region(Executor& executor, Region* parent, TaskBase* owner, const RegionOptions& options,
+               const Budget& above)
+    : CancelNode(executor, own_budget(options, above).deadline),
+      parent_(parent),
+      owner_(owner),
+      name_(options.name),
+      budget_(own_budget(options, above)),
+      policy_(options.policy),
+      tasks_max_(options.tasks_max),
+      children_max_(options.children_max),
+      obligations_max_(options.obligations_max) {
+  if (budget_.deadline < above.deadline) enforce_deadline();
+}
+
 Region::Region(Executor& executor, RegionOptions options)
-    : executor_(executor), deadline_(options.deadline) {}
+    : Region(executor, nullptr, nullptr, options, Budget{}) {}
 
 Region::Region(Cx& parent, RegionOptions options)
-    : executor_(parent.executor()), deadline_(std::min(options.deadline, parent.deadline())) {
-  parent.task_.children_.push_back(*this);
-  if (parent.cancelled()) cancel_ = parent.task_.cancel_;
+    : Region(parent.executor(), &parent.region(), &parent.task_, options, parent.budget()) {
+  join_parent(parent.task_.children_);
+  if (parent.cancelled()) {
+    inherit_cancel(passed_down(parent.task_.cancel_, parent.task_.describe()), parent.task_.forced());
+  }
 }
 
 Region::Region(Region& parent, RegionOptions options)
-    : executor_(parent.executor_), parent_(&parent), deadline_(std::min(options.deadline, parent.deadline_)) {
+    : Region(parent.executor_, &parent, nullptr, options, parent.budget_) {
   ASPEN_ASSERT(parent.state_ != State::closed);
-  parent.children_.push_back(*this);
-  cancel_ = parent.cancel_;
-  if (!cancel_ && parent.state_ == State::closing) cancel_ = closing();
+  join_parent(parent.children_);
+  if (parent.cancel_) {
+    inherit_cancel(parent.reason_below(), parent.forced_);
+  } else if (parent.too_late()) {
+    request_cancel(closing());
+  }
 }
 
 Region::~Region() {
-  bool unused = state_ == State::open && task_count_ == 0 && obligation_count_ == 0 && children_.empty() &&
-                finalizers_.empty();
+  bool unused = state_ == State::open && task_count_ == 0 && refused_.empty() && obligation_count_ == 0 &&
+                children_.empty() && finalizers_.empty();
   if (state_ != State::closed && !unused) {
-    detail::die(fmt::format("a region is destroyed before it is closed: {}", pending()));
+    detail::die(fmt::format("{} is destroyed before it is closed: {}", describe(), pending()));
   }
-  if (ListNode<RegionTag>::linked() && parent_ != nullptr) {
-    ListNode<RegionTag>::unlink();
-    parent_->changed();
+  leave_parent();
+}
+
+void Region::join_parent(List<Region, RegionTag>& siblings) {
+  if (parent_->child_count_ >= parent_->children_max_) {
+    refused_self_ = std::make_unique<Error>(
+        Code::OVERLOADED, fmt::format("{} has {} regions below it; at most {} (RegionOptions::children_max)",
+                                      parent_->describe(), parent_->child_count_, parent_->children_max_));
   }
+  siblings.push_back(*this);
+  ++parent_->child_count_;
+}
+
+void Region::leave_parent() {
+  if (!ListNode<RegionTag>::linked()) return;
+  ListNode<RegionTag>::unlink();
+  --parent_->child_count_;
+  if (owner_ == nullptr) parent_->changed();
+}
+
+void Region::inherit_cancel(const CancelPtr& reason, bool forced) {
+  CancelWalk::run(*this, reason, forced);
+}
+
+std::string Region::describe() const {
+  return name_[0] == '\0' ? "a region" : fmt::format("region {}", name_);
+}
+
+void Region::set_state(State state) {
+  state_ = state;
+}
+
+// --- what comes in ---
+
+std::optional<Error> Region::refusal() const {
+  if (refused_self_) return *refused_self_;
+  if (task_count_ < tasks_max_ || ASPEN_MUTANT("rt-region-takes-any-number")) return std::nullopt;
+  return Error(Code::OVERLOADED, fmt::format("{} holds {} tasks; at most {} (RegionOptions::tasks_max)",
+                                             describe(), task_count_, tasks_max_));
+}
+
+bool Region::too_late() const {
+  if (ASPEN_MUTANT("rt-closing-admits")) return false;
+  return state_ == State::closing || state_ == State::draining ||
+         (state_ == State::finalizing && task_count_ == 0);
+}
+
+const CancelPtr& Region::reason_below() {
+  if (!below_) below_ = passed_down(cancel_, describe());
+  return below_;
+}
+
+void Region::admit(std::shared_ptr<TaskBase> task) {
+  ASPEN_ASSERT(state_ != State::closed);
+  TaskBase& told = *task;
+  std::optional<Error> refused = refusal();
+  if (!refused) {
+    bool late = too_late();
+    adopt(std::move(task));
+    if (late && !cancel_) told.request_cancel(closing());
+    return;
+  }
+  told.refuse(std::move(*refused));
+  told.self_ = std::move(task);
+  refused_.push_back(told);
+  if (!ASPEN_MUTANT("rt-refused-spawn-lost")) executor_.schedule(told);
 }
 
 void Region::adopt(std::shared_ptr<TaskBase> task) {
-  ASPEN_ASSERT(state_ != State::closed);
   TaskBase& adopted = *task;
   adopted.self_ = std::move(task);
   tasks_.push_back(adopted);
   ++task_count_;
-  if (cancel_) adopted.request_cancel(*cancel_);
-  if (state_ == State::closing) adopted.request_cancel(closing());
-  executor_.schedule(adopted);
+  if (cancel_) CancelWalk::run(adopted, reason_below(), forced_);
+  adopted.schedule_start();
 }
 
-void Region::add_finalizer(std::move_only_function<Task<void>(Cx&)> finalizer) {
+void Region::add_finalizer(Finalizer finalizer) {
   ASPEN_ASSERT(state_ != State::closed);
   finalizers_.push_back(std::move(finalizer));
 }
 
-void Region::cancel(const CancelReason& reason) {
-  if (cancel_) return;
-  cancel_ = reason;
+// --- cancel ---
+
+bool Region::accepts(const CancelReason& reason, bool forced) {
+  if (state_ == State::closed) return false;
+  if (state_ != State::finalizing || forced) return true;
+  if (cleanup_bounded()) bound_cleanup(executor_.now() + reason.cleanup().duration);
+  return false;
+}
+
+void Region::pass_on(CancelWalk& walk) {
+  below_.reset();
+  if (state_ == State::closing) set_state(State::draining);
   for (TaskBase* task = tasks_.front(); task != nullptr; task = tasks_.next(*task)) {
-    task->request_cancel(reason);
+    walk.reach(*task, reason_below(), forced_);
   }
+  if (ASPEN_MUTANT("rt-cancel-misses-regions")) return;
   for (Region* child = children_.front(); child != nullptr; child = children_.next(*child)) {
-    child->cancel(reason);
+    walk.reach(*child, reason_below(), forced_);
   }
 }
+
+void Region::task_ended(TaskBase& task) {
+  Severity severity = task.severity();
+  if (policy_ != Policy::fail_fast || failure_ || state_ == State::finalizing) return;
+  if (severity != Severity::err && severity != Severity::panicked) return;
+  failure_ = task.error();
+  if (ASPEN_MUTANT("rt-fail-fast-goes-on")) return;
+  CancelReason exit{CancelKind::linked_exit, failure_->to_string(), task.describe(), executor_.now()};
+  CancelReason reason{CancelKind::fail_fast, fmt::format("{} failed: {}", exit.origin, exit.message)};
+  request_cancel(with_cause(std::move(reason), std::make_shared<CancelReason>(std::move(exit))));
+}
+
+std::string Region::stuck() {
+  bool idle = task_count_ == 0 && refused_.empty() && children_.empty();
+  return idle && (state_ != State::finalizing || obligations_.empty()) ? "" : pending();
+}
+
+// --- closing ---
 
 void Region::close(std::move_only_function<void()> closed) {
   if (begin_close()) return closed();
@@ -76,51 +196,87 @@ void Region::close(std::move_only_function<void()> closed) {
 
 bool Region::begin_close() {
   if (state_ == State::open) {
-    state_ = State::closing;
+    set_state(cancel_ ? State::draining : State::closing);
     advance();
   }
   return state_ == State::closed;
 }
 
 void Region::changed() {
-  if (state_ == State::closing || state_ == State::finalizing) executor_.schedule(*this);
+  if (state_ != State::open && state_ != State::closed) executor_.schedule(*this);
 }
 
 void Region::advance() {
-  if (state_ == State::open || state_ == State::closed || task_count_ != 0 || !children_.empty()) return;
-  if (!finalizers_.empty()) return start_finalizers();
-  if (!obligations_.empty()) return;
-  state_ = State::closed;
+  if (state_ == State::open || state_ == State::closed) return;
+  if (task_count_ != 0 || !refused_.empty() || !children_.empty()) return;
+  if (state_ != State::finalizing) begin_finalizing();
+  if (!finalizers_.empty()) return run_finalizers();
+  if (!obligations_.empty() && !ASPEN_MUTANT("rt-close-forgets-ledger")) {
+    if (!cleanup_bounded()) extend_cleanup(cleanup_.duration);
+    return;
+  }
+  set_state(State::closed);
+  stop_clock();
   Runnable::unlink();
-  ListNode<RegionTag>::unlink();
-  if (parent_ != nullptr) parent_->changed();
+  leave_parent();
   Executor& executor = executor_;
   auto closers = std::move(closers_);
   for (auto& closed : closers) executor.contained(closed);  // one of them may destroy this region
 }
 
-// Cleanup is no part of what was cancelled or timed out: it gets its time, masked.
-void Region::start_finalizers() {
-  state_ = State::finalizing;
+// Cleanup is no part of what was cancelled or timed out: it gets its own time, masked.
+void Region::begin_finalizing() {
+  set_state(State::finalizing);
+  cleanup_ = cancel_ ? cancel_->cleanup() : CancelReason{}.cleanup();
+  stop_clock();
   cancel_.reset();
-  deadline_ = kNever;
-  spawn("finalizers", [this](Cx& cx) -> Task<Result<>> {
+  below_.reset();
+  forced_ = false;
+  due_ = kNever;
+  budget_ = Budget{.priority = budget_.priority};
+  if (!finalizers_.empty()) extend_cleanup(cleanup_.duration);
+}
+
+void Region::run_finalizers() {
+  auto run = [this](Cx& cx) -> Task<Result<>> {
     Cx::Mask mask(cx);
     while (!finalizers_.empty()) {  // one that panics ends this task; advance() starts another for the rest
-      auto finalizer = std::move(finalizers_.back());
-      finalizers_.pop_back();
+      bool in_order = ASPEN_MUTANT("rt-finalizers-in-order");
+      auto next = in_order ? finalizers_.begin() : finalizers_.end() - 1;
+      Finalizer finalizer = std::move(*next);
+      finalizers_.erase(next);
       co_await finalizer(cx);
     }
     co_return Result<>();
-  });
+  };
+  adopt(std::make_shared<detail::SpawnedTask<void, decltype(run)>>(
+      *this, "finalizers", Budget{.polls = cleanup_.polls, .priority = budget_.priority}, std::move(run)));
 }
 
+void Region::cleanup_over() {
+  if (state_ != State::finalizing || forced_) return CancelNode::cleanup_over();
+  CancelReason late{
+      CancelKind::timeout,
+      fmt::format("{}: its finalizers took more than {} ms", describe(), cleanup_.duration / kMillisecond),
+      describe(), executor_.now()};
+  CancelWalk::run(*this, std::make_shared<CancelReason>(std::move(late)), true);
+  extend_cleanup(limits::kCleanupGrace);
+}
+
+// --- for people ---
+
 std::string Region::pending() {
+  return pending(0);
+}
+
+std::string Region::pending(int depth) {
   std::string text = fmt::format("{} tasks, {} obligations", task_count_, obligation_count_);
+  if (depth == kNamedDepthMax) return text;
   int named = 0;
   for (TaskBase* task = tasks_.front(); task != nullptr && ++named <= kNamedMax; task = tasks_.next(*task)) {
-    text += fmt::format(", task {}", task->name());
-    if (Region* region = task->children_.front()) text += fmt::format(" (its region: {})", region->pending());
+    text += fmt::format(", {}", task->describe());
+    if (Region* below = task->children_.front())
+      text += fmt::format(" (its region: {})", below->pending(depth + 1));
   }
   named = 0;
   for (Obligation* it = obligations_.front(); it != nullptr && ++named <= kNamedMax;
@@ -130,7 +286,7 @@ std::string Region::pending() {
   named = 0;
   for (Region* child = children_.front(); child != nullptr && ++named <= kNamedMax;
        child = children_.next(*child)) {
-    text += fmt::format(", region ({})", child->pending());
+    text += fmt::format(", {} ({})", child->describe(), child->pending(depth + 1));
   }
   return text;
 }

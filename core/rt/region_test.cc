@@ -347,7 +347,7 @@ TEST_F(RegionTest, CloseAwaitedTakesNoCancel) {
   });
   world.run();
   join.cancel({CancelKind::user, "stop"});
-  world.run();
+  world.run_for(kSecond);
   EXPECT_FALSE(returned);
   gate.set(1);
   world.run();

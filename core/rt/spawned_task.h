@@ -1,10 +1,16 @@
-// A task as its region holds it: the coroutine, its context and deadline, and who hears of its end.
+// A task as its region holds it: the coroutine, its context and budget, and who hears of its end.
 //
 // Life: created (queued to start), running, finished (the body is over but its frame stands), done (the frame
-// is gone, the outcome is there, joiners are told). A region counts a task until it has told them.
+// is gone, the outcome is there, joiners are told). A region counts a task until it has told them. A task its
+// region refused goes from created to finished without having run.
 //
 // A request to cancel goes to the regions the task opened and to the wait it is suspended in; inside a Mask
-// it goes to neither until the mask ends, so that what a masked section opened can do its work.
+// it goes to neither until the mask ends, so that what a masked section opened can do its work. When the
+// cleanup budget of the cancel is over (cancel_node.h) masks no longer count.
+//
+// Quotas: every resume counts as a poll, and the one over the quota cancels the task (poll_quota); what it
+// charges over its cost cancels it too (cost_budget). From a cancel on, polls count against the cleanup
+// budget.
 //
 // Thread safety: none; one executor's thread.
 #pragma once
@@ -13,7 +19,6 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
 
 #include "core/base/log.h"
 #include "core/rt/cx.h"
@@ -27,15 +32,25 @@ namespace detail {
 [[noreturn]] void die(const std::string& text);
 }  // namespace detail
 
-class TaskBase : public Runnable, public ListNode<TaskBase> {
+class TaskBase : public Runnable, public ListNode<TaskBase>, public CancelNode {
  public:
-  TaskBase(Region& region, std::string_view name, TimeNs deadline);
+  TaskBase(Region& region, const char* name, const Budget& budget);
   virtual ~TaskBase() = default;
 
-  // The first request sets the reason; later ones are ignored.
-  void request_cancel(const CancelReason& reason);
-  const std::string& name() const { return name_; }
+  const char* name() const { return name_; }
+  Region& region() const { return region_; }
   bool done() const { return phase_ == Phase::done; }
+  // What is left of it.
+  const Budget& budget() const { return budget_; }
+  // Suspended in a wait that can be cancelled or woken.
+  bool waiting() const { return waiter_ != nullptr; }
+  // How it ended. Requires: its body is over.
+  virtual Severity severity() const = 0;
+  // Requires: severity() is not ok.
+  virtual const Error& error() const = 0;
+
+  // Goes on with `handle`, a coroutine of this task, as one poll.
+  void resume(std::coroutine_handle<> handle);
 
  protected:
   // The outermost coroutine. Its end is handed to the run queue: a frame cannot be destroyed from inside.
@@ -47,7 +62,7 @@ class TaskBase : public Runnable, public ListNode<TaskBase> {
       std::suspend_always initial_suspend() noexcept { return {}; }
       std::suspend_always final_suspend() noexcept {
         task.phase_ = Phase::finished;
-        task.cx_.executor().schedule_next(task);
+        task.executor_.schedule_next(task);
         return {};
       }
       void return_void() {}
@@ -58,9 +73,12 @@ class TaskBase : public Runnable, public ListNode<TaskBase> {
 
   // Stores the outcome; never throws.
   virtual Root body() = 0;
+  // Instead of body().
+  virtual void store_refusal(Error error) = 0;
   virtual void notify_done() = 0;
   Cx& cx() { return cx_; }
-  const std::optional<CancelReason>& cancel_reason() const { return cancel_; }
+  // `error` is what a checkpoint of this task has returned or could have.
+  bool is_own_cancel(const Error& error) const;
 
  private:
   friend class Region;
@@ -69,19 +87,29 @@ class TaskBase : public Runnable, public ListNode<TaskBase> {
   enum class Phase : uint8_t { created, running, finished, done };
 
   void run() final;
-  void finish();
-  void deliver_cancel();
+  std::string describe() const final;
+  bool accepts(const CancelReason& reason, bool forced) final;
+  void pass_on(CancelWalk& walk) final;
+  std::string stuck() final;
 
-  std::string name_;
+  void refuse(Error error);
+  void schedule_start();
+  void finish();
+  // What a cancel does to the task itself, once no mask holds it back.
+  void deliver_cancel(CancelWalk& walk);
+  void end_mask();
+  void out_of_polls();
+  void charge(uint64_t cost);
+
+  const char* name_;
   Region& region_;
   Cx cx_;
-  TimeNs deadline_;
-  Timer deadline_timer_;
-  std::optional<CancelReason> cancel_;
+  Budget budget_;  // what is left
   Waiter* waiter_ = nullptr;
   List<Region, RegionTag> children_;  // regions this task opened, which end before it does
   unsigned masks_ = 0;
   Phase phase_ = Phase::created;
+  uint8_t cancel_codes_ = 0;  // of the reasons that stood, a bit each
   std::coroutine_handle<> root_;
   std::shared_ptr<TaskBase> self_;  // held by the region until the task is done
 };
@@ -90,6 +118,9 @@ template <typename T>
 class TaskOf : public TaskBase {
  public:
   using TaskBase::TaskBase;
+  Severity severity() const final { return outcome->severity(); }
+  const Error& error() const final { return outcome->error(); }
+
   std::optional<Outcome<T>> outcome;
   List<Waiter, WaiterTag> joiners;
   std::move_only_function<void(Outcome<T>)> then;
@@ -113,23 +144,26 @@ struct ResultValue<Task<Result<T>>> {
 template <typename T, typename F>
 class SpawnedTask final : public TaskOf<T> {
  public:
-  SpawnedTask(Region& region, std::string_view name, TimeNs deadline, F function)
-      : TaskOf<T>(region, name, deadline), function_(std::move(function)) {}
+  SpawnedTask(Region& region, const char* name, const Budget& budget, F function)
+      : TaskOf<T>(region, name, budget), function_(std::move(function)) {}
 
  private:
   TaskBase::Root body() override {
     try {
       Result<T> result = co_await (*function_)(this->cx());
-      const std::optional<CancelReason>& reason = this->cancel_reason();
-      bool drained = !result && reason && result.error().code == reason->to_error().code;
+      bool cancelled = !result && this->is_own_cancel(result.error());
       this->outcome =
-          drained ? Outcome<T>::cancelled(std::move(result).error()) : Outcome<T>::of(std::move(result));
+          cancelled ? Outcome<T>::cancelled(std::move(result).error()) : Outcome<T>::of(std::move(result));
     } catch (...) {
       std::string text = current_panic_text();
       log(LogLevel::error, "task {} panicked: {}", this->name(), text);
       this->outcome = Outcome<T>::panicked(std::move(text));
     }
     // What it captured is the task's and goes with it, not with the last Join.
+    function_.reset();
+  }
+  void store_refusal(Error error) override {
+    this->outcome = Outcome<T>::of(std::unexpected(std::move(error)));
     function_.reset();
   }
   std::optional<F> function_;

@@ -35,7 +35,7 @@ struct WaitQueueTest : testing::Test {
   std::string log;
 
   Join<> start(std::string name) {
-    return root.spawn(name, [this, name](Cx& cx) -> Task<Result<>> {
+    return root.spawn("waiter", [this, name](Cx& cx) -> Task<Result<>> {
       auto waited = co_await Gate::Wait(cx, *gate);
       log += name + (waited ? "+" : std::string(":") + waited.error().name() + " ");
       if (!waited) last = waited.error().message;
