@@ -56,7 +56,9 @@ inline constexpr uint64_t kCleanupPolls = 100'000;
 inline constexpr DurationNs kCleanupGrace = 1 * kSecond;
 inline constexpr size_t kBlockingThreadsMax = 8;
 inline constexpr size_t kBlockingQueueMax = 1024;
-inline constexpr size_t kWaitersMax = 65'536;  // tasks that wait for the same lock or channel; more are refused
+inline constexpr DurationNs kBlockingIdle = 10 * kSecond;
+inline constexpr size_t kWaitersMax =
+    65'536;  // tasks that wait for the same lock or channel; more are refused
 
 // Actors: of one system, and what one of them can make the others hold.
 inline constexpr size_t kActorsMax = 1'000'000;

@@ -7,7 +7,8 @@
 
 namespace aspen::rt {
 
-BlockingPool::BlockingPool(Loop& loop, size_t threads_max) : loop_(loop), threads_max_(threads_max) {}
+BlockingPool::BlockingPool(Loop& loop, size_t threads_max, DurationNs idle_max)
+    : loop_(loop), threads_max_(threads_max), idle_max_(idle_max) {}
 
 BlockingPool::~BlockingPool() {
   {
@@ -15,7 +16,18 @@ BlockingPool::~BlockingPool() {
     stop_ = true;
   }
   wake_.notify_all();
-  for (std::thread& thread : threads_) thread.join();
+  join_all(threads_);
+  join_all(gone_);
+}
+
+void BlockingPool::join_all(Threads& threads) {
+  for (std::thread& thread : threads) thread.join();
+  threads.clear();
+}
+
+size_t BlockingPool::threads() const {
+  std::lock_guard lock(mutex_);
+  return threads_.size();
 }
 
 Result<> BlockingPool::submit(Work work, Work done) {
@@ -24,6 +36,7 @@ Result<> BlockingPool::submit(Work work, Work done) {
     return fail(Code::OVERLOADED, "{} blocking operations are queued; at most {}", queue_.size(),
                 limits::kBlockingQueueMax);
   }
+  join_all(gone_);  // they are past their last use of the lock
   if (queue_.size() >= idle_ && threads_.size() < threads_max_) ASPEN_CHECK(start_thread());
   queue_.push_back({std::move(work), std::move(done)});
   wake_.notify_one();
@@ -37,9 +50,11 @@ Result<> BlockingPool::start_thread() {
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
   Result<> result;
+  auto self = threads_.emplace(threads_.end());
   try {
-    threads_.emplace_back([this] { thread_main(); });
+    *self = std::thread([this, self] { thread_main(self); });
   } catch (const std::system_error& e) {
+    threads_.erase(self);
     // Fewer threads than wanted will do; with none, nothing would ever run.
     if (threads_.empty()) result = fail(Code::OVERLOADED, "no thread can be started: {}", e.what());
   }
@@ -47,13 +62,24 @@ Result<> BlockingPool::start_thread() {
   return result;
 }
 
-void BlockingPool::thread_main() {
+bool BlockingPool::next_item(std::unique_lock<std::mutex>& lock, Threads::iterator self) {
+  auto woken = [this] { return stop_ || !queue_.empty(); };
+  ++idle_;
+  while (!woken()) {
+    if (threads_.size() == 1) {
+      wake_.wait(lock, woken);
+    } else if (!wake_.wait_for(lock, std::chrono::nanoseconds(idle_max_), woken) && threads_.size() > 1) {
+      gone_.splice(gone_.end(), threads_, self);
+      break;
+    }
+  }
+  --idle_;
+  return !queue_.empty();
+}
+
+void BlockingPool::thread_main(Threads::iterator self) {
   std::unique_lock lock(mutex_);
-  for (;;) {
-    ++idle_;
-    wake_.wait(lock, [this] { return stop_ || !queue_.empty(); });
-    --idle_;
-    if (queue_.empty()) return;
+  while (next_item(lock, self)) {
     Item item = std::move(queue_.front());
     queue_.pop_front();
     lock.unlock();

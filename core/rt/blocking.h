@@ -1,17 +1,17 @@
 // Threads for work that blocks: the Offload of production.
 //
 // Lifetime: the loop outlives the pool.
-// Limits: limits::kBlockingThreadsMax threads, started when first needed; limits::kBlockingQueueMax queued
-// items, more are refused OVERLOADED.
+// Limits: limits::kBlockingThreadsMax threads, started when first needed and gone after limits::kBlockingIdle
+// without work, all but one; limits::kBlockingQueueMax queued items, more are refused OVERLOADED.
 // Thread safety: as Offload.
 #pragma once
 
 #include <condition_variable>
 #include <deque>
 #include <functional>
+#include <list>
 #include <mutex>
 #include <thread>
-#include <vector>
 
 #include "core/base/limits.h"
 #include "core/rt/loop.h"
@@ -21,30 +21,38 @@ namespace aspen::rt {
 
 class BlockingPool final : public Offload {
  public:
-  explicit BlockingPool(Loop& loop, size_t threads_max = limits::kBlockingThreadsMax);
+  explicit BlockingPool(Loop& loop, size_t threads_max = limits::kBlockingThreadsMax,
+                        DurationNs idle_max = limits::kBlockingIdle);
   // Waits for the work that runs or is queued; completions then still due go with the loop.
   ~BlockingPool() override;
   BlockingPool(const BlockingPool&) = delete;
   BlockingPool& operator=(const BlockingPool&) = delete;
 
   Result<> submit(Work work, Work done) override;
+  size_t threads() const;
 
  private:
+  using Threads = std::list<std::thread>;
   struct Item {
     Work work;
     Work done;
   };
   Result<> start_thread();
-  void thread_main();
+  void thread_main(Threads::iterator self);
+  // Waits for the next item. False when the thread is to end.
+  bool next_item(std::unique_lock<std::mutex>& lock, Threads::iterator self);
+  static void join_all(Threads& threads);
 
   Loop& loop_;
-  size_t threads_max_;
-  std::mutex mutex_;
+  const size_t threads_max_;
+  const DurationNs idle_max_;
+  mutable std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<Item> queue_;
   size_t idle_ = 0;
   bool stop_ = false;
-  std::vector<std::thread> threads_;
+  Threads threads_;
+  Threads gone_;  // ended for want of work, not yet joined
 };
 
 // A thread of its own is a lane.

@@ -154,9 +154,10 @@ TEST_F(BlockingTest, ALaneKeepsOrder) {
   EXPECT_EQ(ran, completed);
 }
 
-TEST_F(BlockingTest, WorkEndsAlthoughItsWaiterIsCancelled) {
+TEST_F(BlockingTest, WorkThatStartedEndsAlthoughItsWaiterIsCancelled) {
   BlockingPool pool(loop);
   std::binary_semaphore gate(0);
+  std::atomic<bool> started{false};
   std::atomic<bool> finished{false};
   bool background_cancelled = false;
   auto outcome = run([&](Cx& cx) -> Task<Result<int>> {
@@ -170,6 +171,7 @@ TEST_F(BlockingTest, WorkEndsAlthoughItsWaiterIsCancelled) {
         co_return slept;
       });
       auto value = co_await pool.run(cx, [&]() -> Result<int> {
+        started = true;
         gate.acquire();
         finished = true;
         return 42;
@@ -178,7 +180,7 @@ TEST_F(BlockingTest, WorkEndsAlthoughItsWaiterIsCancelled) {
       co_await background.close();
       co_return value;
     });
-    co_await cx.sleep(kMillisecond);
+    while (!started) co_await cx.sleep(kMillisecond);
     join.cancel({CancelKind::user, "stop"});
     auto outcome = co_await join.wait(cx);
     EXPECT_TRUE(finished);
@@ -187,6 +189,115 @@ TEST_F(BlockingTest, WorkEndsAlthoughItsWaiterIsCancelled) {
     co_return std::move(outcome).result();
   });
   EXPECT_EQ(*outcome.result(), 42);
+}
+
+TEST_F(BlockingTest, WorkThatHasNotStartedIsDroppedWhenItsWaiterIsCancelled) {
+  ThreadLane lane(loop);
+  std::binary_semaphore gate(0);
+  std::weak_ptr<int> held[3];
+  std::vector<int> ran;
+  auto outcome = run([&](Cx& cx) -> Task<Result<>> {
+    EXPECT_TRUE(lane.submit([&] { gate.acquire(); }, [] {}));
+    Region region(cx);
+    auto waits = [&](int i) {
+      return region.spawn("waits", [&, i](Cx& cx) -> Task<Result<>> {
+        auto mine = std::make_shared<int>(i);
+        held[i] = mine;
+        auto done = co_await lane.run(cx, [&, mine = std::move(mine)]() -> Result<> {
+          ran.push_back(*mine);
+          return {};
+        });
+        EXPECT_EQ(done.has_value(), i == 2);
+        co_return done;
+      });
+    };
+    auto dropped = waits(1);
+    auto kept = waits(2);
+    co_await cx.sleep(kMillisecond);
+    dropped.cancel({CancelKind::user, "stop"});
+    // It goes on although the lane is held up, and what the work held is gone.
+    auto outcome = co_await dropped.wait(cx);
+    EXPECT_EQ(outcome.severity(), Severity::cancelled);
+    EXPECT_TRUE(held[1].expired());
+    EXPECT_FALSE(held[2].expired());
+    gate.release();
+    EXPECT_TRUE((co_await kept.wait(cx)).ok());
+    co_await region.close();
+    co_return Result<>();
+  });
+  EXPECT_TRUE(outcome.ok());
+  EXPECT_EQ(ran, std::vector<int>{2});
+}
+
+TEST_F(BlockingTest, ACancelledTaskStartsNoWorkButAMaskedOneDoes) {
+  BlockingPool pool(loop);
+  auto outcome = run([&](Cx& cx) -> Task<Result<>> {
+    Region region(cx);
+    region.cancel({CancelKind::user, "stop"});
+    auto join = region.spawn("cancelled", [&](Cx& cx) -> Task<Result<int>> {
+      auto refused = co_await pool.run(cx, []() -> Result<int> {
+        ADD_FAILURE() << "it ran";
+        return 1;
+      });
+      EXPECT_EQ(refused.error().code, Code::CANCELLED);
+      Cx::Mask mask(cx);
+      co_return co_await pool.run(cx, []() -> Result<int> { return 2; });
+    });
+    auto outcome = co_await join.wait(cx);
+    co_await region.close();
+    EXPECT_TRUE(outcome.ok());
+    co_return Result<>();
+  });
+  EXPECT_TRUE(outcome.ok());
+}
+
+// Work is dropped while a thread may be about to start it: it ran or it is reported cancelled, never both.
+TEST_F(BlockingTest, DroppedOrRunNeverBoth) {
+  ThreadLane lane(loop);
+  int both = 0;
+  int dropped = 0;
+  int started = 0;
+  auto outcome = run([&](Cx& cx) -> Task<Result<>> {
+    for (int i = 0; i < 500; ++i) {
+      Region region(cx);
+      auto ran = std::make_shared<std::atomic<bool>>(false);
+      auto join = region.spawn("waits", [&, ran](Cx& cx) -> Task<Result<>> {
+        co_return co_await lane.run(cx, [ran]() -> Result<> {
+          *ran = true;
+          return {};
+        });
+      });
+      for (int turns = i % 4; turns >= 0; --turns) co_await cx.sleep(0);
+      join.cancel({CancelKind::user, "stop"});
+      auto outcome = co_await join.wait(cx);
+      co_await region.close();
+      EXPECT_TRUE(co_await lane.run(cx, []() -> Result<> { return {}; }));
+      both += *ran == (outcome.severity() == Severity::cancelled);
+      ++(*ran ? started : dropped);
+    }
+    co_return Result<>();
+  });
+  EXPECT_EQ(both, 0) << dropped << " dropped, " << started << " started";
+}
+
+TEST_F(BlockingTest, IdleThreadsGoAllButOne) {
+  BlockingPool pool(loop, 3, 5 * kMillisecond);
+  for (int round = 0; round < 3; ++round) {
+    std::counting_semaphore<3> gate(0);
+    int left = 3;
+    for (int i = 0; i < 3; ++i) {
+      EXPECT_TRUE(pool.submit([&] { gate.acquire(); },
+                              [&] {
+                                if (--left == 0) loop.stop();
+                              }));
+    }
+    EXPECT_EQ(pool.threads(), 3u);
+    gate.release(3);
+    loop.run();
+    while (pool.threads() > 1) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    std::this_thread::sleep_for(std::chrono::milliseconds(15));
+    EXPECT_EQ(pool.threads(), 1u);
+  }
 }
 
 TEST_F(BlockingTest, ItsEndWaitsForRunningAndQueuedWork) {
