@@ -151,6 +151,8 @@ void Core::applied(Index index) {
 // Whether `message` says something that a crash must not take back: a term, a vote, an entry's place in
 // our log, or a claim to votes that rests on our log.
 bool Core::promises(const Message& message) const {
+  if (ASPEN_MUTANT("raft-vote-not-durable") && message.kind == MessageKind::vote_reply) return false;
+  if (ASPEN_MUTANT("raft-append-not-durable") && message.kind == MessageKind::append_reply) return false;
   if (hard_.term != disk_.hard_state().term) return true;
   switch (message.kind) {
     case MessageKind::vote:

@@ -106,6 +106,11 @@ struct Status {
   std::map<PeerId, Progress> progress;  // on the leader, of the others
 };
 
+// What Core::encode_state says of entries and messages.
+void encode_entry_state(wire::Writer& writer, const Entry& entry, const std::function<PeerId(PeerId)>& name);
+void encode_message_state(wire::Writer& writer, const Message& message,
+                          const std::function<PeerId(PeerId)>& name);
+
 class Core {
  public:
   // `applied` is the state machine's. Requires: snapshot.index <= applied <= the last index (what was
@@ -178,6 +183,12 @@ class Core {
   std::optional<Term> term_at(Index index) const { return log_.term_at(index); }
   // What a snapshot taken after applying `index` has to say. Requires: index <= applied and in the log.
   SnapshotMeta snapshot_meta(Index index) const;
+
+  // Writes all that decides what this core does from `now` on, so that exhaustive exploration (core/lab) can
+  // tell states apart: cores with the same text do the same. Peers appear as `name` calls them, which lets
+  // states that differ only in who is who be one; times only as far as they are compared. Left out are the
+  // random election timeouts: the explorer lets an election start at any time. Requires: effects were taken.
+  void encode_state(wire::Writer& writer, TimeNs now, const std::function<PeerId(PeerId)>& name) const;
 
  private:
   struct Transfer {

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "core/base/assert.h"
+#include "core/base/mutant.h"
 #include "core/raft/core.h"
 #include "core/raft/quorum.h"
 
@@ -146,7 +147,8 @@ void Core::step_older_term(const Message& message) {
 }
 
 void Core::on_vote(const Message& message) {
-  bool up_to_date = log_.up_to_date(message.index, message.log_term);
+  bool up_to_date =
+      log_.up_to_date(message.index, message.log_term) || ASPEN_MUTANT("raft-leader-incomplete-log-vote");
   if (message.kind == MessageKind::pre_vote) {
     bool grant = up_to_date && message.term > hard_.term;
     send({.kind = MessageKind::pre_vote_reply,
@@ -156,7 +158,7 @@ void Core::on_vote(const Message& message) {
     return;
   }
   bool free = hard_.vote == message.from || (hard_.vote == kNobody && leader_ == kNobody);
-  bool grant = free && up_to_date;
+  bool grant = (free || ASPEN_MUTANT("raft-vote-twice-in-term")) && up_to_date;
   if (grant) {
     hard_.vote = message.from;
     restart_election_timer();

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "core/base/assert.h"
+#include "core/base/mutant.h"
 #include "core/raft/core.h"
 #include "core/raft/quorum.h"
 
@@ -57,6 +58,9 @@ void Core::on_append(const Message& message) {
     reply.hint = log_.last_not_after(message.index, message.log_term);
     reply.log_term = log_.term_at(reply.hint).value_or(0);
     return send(std::move(reply));
+  }
+  if (ASPEN_MUTANT("raft-truncate-committed") && message.index < log_.last_index()) {
+    truncate_from(message.index + 1);
   }
   if (const EntryPtr* missing = log_.first_missing(message.entries)) {
     Index from = (*missing)->index;
@@ -231,7 +235,8 @@ void Core::advance_commit() {
   });
   // An entry of an earlier term may be on a majority and still be overwritten; it is committed by one of
   // ours behind it (thesis 3.6.2, figure 3.7).
-  if (reached <= commit_ || log_.term_at(reached) != hard_.term) return;
+  bool own_term = log_.term_at(reached) == hard_.term || ASPEN_MUTANT("raft-commit-old-term");
+  if (reached <= commit_ || !own_term) return;
   commit_to(reached);
   replicate_due_ = true;
   admit_reads();

@@ -41,4 +41,20 @@ void Durability::synced(uint64_t token) {
   }
 }
 
+void Durability::encode_state(wire::Writer& writer, const std::function<PeerId(PeerId)>& name) const {
+  auto hard_state = [&](const HardState& state) {
+    writer.u64(state.term);
+    writer.u64(name(state.vote));
+  };
+  hard_state(hard_state_);
+  hard_state(written_);
+  for (Index index : {index_, unwritten_, truncate_from_}) writer.u64(index);
+  writer.u64(writes_.size());
+  for (const InFlight& write : writes_) {
+    writer.u64(age(write.token));
+    hard_state(write.hard_state);
+    writer.u64(write.last);
+  }
+}
+
 }  // namespace aspen::raft

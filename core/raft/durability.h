@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 
 #include "core/raft/types.h"
 
@@ -50,6 +51,11 @@ class Durability {
   uint64_t newest() const { return writes_.back().token; }
   // A write, and with it all before it, is on disk. Unknown tokens are ignored.
   void synced(uint64_t token);
+
+  // How many writes were begun after `token`.
+  uint64_t age(uint64_t token) const { return token_ - token; }
+  // See Core::encode_state.
+  void encode_state(wire::Writer& writer, const std::function<PeerId(PeerId)>& name) const;
 
  private:
   struct InFlight {

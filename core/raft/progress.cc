@@ -83,4 +83,12 @@ void FollowerProgress::snapshot_ended(bool ok) {
   asked_ = false;
 }
 
+void FollowerProgress::encode_state(wire::Writer& writer) const {
+  writer.u8(static_cast<uint8_t>(state_));
+  for (uint64_t number : {match_, next_, snapshot_, round, commit_sent, match_at_tick}) writer.u64(number);
+  for (bool flag : {ping, probe_sent_, asked_}) writer.boolean(flag);
+  writer.u64(in_flight_.size());
+  for (Index last : in_flight_) writer.u64(last);
+}
+
 }  // namespace aspen::raft

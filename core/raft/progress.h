@@ -42,6 +42,8 @@ class FollowerProgress {
   bool ask_at(Index last);
   void snapshot_offered(Index index);
   void snapshot_ended(bool ok);
+  // Everything but the times; see Core::encode_state.
+  void encode_state(wire::Writer& writer) const;
 
   TimeNs contact;             // last heard from
   TimeNs snapshot_after = 0;  // after a failed one, not before this time
