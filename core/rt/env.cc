@@ -21,6 +21,7 @@ class SystemEnv final : public Env {
     if (sodium_init() < 0) throw std::runtime_error("libsodium cannot be initialised");
   }
   TimeNs now() override { return read_clock(CLOCK_MONOTONIC); }
+  TimeNs coarse_now() override { return read_clock(CLOCK_MONOTONIC_COARSE); }
   WallNs wall_now() override { return read_clock(CLOCK_REALTIME); }
   void random(void* out, size_t size) override { randombytes_buf(out, size); }
 };

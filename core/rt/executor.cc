@@ -61,7 +61,7 @@ void Executor::fire_timers() {
   TimerWheel::Due due;
   timers_.advance(now_, due);
   while (TimerWheel::Entry* entry = due.pop_front()) {
-    contained([entry] { static_cast<Timer*>(entry)->fire_(); });
+    step("a timer", [entry] { static_cast<Timer*>(entry)->fire_(); });
   }
 }
 
@@ -107,12 +107,12 @@ Runnable* Executor::take(Queue& queue) {
 }
 
 void Executor::run_next() {
-  while (Runnable* work = next_.pop_front()) contained([work] { work->run(); });
+  while (Runnable* work = next_.pop_front()) run(*work);
 }
 
-void Executor::step(Runnable& work) {
-  contained([&work] { work.run(); });
-  run_next();
+void Executor::run(Runnable& work) {
+  const char* what = watchdog_ ? work.what() : nullptr;
+  step(what, [&work] { work.run(); });
 }
 
 bool Executor::turn() {
@@ -120,9 +120,15 @@ bool Executor::turn() {
   fire_timers();
   run_next();
   begin_turn();
-  while (Runnable* work = pick()) step(*work);
+  while (Runnable* work = pick()) {
+    run(*work);
+    run_next();
+  }
   turn_end_.now.append(turn_end_.later);
-  while (Runnable* hook = take(turn_end_.now)) step(*hook);
+  while (Runnable* hook = take(turn_end_.now)) {
+    run(*hook);
+    run_next();
+  }
   return !cancel_.empty() || !timed_.later.empty() || !ready_.later.empty() || !turn_end_.later.empty();
 }
 

@@ -23,6 +23,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,7 @@
 #include "core/rt/env.h"
 #include "core/rt/list.h"
 #include "core/rt/timer_wheel.h"
+#include "core/rt/watchdog.h"
 
 namespace aspen::rt {
 
@@ -43,6 +45,8 @@ std::string current_panic_text();
 class Runnable : public ListNode<Runnable> {
  public:
   virtual void run() = 0;
+  // For logs. The text outlives the run, which the object may not.
+  virtual const char* what() const { return "work"; }
 
  protected:
   ~Runnable() = default;
@@ -113,7 +117,10 @@ class Executor {
   // For whoever drives: one turn. True when more is ready.
   bool turn();
   // Reads the clock, for input that is handled before the turn.
-  void read_clock() { now_ = env_.now(); }
+  void read_clock() {
+    now_ = env_.now();
+    if (watchdog_) watchdog_->begin();
+  }
   // No timer fires before; see TimerWheel::next().
   TimeNs next_timer() const { return timers_.next(); }
 
@@ -126,6 +133,15 @@ class Executor {
       report_panic(current_panic_text());
     }
   }
+
+  // The same as a step that is watched.
+  template <typename F>
+  void step(const char* what, F&& work) {
+    contained(work);
+    if (watchdog_) watchdog_->end(what);
+  }
+  // Watches from now on which steps take long.
+  Watchdog& watch_steps() { return watchdog_ ? *watchdog_ : watchdog_.emplace(env_); }
 
   // Called with the text of a Panic that escaped a Runnable or a Timer, which is logged anyway. Must not
   // throw.
@@ -145,7 +161,7 @@ class Executor {
   // The next of this turn's work, or null at its end.
   Runnable* pick();
   Runnable* take(Queue& queue);
-  void step(Runnable& work);
+  void run(Runnable& work);
   void run_next();
   void report_panic(const std::string& text) noexcept;
 
@@ -164,6 +180,7 @@ class Executor {
   Queue next_;
   size_t cancel_streak_ = 0;  // steps of cancel work since the last of other work
   Chooser choose_;
+  std::optional<Watchdog> watchdog_;
   struct Timed {
     TimeNs deadline;
     size_t order;

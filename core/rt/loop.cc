@@ -45,6 +45,7 @@ Loop::Loop(Env& env)
     : executor_(env),
       epoll_fd_(check_fd(epoll_create1(EPOLL_CLOEXEC), "epoll_create1")),
       wake_fd_(check_fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd")) {
+  executor_.watch_steps();
   wake_.emplace(*this, wake_fd_, EPOLLIN, [this](uint32_t) {
     uint64_t count;
     while (::read(wake_fd_, &count, sizeof count) < 0 && errno == EINTR) {
@@ -94,7 +95,7 @@ void Loop::run_posted() {
   for (Posted* oldest = take_posted(); oldest != nullptr;) {
     std::unique_ptr<Posted> posted(oldest);
     oldest = oldest->next;
-    executor_.contained(posted->work);
+    executor_.step("posted work", posted->work);
   }
 }
 
@@ -122,7 +123,7 @@ void Loop::dispatch() {
   // By index: a callback may destroy watches, never add to what is due.
   for (size_t i = 0; i < due_.size(); ++i) {
     FdWatch* watch = std::exchange(due_[i].watch, nullptr);
-    if (watch != nullptr) executor_.contained([&] { watch->ready_(due_[i].events); });
+    if (watch != nullptr) executor_.step("a descriptor", [&] { watch->ready_(due_[i].events); });
   }
   due_.clear();
 }

@@ -59,6 +59,8 @@ class Loop {
   void stop();
   // `work` runs on the loop's thread, in the order in which this thread posted. What is posted after the last
   // round of run() waits for the next run(), or is destroyed with the loop.
+  // Never refused, since completions must arrive: whoever lets others post bounds what they have outstanding
+  // (limits::kOpsInFlightMax operations, limits::kBlockingQueueMax pieces of blocking work).
   void post(std::move_only_function<void()> work);
 
  private:

@@ -39,6 +39,7 @@ class TaskBase : public Runnable, public ListNode<TaskBase>, public CancelNode {
 
   const char* name() const { return name_; }
   Region& region() const { return region_; }
+  const char* what() const final { return phase_ == Phase::finished ? "a task's end" : name_; }
   bool done() const { return phase_ == Phase::done; }
   // What is left of it.
   const Budget& budget() const { return budget_; }
