@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "core/base/mutant.h"
 #include "core/lab/simulated_endpoint.h"
 #include "core/lab/simulated_socket.h"
 
@@ -145,7 +146,7 @@ void Network::count_reset(const Packet& packet) {
 
 void Network::send(const Receiver& sender, std::unique_ptr<Packet> packet) {
   const Port& port = ports_[packet->from];
-  if (port.receiver != &sender || port.host->dead()) return;
+  if (port.receiver != &sender || (port.host->dead() && !ASPEN_MUTANT("lab-net-ghost-speaks"))) return;
   packet->incarnation = port.incarnation;
   transmit(std::move(packet));
 }
@@ -200,7 +201,8 @@ void Network::fly(Direction& way, std::unique_ptr<Packet> packet) {
 
 void Network::arrive(Direction& way, std::unique_ptr<Packet> packet) {
   Port& port = ports_[packet->to];
-  if (way.cut || port.receiver == nullptr || port.host->dead()) return lose(std::move(packet));
+  bool cut = way.cut && !ASPEN_MUTANT("lab-net-cut-leaks");
+  if (cut || port.receiver == nullptr || port.host->dead()) return lose(std::move(packet));
   port.host->deliver([arrival = Arrival(this, std::move(packet), port.incarnation)]() mutable {
     arrival.network->land(arrival);
   });
@@ -219,7 +221,7 @@ void Network::land(Arrival& arrival) {
 void Network::lose(std::unique_ptr<Packet> packet) {
   ++counters_.lost;
   tell("lose", *packet);
-  if (packet->reliable) send_again(std::move(packet));
+  if (packet->reliable && !ASPEN_MUTANT("lab-net-loss-is-final")) send_again(std::move(packet));
 }
 
 void Network::send_again(std::unique_ptr<Packet> packet) {

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <set>
 
+#include "core/base/buggify.h"
 #include "core/lab/network_test_world.h"
 
 namespace aspen::lab {
@@ -421,6 +423,8 @@ class Chaos {
           EXPECT_TRUE(machine.node.endpoint->connect(peer, address(j)));
         } else if (random.chance(0.2)) {
           open_stream(node, *connection);
+        } else if (random.chance(0.2)) {
+          EXPECT_TRUE(connection->send_datagram(kSink, "datagram"));
         } else if (random.chance(0.02)) {
           connection->close(Code::SHUTDOWN, "chaos");
         }
@@ -524,6 +528,76 @@ TEST(Determinism, TheSameSeedDoesTheSame) {
   EXPECT_GT(std::ranges::count(first, '\n'), 2000);
   EXPECT_TRUE(first == run(7));
   EXPECT_FALSE(first == run(8));
+}
+
+// With every rare path of both endpoints taken often.
+class RareTest : public testing::TestWithParam<Transport> {
+ protected:
+  RareTest() {
+    taken().clear();
+    random() = Random(11);
+    buggify_hook = [](const char* site) {
+      if (!random().chance(0.2)) return false;
+      taken().insert(site);
+      return true;
+    };
+  }
+  ~RareTest() override { buggify_hook = nullptr; }
+  static std::set<std::string>& taken() {
+    static std::set<std::string> sites;
+    return sites;
+  }
+  static Random& random() {
+    static Random generator(0);
+    return generator;
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(Transports, RareTest, testing::Values(Transport::quic, Transport::simulated));
+
+TEST_P(RareTest, PathsAreLegal) {
+  for (uint64_t seed = 1; seed <= 3; ++seed) {
+    Chaos chaos(GetParam(), seed, 3);
+    chaos.run(200);
+    EXPECT_TRUE(chaos.whole()) << seed;
+    EXPECT_GT(chaos.delivered, 100u);
+  }
+  std::set<std::string> sites =
+      GetParam() == Transport::quic
+          ? std::set<std::string>{"net-send-overloaded", "net-datagram-dropped", "net-flush-one-packet",
+                                  "net-flush-later",     "net-deliver-later",    "net-prove-address",
+                                  "net-ends-later",      "net-frame-per-turn"}
+          : std::set<std::string>{"lab-net-send-overloaded", "lab-net-datagram-dropped",
+                                  "lab-net-small-packets",   "lab-net-flush-later",
+                                  "lab-net-deliver-later",   "lab-net-ends-later",
+                                  "lab-net-frame-per-turn"};
+  EXPECT_EQ(taken(), sites);
+}
+
+// A refusal is followed by on_drain, also when nothing was waiting.
+TEST_P(RareTest, ARefusedSenderIsTold) {
+  World world(GetParam());
+  auto a = world.machine(1), b = world.machine(2);
+  world.open(*a, 1);
+  world.open(*b, 2);
+  a->host.deliver([&] { a->node.connect(b->node); });
+  ASSERT_TRUE(world.until([&] { return a->node.sees(b->node) && b->node.sees(a->node); }));
+  int sent = 0;
+  int drained = 0;
+  net::Stream* stream = nullptr;
+  auto send = [&] {
+    while (sent < 100 && stream->send("x")) ++sent;
+  };
+  a->host.deliver([&] {
+    stream = *a->node.endpoint->find(b->node.id())->open_stream(kSink);
+    stream->on_drain([&] {
+      ++drained;
+      send();
+    });
+    send();
+  });
+  EXPECT_TRUE(world.until([&] { return b->node.sunk.size() == 100; }));
+  EXPECT_GT(drained, 5);
 }
 
 // By hand: a cluster of five under all faults; the figure that counts is virtual seconds per wall second.

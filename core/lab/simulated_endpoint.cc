@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <bit>
 
+#include "core/base/buggify.h"
+#include "core/base/mutant.h"
 #include "core/net/close_code.h"
 
 namespace aspen::lab {
@@ -99,7 +101,7 @@ void SimulatedEndpoint::answer_unknown(const Packet& packet) {
     answer->notice = known->notice;
     return send(std::move(answer));
   }
-  if (packet.kind == PacketKind::initial) return;
+  if (packet.kind == PacketKind::initial || ASPEN_MUTANT("lab-net-restart-silent")) return;
   answer->kind = PacketKind::reset;
   answer->handshake = std::make_shared<Handshake>();
   answer->handshake->node = id();
@@ -160,7 +162,13 @@ void SimulatedEndpoint::link_ready(SimulatedLink& link) {
 void SimulatedEndpoint::flush() {
   rt::List<SimulatedLink, LinkDirtyTag> batch;
   batch.append(dirty_);
-  while (SimulatedLink* link = batch.pop_front()) link->flush();
+  while (SimulatedLink* link = batch.pop_front()) {
+    if (ASPEN_BUGGIFY("lab-net-flush-later")) {
+      link_dirty(*link);
+    } else {
+      link->flush();
+    }
+  }
 }
 
 void SimulatedEndpoint::deliver() {
@@ -168,6 +176,10 @@ void SimulatedEndpoint::deliver() {
   rt::List<SimulatedLink, LinkReadyTag> batch;
   batch.append(ready_);
   while (SimulatedLink* link = batch.pop_front()) {
+    if (ASPEN_BUGGIFY("lab-net-deliver-later")) {
+      link_ready(*link);
+      continue;
+    }
     link->deliver();
     if (stopped_) return;
   }

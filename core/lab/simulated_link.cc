@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "core/base/buggify.h"
 #include "core/base/limits.h"
+#include "core/base/mutant.h"
 #include "core/lab/simulated_connection.h"
 #include "core/lab/simulated_endpoint.h"
 #include "core/net/close_code.h"
@@ -122,7 +124,7 @@ void SimulatedLink::flush() {
     auto packet = make(PacketKind::data, true);
     packet->acks = std::exchange(acks_out_, {});
     packet->items = std::exchange(items_out_, {});
-    size_t budget = kPacketBudget;
+    size_t budget = ASPEN_BUGGIFY("lab-net-small-packets") ? 64 : kPacketBudget;
     while (budget > 0) {
       SimulatedStream* stream = sending_.pop_front();
       if (stream == nullptr) break;
@@ -318,7 +320,7 @@ void SimulatedLink::timer_fired() {
     return close(Error(Code::UNAVAILABLE, std::move(what)), net::to_wire(Code::UNAVAILABLE),
                  "the handshake took too long");
   }
-  if (now >= idle_since_ + idle_timeout_) {
+  if (now >= idle_since_ + idle_timeout_ && !ASPEN_MUTANT("lab-net-silence-unnoticed")) {
     return end(Error(Code::CONNECTION_LOST,
                      fmt::format("node {} at {} fell silent", peer_.short_string(), remote_address())),
                nullptr);
@@ -354,6 +356,7 @@ Result<> SimulatedLink::send_datagram(uint64_t subprotocol, BytesView datagram) 
   if (datagrams_out_.size() >= limits::kDatagramsQueuedMax) {
     return fail(Code::OVERLOADED, "{} datagrams wait to be sent", limits::kDatagramsQueuedMax);
   }
+  if (ASPEN_BUGGIFY("lab-net-datagram-dropped")) return {};
   datagrams_out_.emplace_back(subprotocol, datagram);
   mark_dirty();
   return {};

@@ -1,7 +1,9 @@
 // The part of SimulatedEndpoint that knows peers; the same rules as core/net/endpoint_peers.cc.
 #include <algorithm>
 
+#include "core/base/buggify.h"
 #include "core/base/log.h"
+#include "core/base/mutant.h"
 #include "core/lab/simulated_endpoint.h"
 #include "core/net/close_code.h"
 
@@ -79,7 +81,7 @@ SimulatedConnection* SimulatedEndpoint::claim(SimulatedLink& link) {
   bool wins = connection.current_phase == ConnectionPhase::connected
                   ? link.created_at() <= connection.connected_at
                   : own_dial && connection.link->phase() == LinkPhase::secured;
-  if (smaller && own_dial && wins) {
+  if (smaller && own_dial && wins && !ASPEN_MUTANT("lab-net-both-dials-win")) {
     link.close(Error(Code::CANCELLED, "gave way to this node's own dial"), kWireDuplicate, {});
     return nullptr;
   }
@@ -116,6 +118,7 @@ void SimulatedEndpoint::refuse(SimulatedLink& link, const Error& why) {
 void SimulatedEndpoint::link_hello(SimulatedLink& link, const net::Hello& hello) {
   Result<net::Acceptance> acceptance =
       net::accept_hello(own_hello(), hello, link.peer(), executor_.env().wall_now());
+  if (!acceptance && ASPEN_MUTANT("lab-net-hello-unchecked")) acceptance.emplace();
   if (!acceptance) return refuse(link, acceptance.error());
   SimulatedConnection* connection = link.dialed() ? link.connection : claim(link);
   if (connection == nullptr) return;
@@ -206,6 +209,7 @@ void SimulatedEndpoint::end_connection(SimulatedConnection& connection, Error wh
 
 // Tells the ends whose links have delivered everything else.
 void SimulatedEndpoint::tell_ends() {
+  if (!ended_.empty() && ASPEN_BUGGIFY("lab-net-ends-later")) return executor_.schedule(deliver_);
   for (size_t i = 0; i < ended_.size();) {
     if (ended_[i]->link != nullptr) {
       ++i;

@@ -1,6 +1,8 @@
 #include "core/lab/simulated_stream.h"
 
+#include "core/base/buggify.h"
 #include "core/base/limits.h"
+#include "core/base/mutant.h"
 #include "core/lab/simulated_connection.h"
 #include "core/lab/simulated_link.h"
 #include "core/net/close_code.h"
@@ -44,8 +46,10 @@ Result<> SimulatedStream::send(Bytes frame) {
   if (ended() || finish_wanted_) {
     return std::unexpected(Error(Code::CONNECTION_LOST, Applied::NO, "the stream takes no more frames"));
   }
-  if (buffered_ + frame.size() > limits::kStreamSendBufferBytesMax) {
+  bool refuse = ASPEN_BUGGIFY("lab-net-send-overloaded");
+  if (refuse || buffered_ + frame.size() > limits::kStreamSendBufferBytesMax) {
     send_refused_ = true;
+    if (refuse) link_.stream_ready(*this);  // no acknowledgement may come to tell of the room
     return fail(Code::OVERLOADED, "the stream has {} bytes waiting; at most {}", buffered_,
                 limits::kStreamSendBufferBytesMax);
   }
@@ -76,7 +80,7 @@ bool SimulatedStream::wants_to_send() const {
 void SimulatedStream::take(std::vector<Item>& items, size_t& budget) {
   auto add = [&](Item::Kind kind, size_t cost, uint64_t value, Bytes data) {
     items.push_back({kind, id_, next_index_++, static_cast<uint32_t>(cost), value, std::move(data)});
-    window_ -= std::min<uint64_t>(window_, cost);
+    if (!ASPEN_MUTANT("lab-net-no-window")) window_ -= std::min<uint64_t>(window_, cost);
     budget -= std::min(budget, cost);
   };
   if (open_due_) {
@@ -119,7 +123,7 @@ void SimulatedStream::acknowledged(size_t cost, bool fin) {
 void SimulatedStream::receive(Item item) {
   if (ended()) return;
   if (item.kind == Item::Kind::reset) return end(net::from_wire(item.value, {}, "the peer reset the stream"));
-  if (item.index != expected_index_) {
+  if (item.index != expected_index_ && !ASPEN_MUTANT("lab-net-stream-unordered")) {
     if (item.index > expected_index_) early_.try_emplace(item.index, std::move(item));
     return;
   }
@@ -190,6 +194,10 @@ void SimulatedStream::deliver_frames() {
     if (frames_.empty()) credit_due_ += std::exchange(withheld_, 0);
     invoke(on_frame_, std::move(next.frame));
     if (link_.stopped()) return;
+    if (!ended() && ASPEN_BUGGIFY("lab-net-frame-per-turn")) {
+      link_.stream_ready(*this);
+      break;
+    }
   }
   if (credit_due_ >= kCreditStep && !ended()) link_.credit(*this, std::exchange(credit_due_, 0));
 }

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <set>
 
+#include "core/base/buggify.h"
 #include "core/base/log.h"
 #include "core/net/quic.h"
 
@@ -128,7 +129,8 @@ void EndpointImpl::accept(const Address& from, BytesView packet, const ngtcp2_pk
   // to be proven first, and when they are too many newcomers wait.
   if (half_open_ >= options_.handshakes_max) return;
   uint8_t answer[kPacketBytesMax];
-  if (!original && half_open_ >= options_.handshakes_max / 2) {
+  bool prove = half_open_ >= options_.handshakes_max / 2 || ASPEN_BUGGIFY("net-prove-address");
+  if (!original && prove) {
     return send(answer, stateless_.retry(initial, from, answer, sizeof answer), from);
   }
   if (links_.size() >= options_.connections_max) {
@@ -179,7 +181,7 @@ void EndpointImpl::flush() {
   rt::List<Link, LinkDirtyTag> batch;
   while (Link* link = dirty_.pop_front()) batch.push_back(*link);
   while (Link* link = batch.pop_front()) {
-    if (link->flush(*socket_, now)) link_dirty(*link);
+    if (ASPEN_BUGGIFY("net-flush-later") || link->flush(*socket_, now)) link_dirty(*link);
   }
   socket_->flush();
 }
@@ -189,6 +191,10 @@ void EndpointImpl::deliver() {
   rt::List<Link, LinkReadyTag> batch;
   while (Link* link = ready_.pop_front()) batch.push_back(*link);
   while (Link* link = batch.pop_front()) {
+    if (ASPEN_BUGGIFY("net-deliver-later")) {
+      link_ready(*link);
+      continue;
+    }
     link->deliver();
     if (stopped_) return;
   }

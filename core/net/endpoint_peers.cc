@@ -2,6 +2,7 @@
 // subprotocols.
 #include <algorithm>
 
+#include "core/base/buggify.h"
 #include "core/base/log.h"
 #include "core/net/endpoint_impl.h"
 
@@ -250,6 +251,7 @@ void EndpointImpl::end_state(ConnectionState& state, Error why) {
 
 // Tells the ends whose links have delivered everything else.
 void EndpointImpl::tell_ends() {
+  if (!ended_.empty() && ASPEN_BUGGIFY("net-ends-later")) return executor_.schedule(deliver_);
   for (size_t i = 0; i < ended_.size();) {
     if (ended_[i]->link != nullptr) {
       ++i;

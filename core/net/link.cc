@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/base/buggify.h"
 #include "core/base/limits.h"
 #include "core/net/quic.h"
 
@@ -201,8 +202,10 @@ Result<> Link::send(StreamState& stream, Bytes frame) {
   if (stream.ended() || stream.finish_wanted) {
     return std::unexpected(Error(Code::CONNECTION_LOST, Applied::NO, "the stream takes no more frames"));
   }
-  if (stream.out.buffered() + frame.size() > limits::kStreamSendBufferBytesMax) {
+  bool refuse = ASPEN_BUGGIFY("net-send-overloaded");
+  if (refuse || stream.out.buffered() + frame.size() > limits::kStreamSendBufferBytesMax) {
     stream.send_refused = true;
+    if (refuse) stream_ready(stream);  // no acknowledgement may come to tell of the room
     return aspen::fail(Code::OVERLOADED, "the stream has {} bytes waiting; at most {}", stream.out.buffered(),
                        limits::kStreamSendBufferBytesMax);
   }

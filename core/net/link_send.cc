@@ -2,6 +2,7 @@
 //
 // ngtcp2 builds a packet over several calls: with the MORE flag it returns WRITE_MORE while there is room,
 // and until it has returned the packet no other of its functions may be called.
+#include "core/base/buggify.h"
 #include "core/base/limits.h"
 #include "core/net/link.h"
 #include "core/net/quic.h"
@@ -31,6 +32,7 @@ Result<> Link::send_datagram(uint64_t subprotocol, BytesView datagram) {
   if (datagrams_out_.size() - datagrams_begin_ >= limits::kDatagramsQueuedMax) {
     return aspen::fail(Code::OVERLOADED, "{} datagrams wait to be sent", limits::kDatagramsQueuedMax);
   }
+  if (ASPEN_BUGGIFY("net-datagram-dropped")) return {};
   uint8_t prefix[kVarintBytesMax];
   size_t prefix_size = encode_varint(subprotocol, prefix);
   Bytes& queued = datagrams_out_.emplace_back();
@@ -65,8 +67,9 @@ bool Link::flush(DatagramSocket& socket, TimeNs now) {
   ngtcp2_path_storage path;
   ngtcp2_path_storage_zero(&path);
   bool more = false;
+  size_t packets_max = ASPEN_BUGGIFY("net-flush-one-packet") ? 1 : kPacketsPerFlushMax;
   for (size_t packets = 0; !closed(); ++packets) {
-    if (packets == kPacketsPerFlushMax || socket.blocked()) {
+    if (packets == packets_max || socket.blocked()) {
       more = true;
       break;
     }

@@ -1,5 +1,6 @@
 #include "core/net/stream_state.h"
 
+#include "core/base/buggify.h"
 #include "core/base/limits.h"
 #include "core/net/connection_state.h"
 #include "core/net/link.h"
@@ -124,6 +125,10 @@ void StreamState::deliver_frames() {
     if (!frame) break;
     invoke(frame_callback, *std::move(frame));
     if (link.stopped()) return;
+    if (!ended() && ASPEN_BUGGIFY("net-frame-per-turn")) {
+      link.stream_ready(*this);
+      break;
+    }
   }
   if (credit > 0) link.credit(*this, credit);
 }
