@@ -75,7 +75,9 @@ bool SimulatedEndpoint::arrive(Packet& packet) {
     return true;
   }
   if (packet.kind == PacketKind::initial && !closing_) {
-    bool known = std::ranges::find(closed_, packet.to_key, &Closed::key) != closed_.end();
+    // A repeated one must not take the place of a link that is still to be told of.
+    bool known = closing_links_.contains(packet.to_key) ||
+                 std::ranges::find(closed_, packet.to_key, &Closed::key) != closed_.end();
     if (!known) return accept(packet);
   }
   answer_unknown(packet);

@@ -80,7 +80,7 @@ bool SimulatedStream::wants_to_send() const {
 void SimulatedStream::take(std::vector<Item>& items, size_t& budget) {
   auto add = [&](Item::Kind kind, size_t cost, uint64_t value, Bytes data) {
     items.push_back({kind, id_, next_index_++, static_cast<uint32_t>(cost), value, std::move(data)});
-    if (!ASPEN_MUTANT("lab-net-no-window")) window_ -= std::min<uint64_t>(window_, cost);
+    window_ -= std::min<uint64_t>(window_, cost);
     budget -= std::min(budget, cost);
   };
   if (open_due_) {
