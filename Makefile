@@ -30,6 +30,7 @@ fuzz: setup ## fuzz every decoder, 60 seconds each
 
 bench: build ## measure, beside what bounds it
 	@bench/kv
+	@bench/rt
 
 format: ## format C and C++ sources
 	@scripts/format

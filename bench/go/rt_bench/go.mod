@@ -1,0 +1,3 @@
+module aspen/bench/rt_bench
+
+go 1.21
