@@ -1,5 +1,8 @@
 #include "core/lab/explorations.h"
 
+#include "core/lab/explore_channel.h"
+#include "core/lab/explore_region.h"
+
 namespace aspen::lab {
 
 std::vector<RaftBounds> raft_explorations(bool large) {
@@ -34,11 +37,13 @@ ExploreReport explore_raft(const RaftBounds& bounds) {
 
 bool run_explorations(std::ostream& out, bool large) {
   bool ok = true;
-  for (const RaftBounds& bounds : raft_explorations(large)) {
-    ExploreReport report = explore_raft(bounds);
+  auto add = [&](const ExploreReport& report) {
     out << report.text() << std::endl;
     ok &= report.ok();
-  }
+  };
+  for (const RaftBounds& bounds : raft_explorations(large)) add(explore_raft(bounds));
+  add(explore_runs("region", [](Choices& choices) { return explore_region(choices); }));
+  add(explore_runs("channel", explore_channel));
   return ok;
 }
 

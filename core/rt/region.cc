@@ -208,7 +208,8 @@ void Region::changed() {
 
 void Region::advance() {
   if (state_ == State::open || state_ == State::closed) return;
-  if (task_count_ != 0 || !refused_.empty() || !children_.empty()) return;
+  bool tasks_left = task_count_ != 0 && !ASPEN_MUTANT("rt-region-closes-over-task");
+  if (tasks_left || !refused_.empty() || !children_.empty()) return;
   if (state_ != State::finalizing) begin_finalizing();
   if (!finalizers_.empty()) return run_finalizers();
   if (!obligations_.empty() && !ASPEN_MUTANT("rt-close-forgets-ledger")) {
