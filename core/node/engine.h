@@ -34,6 +34,8 @@ class Engine {
   bool serving() const { return serving_; }
   Router& router() { return *router_; }
   rt::Region& operations() { return operations_; }
+  // Null on a client. For who looks inside: the lab.
+  Replica* replica() { return replica_.get(); }
   rt::Task<Result<std::string>> status(rt::Cx& cx);
   Result<std::string> ticket(DurationNs valid);
 

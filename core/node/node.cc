@@ -157,27 +157,18 @@ Node::OperationId Node::write(kv::Command command, DurationNs timeout, Done<kv::
 }
 
 Node::OperationId Node::get(Bytes key, bool stale, DurationNs timeout, Done<kv::GetReply> done) {
-  return submit<kv::GetReply>(
-      "get", timeout, std::move(done),
-      [key = std::move(key), stale](Engine& engine, rt::Cx& cx) mutable -> rt::Task<Result<kv::GetReply>> {
-        ASPEN_CO_TRY(Bytes reply,
-                     co_await engine.router().call(
-                         cx, {.kind = RequestKind::get, .stale = stale, .body = std::move(key)}));
-        co_return kv::decode_get_reply(BytesView(reply));
-      });
+  return submit<kv::GetReply>("get", timeout, std::move(done),
+                              [key = std::move(key), stale](Engine& engine, rt::Cx& cx) mutable {
+                                return engine.router().get(cx, std::move(key), stale);
+                              });
 }
 
 Node::OperationId Node::range(kv::RangeRequest range, bool stale, DurationNs timeout,
                               Done<kv::RangeReply> done) {
-  return submit<kv::RangeReply>(
-      "range", timeout, std::move(done),
-      [body = kv::encode(range), stale](Engine& engine,
-                                        rt::Cx& cx) mutable -> rt::Task<Result<kv::RangeReply>> {
-        ASPEN_CO_TRY(Bytes reply,
-                     co_await engine.router().call(
-                         cx, {.kind = RequestKind::range, .stale = stale, .body = std::move(body)}));
-        co_return kv::decode_range_reply(BytesView(reply));
-      });
+  return submit<kv::RangeReply>("range", timeout, std::move(done),
+                                [range = std::move(range), stale](Engine& engine, rt::Cx& cx) mutable {
+                                  return engine.router().range(cx, std::move(range), stale);
+                                });
 }
 
 Node::OperationId Node::status(DurationNs timeout, Done<std::string> done) {

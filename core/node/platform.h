@@ -29,6 +29,9 @@ class Home {
   virtual Result<std::unique_ptr<store::Store>> open_state() = 0;
 };
 
+// What a lane is for: short writes that somebody waits for, or what may take long.
+enum class LaneUse : uint8_t { log, background };
+
 class Platform {
  public:
   virtual ~Platform() = default;
@@ -37,7 +40,7 @@ class Platform {
   virtual Result<std::unique_ptr<Home>> open_home(const std::string& dir) = 0;
   // Errors: as net::Endpoint::open.
   virtual Result<std::unique_ptr<net::Endpoint>> open_endpoint(net::EndpointOptions options) = 0;
-  virtual std::unique_ptr<rt::Lane> open_lane() = 0;
+  virtual std::unique_ptr<rt::Lane> open_lane(LaneUse use) = 0;
 };
 
 }  // namespace aspen::node

@@ -56,8 +56,8 @@ class Replica {
  private:
   Replica(Platform& platform, rt::Region& region, ReplicaOptions options)
       : options_(std::move(options)),
-        disk_(platform.open_lane()),
-        background_(platform.open_lane()),
+        disk_(platform.open_lane(LaneUse::log)),
+        background_(platform.open_lane(LaneUse::background)),
         transport_(region, *background_) {}
   void promote_learners();
 

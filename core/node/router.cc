@@ -318,6 +318,18 @@ rt::Task<Result<>> Router::ensure_session(rt::Cx& cx) {
   co_return Result<>();
 }
 
+rt::Task<Result<kv::GetReply>> Router::get(rt::Cx& cx, Bytes key, bool stale) {
+  ASPEN_CO_TRY(Bytes reply,
+               co_await call(cx, {.kind = RequestKind::get, .stale = stale, .body = std::move(key)}));
+  co_return kv::decode_get_reply(BytesView(reply));
+}
+
+rt::Task<Result<kv::RangeReply>> Router::range(rt::Cx& cx, kv::RangeRequest range, bool stale) {
+  ASPEN_CO_TRY(Bytes reply,
+               co_await call(cx, {.kind = RequestKind::range, .stale = stale, .body = kv::encode(range)}));
+  co_return kv::decode_range_reply(BytesView(reply));
+}
+
 rt::Task<Result<kv::WriteReply>> Router::write(rt::Cx& cx, kv::Command command) {
   for (;;) {
     if (auto ready = co_await ensure_session(cx); !ready) {

@@ -19,6 +19,7 @@
 #include <unordered_map>
 
 #include "core/kv/command.h"
+#include "core/kv/read.h"
 #include "core/net/endpoint.h"
 #include "core/node/protocol.h"
 #include "core/node/service.h"
@@ -43,6 +44,9 @@ class Router {
 
   // A read, or a request that may be repeated. Errors: any of the table but NOT_LEADER.
   rt::Task<Result<Bytes>> call(rt::Cx& cx, Request request);
+  // At the leader, linearizable; or, stale, what the member that answers has applied.
+  rt::Task<Result<kv::GetReply>> get(rt::Cx& cx, Bytes key, bool stale);
+  rt::Task<Result<kv::RangeReply>> range(rt::Cx& cx, kv::RangeRequest range, bool stale);
   // A write, applied at most once.
   rt::Task<Result<kv::WriteReply>> write(rt::Cx& cx, kv::Command command);
   // Watches for a leader that went silent; runs until cancelled.

@@ -13,7 +13,7 @@ Result<std::unique_ptr<net::Endpoint>> SystemPlatform::open_endpoint(net::Endpoi
   return net::Endpoint::open(loop_, std::move(options));
 }
 
-std::unique_ptr<rt::Lane> SystemPlatform::open_lane() {
+std::unique_ptr<rt::Lane> SystemPlatform::open_lane(LaneUse) {
   return std::make_unique<rt::ThreadLane>(loop_);
 }
 
