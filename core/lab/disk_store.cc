@@ -150,6 +150,7 @@ Result<> DiskStore::start_file() {
   file_ = std::move(next);
   image_bytes_ = mount_->file(file_).bytes.size();
   log_bytes_ = 0;
+  unwritten_.clear();  // the image has it
   replace_at_ = std::max(log_bytes_max_, 2 * image_bytes_);
   return {};
 }

@@ -186,6 +186,16 @@ TEST_F(DiskTest, TheLogDoesNotGrowWithoutBound) {
   }
 }
 
+TEST_F(DiskTest, AFlushThatFillsAFileMayBeFollowedByWrites) {
+  open(false);
+  for (int from = 0; from < 20'000; from += 4'000) {
+    write_numbered(from, from + 4'000);
+    ASSERT_TRUE(store->flush());
+  }
+  restart(DiskCrash::power_cut, false);
+  EXPECT_EQ(store->get("n").value(), "20000");
+}
+
 TEST_F(DiskTest, AFailedSyncIsNotHealedByALaterOne) {
   open();
   write_numbered(0, 10, store::Sync::yes);
