@@ -39,7 +39,7 @@ struct Measured {
 };
 
 Result<size_t> member_count(const Node& node, const Deadline& deadline) {
-  ASPEN_TRY(Op op, call(Kind::READ, [&](aspen_op_t** out) {
+  TOOLS_TRY(Op op, call(Kind::READ, [&](aspen_op_t** out) {
               return aspen_node_status(node.get(), deadline.left_ns(), nullptr, 0, out);
             }));
   const Json document = Json::parse(aspen_op_text(op.get()), nullptr, false);
@@ -62,7 +62,7 @@ Result<Measured> measure(const Common& common, const BenchArguments& arguments) 
   Measured measured;
   if (arguments.nodes > 0) {
     fmt::print(stderr, "starting {} {}\n", arguments.nodes, arguments.nodes == 1 ? "node" : "nodes");
-    ASPEN_TRY(LocalCluster started, LocalCluster::start(arguments.nodes, arguments.dir, signals));
+    TOOLS_TRY(LocalCluster started, LocalCluster::start(arguments.nodes, arguments.dir, signals));
     cluster.emplace(std::move(started));
     network.ticket = cluster->ticket();
     measured.durable = cluster->durable();
@@ -71,18 +71,18 @@ Result<Measured> measure(const Common& common, const BenchArguments& arguments) 
     }
   }
   const Deadline deadline(common.timeout_ns);
-  ASPEN_TRY(Node node, open_client(network, deadline));
-  ASPEN_TRY(measured.nodes, member_count(node, deadline));
+  TOOLS_TRY(Node node, open_client(network, deadline));
+  TOOLS_TRY(measured.nodes, member_count(node, deadline));
   KvLoadOptions options = arguments.load;
   options.prefix = fmt::format("bench/{:x}/", monotonic_ns());
   KvLoad load(node.get(), options, signals);
-  if (options.read_ratio > 0) ASPEN_CHECK(load.fill());
+  if (options.read_ratio > 0) TOOLS_CHECK(load.fill());
   Result<KvLoadResult> result = load.run(show_progress);
   if (is_terminal(stderr)) fmt::print(stderr, "\r\x1b[K");
   if (!cluster) {
     if (Result<> removed = load.remove(); !removed && result) return std::unexpected(removed.error());
   }
-  ASPEN_TRY(measured.load, std::move(result));
+  TOOLS_TRY(measured.load, std::move(result));
   return measured;
 }
 
@@ -131,7 +131,7 @@ Result<int> bench(const Common& common, const BenchArguments& arguments) {
     return fail_hint(kUsage, "nothing to measure",
                      "--nodes 3 starts a network for it; --ticket or $ASPEN_TICKET names a running one");
   }
-  ASPEN_TRY(const Measured measured, measure(common, arguments));
+  TOOLS_TRY(const Measured measured, measure(common, arguments));
   if (measured.load.failed > 0) {
     Failure failure = *measured.load.first_failure;
     failure.message = fmt::format(

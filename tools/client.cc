@@ -36,7 +36,7 @@ int64_t Deadline::left_ns() const {
 Result<std::string> read_ticket(const std::string& given) {
   std::string text = given;
   if (given.starts_with('@')) {
-    ASPEN_TRY(text, read_file(given.substr(1)));
+    TOOLS_TRY(text, read_file(given.substr(1)));
   }
   const size_t first = text.find_first_not_of(" \t\r\n");
   if (first == std::string::npos) {
@@ -56,7 +56,7 @@ Result<std::string> ticket_of(const Common& common) {
 }
 
 Result<Node> open_client(const Common& common, const Deadline& deadline, Kind kind) {
-  ASPEN_TRY(const std::string ticket, ticket_of(common));
+  TOOLS_TRY(const std::string ticket, ticket_of(common));
   aspen_node_options_t options;
   aspen_node_options_init(&options, sizeof options);
   options.mode = ASPEN_MODE_CLIENT;

@@ -1,7 +1,7 @@
 // aspen.h as C++ values: handles that free themselves, and calls that wait and give a Result.
 //
-//   ASPEN_TRY(Node node, open_client(common));
-//   ASPEN_TRY(Op op, call(Kind::WRITE, [&](aspen_op_t** op) {
+//   TOOLS_TRY(Node node, open_client(common));
+//   TOOLS_TRY(Op op, call(Kind::WRITE, [&](aspen_op_t** op) {
 //     return aspen_kv_put(node.get(), "k", 1, "v", 1, nullptr, nullptr, 0, op);
 //   }));
 //   uint64_t revision = aspen_op_revision(op.get());

@@ -58,15 +58,15 @@ void print_failure(const Failure& failure, Format format);
 
 }  // namespace aspen::tools
 
-// ASPEN_TRY(auto x, expression): x is the value of a Result, or its failure returns from this function.
+// TOOLS_TRY(auto x, expression): x is the value of a Result, or its failure returns from this function.
 #define ASPEN_TOOLS_CONCAT_INNER(a, b) a##b
 #define ASPEN_TOOLS_CONCAT(a, b) ASPEN_TOOLS_CONCAT_INNER(a, b)
-#define ASPEN_TRY(declaration, ...) \
-  ASPEN_TRY_INNER(ASPEN_TOOLS_CONCAT(aspen_try_, __LINE__), declaration, __VA_ARGS__)
-#define ASPEN_TRY_INNER(result, declaration, ...)                 \
+#define TOOLS_TRY(declaration, ...) \
+  TOOLS_TRY_INNER(ASPEN_TOOLS_CONCAT(aspen_try_, __LINE__), declaration, __VA_ARGS__)
+#define TOOLS_TRY_INNER(result, declaration, ...)                 \
   auto result = (__VA_ARGS__);                                    \
   if (!result) return std::unexpected(std::move(result).error()); \
   declaration = *std::move(result)
-#define ASPEN_CHECK(...) ASPEN_CHECK_INNER(ASPEN_TOOLS_CONCAT(aspen_check_, __LINE__), __VA_ARGS__)
-#define ASPEN_CHECK_INNER(result, ...) \
+#define TOOLS_CHECK(...) TOOLS_CHECK_INNER(ASPEN_TOOLS_CONCAT(aspen_check_, __LINE__), __VA_ARGS__)
+#define TOOLS_CHECK_INNER(result, ...) \
   if (auto result = (__VA_ARGS__); !result) return std::unexpected(std::move(result).error())

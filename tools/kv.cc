@@ -105,12 +105,12 @@ Json change_json(std::string_view key, const Op& op) {
 }
 
 Result<int> put(const Common& common, const KeyArguments& arguments) {
-  ASPEN_TRY(const std::string key, decode(arguments.key, arguments.encoding));
-  ASPEN_TRY(const std::string value, value_argument(arguments, arguments.value));
+  TOOLS_TRY(const std::string key, decode(arguments.key, arguments.encoding));
+  TOOLS_TRY(const std::string value, value_argument(arguments, arguments.value));
   const Deadline deadline(common.timeout_ns);
-  ASPEN_TRY(Node node, open_client(common, deadline, Kind::WRITE));
+  TOOLS_TRY(Node node, open_client(common, deadline, Kind::WRITE));
   const aspen_call_options_t options = call_options(deadline);
-  ASPEN_TRY(Op op, call(Kind::WRITE, [&](aspen_op_t** out) {
+  TOOLS_TRY(Op op, call(Kind::WRITE, [&](aspen_op_t** out) {
               return aspen_kv_put(node.get(), key.data(), key.size(), value.data(), value.size(), &options,
                                   nullptr, 0, out);
             }));
@@ -124,11 +124,11 @@ Result<int> put(const Common& common, const KeyArguments& arguments) {
 }
 
 Result<int> get(const Common& common, const KeyArguments& arguments) {
-  ASPEN_TRY(const std::string key, decode(arguments.key, arguments.encoding));
+  TOOLS_TRY(const std::string key, decode(arguments.key, arguments.encoding));
   const Deadline deadline(common.timeout_ns);
-  ASPEN_TRY(Node node, open_client(common, deadline));
+  TOOLS_TRY(Node node, open_client(common, deadline));
   const aspen_call_options_t options = call_options(deadline, arguments.stale);
-  ASPEN_TRY(Op op, call(Kind::READ, [&](aspen_op_t** out) {
+  TOOLS_TRY(Op op, call(Kind::READ, [&](aspen_op_t** out) {
               return aspen_kv_get(node.get(), key.data(), key.size(), &options, nullptr, 0, out);
             }));
   aspen_entry_t entry;
@@ -147,11 +147,11 @@ Result<int> get(const Common& common, const KeyArguments& arguments) {
 }
 
 Result<int> del(const Common& common, const KeyArguments& arguments) {
-  ASPEN_TRY(const std::string key, decode(arguments.key, arguments.encoding));
+  TOOLS_TRY(const std::string key, decode(arguments.key, arguments.encoding));
   const Deadline deadline(common.timeout_ns);
-  ASPEN_TRY(Node node, open_client(common, deadline, Kind::WRITE));
+  TOOLS_TRY(Node node, open_client(common, deadline, Kind::WRITE));
   const aspen_call_options_t options = call_options(deadline);
-  ASPEN_TRY(Op op, call(Kind::WRITE, [&](aspen_op_t** out) {
+  TOOLS_TRY(Op op, call(Kind::WRITE, [&](aspen_op_t** out) {
               return aspen_kv_delete(node.get(), key.data(), key.size(), &options, nullptr, 0, out);
             }));
   if (common.format == Format::JSON) {
@@ -189,13 +189,13 @@ Result<int> cas(const Common& common, const CasArguments& arguments) {
         kUsage, arguments.conditions ? "cas takes one condition" : "cas needs a condition",
         "exactly one of --absent, --present, --expect VALUE, --revision N; see `aspen kv cas --help`");
   }
-  ASPEN_TRY(const std::string key, decode(arguments.key, arguments.encoding));
-  ASPEN_TRY(const std::string value, value_argument(arguments, arguments.value));
-  ASPEN_TRY(const std::string expected, value_argument(arguments, arguments.expected));
+  TOOLS_TRY(const std::string key, decode(arguments.key, arguments.encoding));
+  TOOLS_TRY(const std::string value, value_argument(arguments, arguments.value));
+  TOOLS_TRY(const std::string expected, value_argument(arguments, arguments.expected));
   const Deadline deadline(common.timeout_ns);
-  ASPEN_TRY(Node node, open_client(common, deadline, Kind::WRITE));
+  TOOLS_TRY(Node node, open_client(common, deadline, Kind::WRITE));
   const aspen_call_options_t options = call_options(deadline);
-  ASPEN_TRY(Op op, call(Kind::WRITE, [&](aspen_op_t** out) {
+  TOOLS_TRY(Op op, call(Kind::WRITE, [&](aspen_op_t** out) {
               return aspen_kv_cas(node.get(), key.data(), key.size(), arguments.comparison, expected.data(),
                                   expected.size(), arguments.revision, value.data(), value.size(), &options,
                                   nullptr, 0, out);

@@ -47,7 +47,7 @@ Result<> KvLoad::apply_in_batches(const std::function<int32_t(aspen_batch_t*, co
     const auto apply = [&](aspen_op_t** out) {
       return aspen_kv_apply(node_, raw, &call_options, nullptr, 0, out);
     };
-    ASPEN_CHECK(call(Kind::WRITE, apply));
+    TOOLS_CHECK(call(Kind::WRITE, apply));
   }
   return {};
 }
@@ -117,7 +117,7 @@ Result<KvLoadResult> KvLoad::run(const std::function<void(uint64_t, double)>& pr
   const int64_t begin_ns = monotonic_ns();
   count_from_ns_ = begin_ns + static_cast<int64_t>(options_.warm_up_seconds * 1e9);
   count_to_ns_ = count_from_ns_ + static_cast<int64_t>(options_.seconds * 1e9);
-  for (size_t client = 0; client < options_.clients; ++client) ASPEN_CHECK(start(client));
+  for (size_t client = 0; client < options_.clients; ++client) TOOLS_CHECK(start(client));
   int64_t told_ns = begin_ns;
   uint64_t done = 0;
   bool ended = false;
@@ -126,7 +126,7 @@ Result<KvLoadResult> KvLoad::run(const std::function<void(uint64_t, double)>& pr
     const size_t n = aspen_cq_poll(queue_.get(), events, kEventsMax);
     for (size_t i = 0; i < n; ++i) {
       finish(events[i], result);
-      ASPEN_CHECK(start(events[i].tag));
+      TOOLS_CHECK(start(events[i].tag));
     }
     done += n;
     // Signals are looked for only when there is nothing else to do; a busy queue still empties every second.

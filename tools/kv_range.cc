@@ -78,7 +78,7 @@ struct Bounds {
 
 Result<std::optional<std::string>> bound(const std::optional<std::string>& text, Encoding encoding) {
   if (!text) return std::optional<std::string>();
-  ASPEN_TRY(std::string bytes, decode(*text, encoding));
+  TOOLS_TRY(std::string bytes, decode(*text, encoding));
   return std::optional<std::string>(std::move(bytes));
 }
 
@@ -103,11 +103,11 @@ aspen_range_options_t range_options(const RangeArguments& arguments, const Bound
 
 Result<int> range(const Common& common, const RangeArguments& arguments) {
   Bounds bounds;
-  ASPEN_TRY(bounds.prefix, bound(arguments.prefix, arguments.encoding));
-  ASPEN_TRY(bounds.start, bound(arguments.start, arguments.encoding));
-  ASPEN_TRY(bounds.end, bound(arguments.end, arguments.encoding));
+  TOOLS_TRY(bounds.prefix, bound(arguments.prefix, arguments.encoding));
+  TOOLS_TRY(bounds.start, bound(arguments.start, arguments.encoding));
+  TOOLS_TRY(bounds.end, bound(arguments.end, arguments.encoding));
   const Deadline deadline(common.timeout_ns);
-  ASPEN_TRY(Node node, open_client(common, deadline));
+  TOOLS_TRY(Node node, open_client(common, deadline));
   std::optional<Printer> printer;  // begins with the first reply, so that a failure before it prints nothing
   Op last;
   bool more = true;
@@ -115,7 +115,7 @@ Result<int> range(const Common& common, const RangeArguments& arguments) {
     aspen_range_options_t options = range_options(arguments, bounds, deadline);
     options.limit = arguments.limit == 0 ? 0 : arguments.limit - (printer ? printer->count() : 0);
     if (last) options.continuation = aspen_op_continuation(last.get(), &options.continuation_size);
-    ASPEN_TRY(Op op, call(Kind::READ, [&](aspen_op_t** out) {
+    TOOLS_TRY(Op op, call(Kind::READ, [&](aspen_op_t** out) {
                 return aspen_kv_range(node.get(), &options, nullptr, 0, out);
               }));
     if (!printer) printer.emplace(common.format, arguments.keys_only);

@@ -106,9 +106,9 @@ Result<> LocalCluster::start_node(Signals& signals) {
 }
 
 Result<LocalCluster> LocalCluster::start(size_t count, const std::string& parent, Signals& signals) {
-  ASPEN_TRY(TempDir dir, TempDir::make(parent));
+  TOOLS_TRY(TempDir dir, TempDir::make(parent));
   LocalCluster cluster(std::move(dir));
-  while (cluster.processes_.size() < count) ASPEN_CHECK(cluster.start_node(signals));
+  while (cluster.processes_.size() < count) TOOLS_CHECK(cluster.start_node(signals));
   return cluster;
 }
 

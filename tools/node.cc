@@ -39,7 +39,7 @@ Result<NodeOptions> node_options(const Common& common, const NodeArguments& argu
   options.timeout_ns = common.timeout_ns;
   if (!arguments.join.empty()) {
     options.mode = ASPEN_MODE_JOIN;
-    ASPEN_TRY(options.ticket, read_ticket(arguments.join));
+    TOOLS_TRY(options.ticket, read_ticket(arguments.join));
   } else if (!arguments.bootstrap && !holds_node(arguments.dir)) {
     return fail_hint(kUsage, fmt::format("{} holds no node yet", arguments.dir),
                      "--bootstrap founds a new network there; --join TICKET joins one");
@@ -71,7 +71,7 @@ Result<> announce(const Node& node, const NodeArguments& arguments, aspen_cq_t* 
   }
   if (!arguments.ticket_file.empty()) {
     if (!ticket) return std::unexpected(std::move(ticket).error());
-    ASPEN_CHECK(write_ticket(arguments.ticket_file, *ticket));
+    TOOLS_CHECK(write_ticket(arguments.ticket_file, *ticket));
   }
   print_json({{"event", "ready"},
               {"node_id", aspen_node_id(node.get())},
@@ -81,7 +81,7 @@ Result<> announce(const Node& node, const NodeArguments& arguments, aspen_cq_t* 
 }
 
 Result<int> run_node(const Common& common, const NodeArguments& arguments) {
-  ASPEN_TRY(const NodeOptions options, node_options(common, arguments));
+  TOOLS_TRY(const NodeOptions options, node_options(common, arguments));
   Signals signals;
   aspen_cq_t* raw_queue = nullptr;
   if (const int32_t status = aspen_cq_new(&raw_queue); status != ASPEN_OK) {
@@ -92,8 +92,8 @@ Result<int> run_node(const Common& common, const NodeArguments& arguments) {
   if (!opened && opened.error().code == ASPEN_IO && !has_parent(options.dir)) {
     opened.error().hint = "the directory that --dir is to be made in must exist: check the path, or make it";
   }
-  ASPEN_TRY(std::vector<Node> nodes, std::move(opened));
-  ASPEN_CHECK(announce(nodes.front(), arguments, queue.get(), signals));
+  TOOLS_TRY(std::vector<Node> nodes, std::move(opened));
+  TOOLS_CHECK(announce(nodes.front(), arguments, queue.get(), signals));
   while (!signals.wait(nullptr, -1)) continue;
   fmt::print(stderr, "aspen: closing\n");
   close_nodes(nodes, signals);

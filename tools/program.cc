@@ -75,6 +75,7 @@ Program::Program() : app_(kDescription, "aspen") {
   add_status(*this);
   add_kv(*this);
   add_bench(*this);
+  add_sim(*this);
   add_ticket(*this);
   add_version(*this);
   app_.footer(kFooter);  // last, because commands would inherit it

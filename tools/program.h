@@ -53,6 +53,7 @@ void add_ticket(Program& program);
 void add_kv(Program& program);
 void add_kv_range(Program& program, CLI::App* kv);
 void add_bench(Program& program);
+void add_sim(Program& program);
 void add_version(Program& program);
 
 }  // namespace aspen::tools

@@ -57,7 +57,7 @@ Result<std::string> node_ticket(const Node& node, aspen_cq_t* queue, Signals& si
   if (status != ASPEN_OK) return std::unexpected(refused(status));
   std::vector<Op> ops;
   ops.emplace_back(raw);
-  ASPEN_CHECK(wait_or_signal(ops, queue, signals));
+  TOOLS_CHECK(wait_or_signal(ops, queue, signals));
   return std::string(aspen_op_text(raw));
 }
 

@@ -40,8 +40,8 @@ void print_table(const Json& document) {
 
 Result<int> status(const Common& common) {
   const Deadline deadline(common.timeout_ns);
-  ASPEN_TRY(Node node, open_client(common, deadline));
-  ASPEN_TRY(Op op, call(Kind::READ, [&](aspen_op_t** out) {
+  TOOLS_TRY(Node node, open_client(common, deadline));
+  TOOLS_TRY(Op op, call(Kind::READ, [&](aspen_op_t** out) {
               return aspen_node_status(node.get(), deadline.left_ns(), nullptr, 0, out);
             }));
   const Json document = Json::parse(aspen_op_text(op.get()), nullptr, false);

@@ -30,8 +30,8 @@ std::string text_of(const Json& value) {
 }
 
 Result<int> inspect(const Common& common) {
-  ASPEN_TRY(const std::string ticket, ticket_of(common));
-  ASPEN_TRY(Op op,
+  TOOLS_TRY(const std::string ticket, ticket_of(common));
+  TOOLS_TRY(Op op,
             call(Kind::READ, [&](aspen_op_t** out) { return aspen_ticket_inspect(ticket.c_str(), out); }));
   const Json document = Json::parse(aspen_op_text(op.get()), nullptr, false);
   if (!document.is_object()) return fail(ASPEN_INTERNAL, "the library's answer is not JSON");

@@ -73,7 +73,7 @@ Result<std::vector<std::string>> load_addresses(const std::string& dir) {
   const std::string path = nodes_path(dir);
   std::vector<std::string> addresses;
   if (!exists(path)) return addresses;
-  ASPEN_TRY(const std::string text, read_file(path));
+  TOOLS_TRY(const std::string text, read_file(path));
   const auto corrupt = [&path] {
     return fail_hint(ASPEN_CORRUPT, fmt::format("{} is not a list of nodes that `aspen up` made", path),
                      "restore that file, or choose an empty directory for a new network");
@@ -123,7 +123,7 @@ Result<> Up::add(int32_t mode) {
                             .advertise = {},
                             .ticket = ticket,
                             .timeout_ns = 0};
-  ASPEN_TRY(std::vector<Node> opened, open_nodes({&options, 1}, queue.get(), signals));
+  TOOLS_TRY(std::vector<Node> opened, open_nodes({&options, 1}, queue.get(), signals));
   nodes.push_back(std::move(opened.front()));
   return save_addresses(dir, nodes);
 }
@@ -139,18 +139,18 @@ Result<> Up::open(const std::vector<std::string>& addresses, size_t count) {
                         .timeout_ns = 0});
   }
   if (!existing.empty()) {
-    ASPEN_TRY(nodes, open_nodes(existing, queue.get(), signals));
+    TOOLS_TRY(nodes, open_nodes(existing, queue.get(), signals));
   } else {
     // Before the first node, so that the directory is known as ours should that one not come to serve.
-    ASPEN_CHECK(save_addresses(dir, nodes));
-    ASPEN_CHECK(add(ASPEN_MODE_FOUND));
+    TOOLS_CHECK(save_addresses(dir, nodes));
+    TOOLS_CHECK(add(ASPEN_MODE_FOUND));
   }
-  ASPEN_TRY(ticket, node_ticket(nodes.front(), queue.get(), signals));
-  while (nodes.size() < count) ASPEN_CHECK(add(ASPEN_MODE_JOIN));
+  TOOLS_TRY(ticket, node_ticket(nodes.front(), queue.get(), signals));
+  while (nodes.size() < count) TOOLS_CHECK(add(ASPEN_MODE_JOIN));
   if (nodes.size() > 1) {
     // Again, so that it names all members: a ticket that knows one address is of no use when that one is
     // down.
-    ASPEN_TRY(ticket, node_ticket(nodes.front(), queue.get(), signals));
+    TOOLS_TRY(ticket, node_ticket(nodes.front(), queue.get(), signals));
   }
   return {};
 }
@@ -190,23 +190,23 @@ Result<int> run_up(const Common& common, const UpArguments& arguments) {
     return std::unexpected(refused(status));
   std::optional<TempDir> temporary;
   if (arguments.dir.empty()) {
-    ASPEN_TRY(TempDir made, TempDir::make(""));
+    TOOLS_TRY(TempDir made, TempDir::make(""));
     temporary.emplace(std::move(made));
   } else {
-    ASPEN_CHECK(make_directory(arguments.dir));
-    ASPEN_CHECK(refuse_foreign(arguments.dir));
+    TOOLS_CHECK(make_directory(arguments.dir));
+    TOOLS_CHECK(refuse_foreign(arguments.dir));
   }
   Up up{.dir = temporary ? temporary->path() : arguments.dir,
         .signals = signals,
         .queue = Queue(queue),
         .nodes = {},
         .ticket = {}};
-  ASPEN_TRY(const std::vector<std::string> addresses, load_addresses(up.dir));
+  TOOLS_TRY(const std::vector<std::string> addresses, load_addresses(up.dir));
   if (arguments.nodes && arguments.nodes < addresses.size()) {
     return fail_hint(kUsage, fmt::format("{} holds {} nodes", up.dir, addresses.size()),
                      fmt::format("leave out --nodes, or give {} or more", addresses.size()));
   }
-  ASPEN_CHECK(up.open(addresses, std::max<size_t>(arguments.nodes, 1)));
+  TOOLS_CHECK(up.open(addresses, std::max<size_t>(arguments.nodes, 1)));
   announce(up, common, !temporary);
   while (!signals.wait(nullptr, -1)) continue;
   fmt::print(stderr, "aspen: closing\n");

@@ -1,0 +1,30 @@
+// Many runs, each in a process of its own: as many at a time as there are cores, and one that crashes or
+// hangs is a failed run with its seed, not the end of all.
+//
+//   run_all(jobs, [&]() -> std::optional<RunOptions> { ... }, [&](const RunReport& report) { ... });
+//
+// Thread safety: one call at a time in a process that has no other threads: it forks.
+#pragma once
+
+#include <functional>
+#include <optional>
+
+#include "core/lab/scenario.h"
+
+namespace aspen::lab {
+
+// A run that takes longer than this, in wall time, is ended and counts as failed (oracle "stuck").
+inline constexpr DurationNs kRunWallMax = 300 * kSecond;
+
+// Asks `next` for the next run until it has none; `done` gets the reports in the order of the runs.
+void run_all(size_t jobs, const std::function<std::optional<RunOptions>()>& next,
+             const std::function<void(const RunReport&)>& done);
+
+RunReport run_one(const RunOptions& options);
+
+// Smaller options that still fail by the same oracle as `report`: fewer kinds of faults, less time, fewer
+// operations. Tries at most `attempts` runs; `progress` hears of each step that succeeded.
+RunReport shrink(const RunOptions& options, const RunReport& report, size_t attempts,
+                 const std::function<void(const RunReport&)>& progress);
+
+}  // namespace aspen::lab

@@ -1,0 +1,321 @@
+#include "core/lab/scenario.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "core/lab/kv_check.h"
+#include "core/lab/scripts.h"
+
+namespace aspen::lab {
+namespace {
+
+constexpr size_t kNodesMax = 9;
+constexpr DurationNs kDurationMax = 24 * 3600 * kSecond;
+constexpr size_t kAccounts = 8;
+constexpr DurationNs kSetUpLimit = 60 * kSecond;
+
+struct Scenario {
+  ScenarioInfo info;
+  size_t nodes = 3;
+  size_t clients = 5;
+  DurationNs duration = 10 * kSecond;
+  FaultSet faults = FaultSet::all();
+  ClusterOptions cluster = {};
+  DurationNs pause_mean = 20 * kMillisecond;
+  std::function<std::unique_ptr<Script>(uint64_t client)> script;
+  // Done once, before the clients begin.
+  std::optional<WriteCall> set_up = {};
+  // Something that happens to the cluster besides faults, about every `every`.
+  DurationNs every = kSecond;
+  std::function<void(World&, Cluster&, Random&)> happens = {};
+  // At the end, of what is left and what was recorded.
+  std::function<void(World&, Cluster&)> check = {};
+};
+
+FaultSet only(std::initializer_list<Fault> list) {
+  FaultSet set;
+  for (Fault fault : list) set.add(fault);
+  return set;
+}
+
+std::unique_ptr<Script> mixed(uint64_t client) {
+  return mixed_script(client, 8);
+}
+
+int value_of(Cluster& cluster, const Bytes& key) {
+  auto reply = cluster.member(0).replica()->machine().get(key);
+  return reply && reply->record ? std::atoi(reply->record->value.c_str()) : 0;
+}
+
+void check_counter(World& world, Cluster& cluster) {
+  int sure = 0;
+  int maybe = 0;
+  for (const Operation& operation : cluster.history().operations()) {
+    const WriteCall* write = operation.write();
+    if (write == nullptr) continue;
+    if (operation.ok() && write->reply.succeeded) ++sure;
+    if (operation.ambiguous()) ++maybe;
+  }
+  int value = value_of(cluster, kCounterKey);
+  if (value < sure || value > sure + maybe) {
+    world.violate("counter", fmt::format("the counter is {} after {} acknowledged and {} doubtful increments",
+                                         value, sure, maybe));
+  }
+}
+
+void check_bank(World& world, Cluster& cluster) {
+  constexpr int kSum = static_cast<int>(kAccounts) * kAccountOpening;
+  for (const Operation& operation : cluster.history().operations()) {
+    auto* range = std::get_if<RangeCall>(&operation.call);
+    if (range == nullptr || !operation.ok() || range->reply.more) continue;
+    int sum = 0;
+    for (const kv::KeyRecord& entry : range->reply.entries) sum += std::atoi(entry.record.value.c_str());
+    if (sum != kSum) {
+      return world.violate(
+          "bank", fmt::format("the accounts held {} instead of {}: {}", sum, kSum, lab::describe(operation)));
+    }
+  }
+  int sum = 0;
+  for (size_t i = 0; i < kAccounts; ++i) sum += value_of(cluster, account_key(i));
+  if (sum != kSum) world.violate("bank", fmt::format("the accounts hold {} instead of {}", sum, kSum));
+}
+
+// A member is removed by a committed change, its stores are emptied, and it joins again as a new one. Or the
+// leader hands on.
+void change_membership(World& world, Cluster& cluster, Random& random) {
+  Machine* leader = cluster.leader();
+  if (leader == nullptr || leader->paused()) return;
+  raft::Driver& driver = leader->replica()->driver();
+  if (random.chance(0.4)) {
+    leader->host()->deliver([&driver] { (void)driver.transfer_leadership(raft::kNobody); });
+    return;
+  }
+  size_t i = random.below(cluster.size());
+  Machine& machine = cluster.member(i);
+  if (&machine == leader || machine.replica() == nullptr || !cluster.endanger(i)) return;
+  raft::PeerId peer = machine.replica()->peer();
+  std::vector<raft::Member> members = driver.core().config().members;
+  std::erase_if(members, [peer](const raft::Member& member) { return member.peer == peer; });
+  world.note(machine.index(), "remove", "peer {:x}", peer);
+  leader->host()->deliver([&driver, members]() mutable { driver.change_members(members, [](Result<>) {}); });
+  world.events().after(random.exponential(500 * kMillisecond), [&cluster, i] { (void)cluster.lose_data(i); });
+}
+
+// One member misses so much that it can only be brought up by a snapshot.
+void fall_behind(World&, Cluster& cluster, Random& random) {
+  size_t i = random.below(cluster.size());
+  if (random.chance(0.5)) return cluster.crash(i, DiskCrash::power_cut);
+  if (cluster.member(i).state() != Machine::State::off) cluster.member(i).pause();
+}
+
+void storm(World&, Cluster& cluster, Random& random) {
+  bool everybody = random.chance(0.1);
+  for (size_t i = 0; i < cluster.size(); ++i) {
+    if (!everybody && !random.chance(0.3)) continue;
+    cluster.crash(i, random.chance(0.5) ? DiskCrash::power_cut : DiskCrash::process_kill);
+  }
+}
+
+const std::vector<Scenario>& table() {
+  static const std::vector<Scenario> scenarios = {
+      {.info = {"kv-mixed", "puts, erases, conditional writes, transactions, gets and ranges by all"},
+       .script = mixed},
+      {.info = {"kv-cas-counter", "all add to one counter by compare-and-set; it must count them"},
+       .script = [](uint64_t) { return counter_script(); },
+       .check = check_counter},
+      {.info = {"bank-transfer", "transactions move money between accounts; the sum stays"},
+       .script = [](uint64_t) { return bank_script(kAccounts); },
+       .set_up = open_accounts(kAccounts),
+       .check = check_bank},
+      {.info = {"membership", "members are removed, come back as new ones, and leaders hand on"},
+       .nodes = 5,
+       .script = mixed,
+       .every = 1500 * kMillisecond,
+       .happens = change_membership},
+      {.info = {"snapshot-catchup", "members fall behind a short log and are brought up by snapshots"},
+       .cluster = {.log_entries_max = 32},
+       .pause_mean = 5 * kMillisecond,
+       .script = [](uint64_t client) { return writer_script(client, 300); },
+       .every = 2 * kSecond,
+       .happens = fall_behind},
+      {.info = {"restart-storm", "members crash all the time, sometimes all at once"},
+       .script = mixed,
+       .every = 700 * kMillisecond,
+       .happens = storm},
+      {.info = {"clock-chaos", "clocks drift apart and jump, processes are paused"},
+       .faults = only({Fault::drift, Fault::wall_jump, Fault::pause, Fault::partition, Fault::latency,
+                       Fault::cancel, Fault::buggify}),
+       .script = mixed},
+      {.info = {"disk-faults", "disks stall, fail, fill up, tear and rot"},
+       .faults =
+           only({Fault::power_cut, Fault::torn_write, Fault::wipe, Fault::slow_disk, Fault::failed_write,
+                 Fault::failed_sync, Fault::full_disk, Fault::bit_flip, Fault::buggify}),
+       .cluster = {.log_entries_max = 100},
+       .script = mixed},
+      {.info = {"transport-loss", "real QUIC over datagrams that are lost, repeated and reordered"},
+       .clients = 3,
+       .duration = 5 * kSecond,
+       .faults = only({Fault::loss, Fault::latency, Fault::bandwidth, Fault::repeat, Fault::reorder,
+                       Fault::partition, Fault::one_way, Fault::crash, Fault::pause, Fault::buggify}),
+       .cluster = {.transport = Machine::Transport::quic},
+       .script = mixed},
+  };
+  return scenarios;
+}
+
+void happen_again(World& world, Cluster& cluster, const Scenario& scenario, std::shared_ptr<Random> random,
+                  TimeNs end) {
+  world.events().after(random->exponential(scenario.every), [&world, &cluster, &scenario, random, end] {
+    if (world.now() >= end) return;
+    scenario.happens(world, cluster, *random);
+    happen_again(world, cluster, scenario, random, end);
+  });
+}
+
+class OneCall final : public Script {
+ public:
+  explicit OneCall(WriteCall call) : call_(std::move(call)) {}
+  Operation::Call next(Random&) override { return call_; }
+
+ private:
+  WriteCall call_;
+};
+
+void set_up(World& world, Cluster& cluster, const WriteCall& call) {
+  cluster.add_clients(1, [&](uint64_t) { return std::make_unique<OneCall>(call); },
+                      {.timeout = kSetUpLimit, .hurry = 0, .operations_max = 1});
+  if (!world.run_until([&] { return cluster.clients_idle(); }, kSetUpLimit) ||
+      !cluster.history().at(0).ok()) {
+    world.violate("liveness", "the first write did not succeed");
+  }
+}
+
+void check_history(World& world, const History& history) {
+  KvReport report = check_kv(history);
+  if (report.linearizable()) return;
+  world.violate("linearizability", fmt::format("{}: {}", report.rule, report.text));
+}
+
+Result<> write_trace(const std::string& path, const Trace& trace) {
+  std::ofstream file(path, std::ios::binary);
+  file << trace.text();
+  file.close();
+  if (!file) return fail(Code::IO, "cannot write the trace to {}: {}", path, std::strerror(errno));
+  return {};
+}
+
+uint64_t run(World& world, Cluster& cluster, const Scenario& scenario, const RunOptions& options) {
+  if (!cluster.form()) return 0;
+  if (scenario.set_up) set_up(world, cluster, *scenario.set_up);
+  FaultInjector injector(world, cluster, scenario.faults & options.faults);
+  ClientOptions client{.pause_mean = scenario.pause_mean};
+  if (injector.chosen().has(Fault::cancel)) client.cancel = 0.1;
+  if (options.operations_max > 0) client.operations_max = options.operations_max / scenario.clients + 1;
+  cluster.add_clients(scenario.clients, scenario.script, client);
+  injector.start();
+  DurationNs duration = options.duration > 0 ? options.duration : scenario.duration;
+  bool faulty = !options.faults.empty();
+  if (scenario.happens && faulty) {
+    happen_again(world, cluster, scenario, std::make_shared<Random>(world.random("happens")),
+                 world.now() + duration);
+  }
+  world.run_for(duration);
+  injector.stop();
+  if (!world.violation() && cluster.settle()) {
+    check_history(world, cluster.history());
+    if (scenario.check) scenario.check(world, cluster);
+    if (!world.violation()) cluster.close();
+  }
+  return injector.count();
+}
+
+}  // namespace
+
+const std::vector<ScenarioInfo>& scenarios() {
+  static const std::vector<ScenarioInfo> infos = [] {
+    std::vector<ScenarioInfo> all;
+    for (const Scenario& scenario : table()) all.push_back(scenario.info);
+    return all;
+  }();
+  return infos;
+}
+
+Result<RunReport> run_scenario(const RunOptions& options) {
+  auto found = std::find_if(table().begin(), table().end(),
+                            [&](const Scenario& scenario) { return scenario.info.name == options.scenario; });
+  if (found == table().end()) {
+    std::vector<std::string> names;
+    for (const ScenarioInfo& info : scenarios()) names.push_back(info.name);
+    return fail(Code::INVALID_ARGUMENT, "there is no scenario '{}'; there are: {}", options.scenario,
+                fmt::join(names, ", "));
+  }
+  if (options.nodes > kNodesMax) {
+    return fail(Code::INVALID_ARGUMENT, "{} nodes; at most {}", options.nodes, kNodesMax);
+  }
+  if (options.duration < 0 || options.duration > kDurationMax) {
+    return fail(Code::INVALID_ARGUMENT, "{} virtual seconds; at most {}", options.duration / kSecond,
+                kDurationMax / kSecond);
+  }
+  auto started = std::chrono::steady_clock::now();
+  bool record = !options.trace_file.empty();
+  World world({.seed = options.seed, .recording = record ? Trace::Recording::on : Trace::Recording::off});
+  ClusterOptions cluster_options = found->cluster;
+  cluster_options.members = options.nodes > 0 ? options.nodes : found->nodes;
+  RunReport report{.scenario = options.scenario, .seed = options.seed};
+  {
+    Cluster cluster(world, cluster_options);
+    TimeNs begin = world.now();
+    report.faults = run(world, cluster, *found, options);
+    report.virtual_time = world.now() - begin;
+    report.operations = cluster.operations();
+  }
+  report.events = world.events().count();
+  report.trace_hash = to_hex(world.trace().hash());
+  report.buggified = world.buggified();
+  if (record) ASPEN_CHECK(write_trace(options.trace_file, world.trace()));
+  report.ok = !world.violation();
+  if (!report.ok) {
+    report.oracle = world.violation()->oracle;
+    report.detail = world.violation()->detail;
+    report.replay = replay_command(options);
+  }
+  report.wall_time = std::chrono::nanoseconds(std::chrono::steady_clock::now() - started).count();
+  return report;
+}
+
+std::string replay_command(const RunOptions& options) {
+  std::string command = fmt::format("aspen sim --scenario {} --seeds {}..{} --faults {}", options.scenario,
+                                    options.seed, options.seed, options.faults.to_string());
+  if (options.nodes > 0) command += fmt::format(" --nodes {}", options.nodes);
+  if (options.duration > 0) {
+    command += fmt::format(" --minutes-virtual {}", static_cast<double>(options.duration) / 60e9);
+  }
+  if (options.operations_max > 0) command += fmt::format(" --ops {}", options.operations_max);
+  return command;
+}
+
+std::string to_json(const RunReport& report) {
+  nlohmann::ordered_json json = {{"scenario", report.scenario},
+                                 {"seed", report.seed},
+                                 {"ok", report.ok},
+                                 {"virtual_s", static_cast<double>(report.virtual_time) / 1e9},
+                                 {"wall_s", static_cast<double>(report.wall_time) / 1e9},
+                                 {"events", report.events},
+                                 {"faults", report.faults},
+                                 {"ops", report.operations},
+                                 {"trace_hash", report.trace_hash}};
+  if (!report.ok) {
+    json["oracle"] = report.oracle;
+    json["detail"] = report.detail;
+    json["replay"] = report.replay;
+  }
+  return json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+}
+
+}  // namespace aspen::lab

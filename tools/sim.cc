@@ -1,0 +1,193 @@
+// aspen sim: whole clusters under faults, in a deterministic simulation.
+#include <fmt/ranges.h>
+
+#include <charconv>
+#include <cmath>
+#include <thread>
+
+#include "core/lab/runner.h"
+#include "tools/output.h"
+#include "tools/program.h"
+
+namespace aspen::tools {
+namespace {
+
+constexpr const char* kExamples =
+    R"(One run is one seed: a cluster of real nodes in one process, over virtual time, with clients, faults and
+oracles that watch it. The same seed does the same thing again. A run that fails prints the command that
+replays it; with --shrink also a smaller one. Exits 1 when any run failed.
+
+Examples:
+  aspen sim --list                                           scenarios and faults
+  aspen sim --scenario kv-mixed --seeds 1..100               100 runs
+  aspen sim --scenario all --seeds 1..2000 --faults all      the seeds dealt over the scenarios in turn
+  aspen sim --scenario kv-mixed --seeds 7..7 --faults partition,power-cut --trace t.txt --log)";
+
+constexpr size_t kShrinkAttempts = 60;
+constexpr size_t kJobsMax = 256;
+
+struct SimArguments {
+  std::string scenario = "all";
+  std::string seeds = "1..10";
+  uint64_t nodes = 0;
+  double minutes_virtual = 0;
+  std::string faults = "all";
+  uint64_t ops = 0;
+  uint64_t jobs = 0;
+  std::string trace;
+  bool list = false;
+  bool shrink = false;
+  bool log = false;
+};
+
+struct Seeds {
+  uint64_t first = 0;
+  uint64_t last = 0;
+};
+
+Result<Seeds> parse_seeds(const std::string& text) {
+  Seeds seeds;
+  const char* end = text.data() + text.size();
+  auto first = std::from_chars(text.data(), end, seeds.first);
+  bool ok = first.ec == std::errc();
+  if (ok && first.ptr == end) {
+    seeds.last = seeds.first;
+    return seeds;
+  }
+  ok = ok && std::string_view(first.ptr, end).starts_with("..");
+  if (ok) {
+    auto last = std::from_chars(first.ptr + 2, end, seeds.last);
+    ok = last.ec == std::errc() && last.ptr == end && seeds.first <= seeds.last;
+  }
+  if (!ok) return fail(ASPEN_INVALID_ARGUMENT, "--seeds is A..B with A <= B, not '{}'", text);
+  return seeds;
+}
+
+int list(Format format) {
+  std::vector<std::string> faults;
+  for (lab::Fault fault : lab::FaultSet::all().list()) faults.emplace_back(lab::name(fault));
+  if (format == Format::JSON) {
+    Json scenarios = Json::array();
+    for (const lab::ScenarioInfo& info : lab::scenarios()) {
+      scenarios.push_back({{"name", info.name}, {"what", info.what}});
+    }
+    print_json({{"scenarios", scenarios}, {"faults", faults}});
+    return kExitOk;
+  }
+  Table table({"SCENARIO", "WHAT"});
+  for (const lab::ScenarioInfo& info : lab::scenarios()) table.add({info.name, info.what});
+  table.print(stdout);
+  fmt::print("\nfaults: {}\n", fmt::join(faults, ", "));
+  return kExitOk;
+}
+
+void print_run(Format format, const lab::RunReport& report) {
+  if (format == Format::JSON) {
+    fmt::print("{}\n", lab::to_json(report));
+  } else {
+    fmt::print("{:<18}{:>8}  {:<5}{:>8.1f} s virtual{:>8.2f} s{:>9} events{:>6} faults{:>7} ops  {}\n",
+               report.scenario, report.seed, report.ok ? "ok" : "FAIL",
+               static_cast<double>(report.virtual_time) / 1e9, static_cast<double>(report.wall_time) / 1e9,
+               report.events, report.faults, report.operations, report.trace_hash);
+    if (!report.ok) {
+      fmt::print("  {}: {}\n  replay: {}\n", report.oracle, report.detail, report.replay);
+    }
+  }
+  std::fflush(stdout);
+}
+
+Result<lab::RunOptions> first_options(const SimArguments& arguments) {
+  lab::RunOptions options{.nodes = arguments.nodes, .operations_max = arguments.ops};
+  options.trace_file = arguments.trace;
+  options.verbose = arguments.log;
+  // Rounded, so that the replay command's decimal gives the same number again.
+  options.duration = std::llround(arguments.minutes_virtual * 60e9);
+  auto faults = lab::parse_faults(arguments.faults);
+  if (!faults) return fail(ASPEN_INVALID_ARGUMENT, "{}", faults.error().message);
+  options.faults = *faults;
+  return options;
+}
+
+Result<std::vector<std::string>> chosen_scenarios(const std::string& name) {
+  std::vector<std::string> names;
+  for (const lab::ScenarioInfo& info : lab::scenarios()) {
+    if (name == "all" || name == info.name) names.push_back(info.name);
+  }
+  if (!names.empty()) return names;
+  for (const lab::ScenarioInfo& info : lab::scenarios()) names.push_back(info.name);
+  return fail(ASPEN_INVALID_ARGUMENT, "there is no scenario '{}'; there are: all, {}", name,
+              fmt::join(names, ", "));
+}
+
+Result<int> sim(const Common& common, const SimArguments& arguments) {
+  if (arguments.list) return list(common.format);
+  TOOLS_TRY(Seeds seeds, parse_seeds(arguments.seeds));
+  TOOLS_TRY(lab::RunOptions options, first_options(arguments));
+  TOOLS_TRY(std::vector<std::string> names, chosen_scenarios(arguments.scenario));
+  if (!arguments.trace.empty() && seeds.first != seeds.last) {
+    return fail(ASPEN_INVALID_ARGUMENT, "--trace takes one seed, not {}", arguments.seeds);
+  }
+  size_t jobs = arguments.jobs > 0 ? arguments.jobs : std::max(1u, std::thread::hardware_concurrency());
+  uint64_t seed = seeds.first;
+  uint64_t runs = 0;
+  uint64_t failed = 0;
+  double virtual_s = 0;
+  double wall_s = 0;
+  lab::run_all(
+      std::min(jobs, kJobsMax),
+      [&]() -> std::optional<lab::RunOptions> {
+        if (seed > seeds.last || seed < seeds.first) return std::nullopt;
+        options.scenario = names[(seed - 1) % names.size()];
+        options.seed = seed++;
+        return options;
+      },
+      [&](const lab::RunReport& report) {
+        ++runs;
+        virtual_s += static_cast<double>(report.virtual_time) / 1e9;
+        wall_s += static_cast<double>(report.wall_time) / 1e9;
+        if (!report.ok) ++failed;
+        print_run(common.format, report);
+        if (report.ok || !arguments.shrink) return;
+        lab::RunOptions failing = options;
+        failing.scenario = report.scenario;
+        failing.seed = report.seed;
+        fmt::print(stderr, "shrinking, at most {} runs\n", kShrinkAttempts);
+        lab::RunReport smallest = lab::shrink(
+            failing, report, kShrinkAttempts,
+            [](const lab::RunReport& step) { fmt::print(stderr, "still fails: {}\n", step.replay); });
+        print_run(common.format, smallest);
+      });
+  if (common.format == Format::TABLE) {
+    fmt::print("sim: {} runs, {} failed, {:.0f} virtual s, {:.1f} virtual s per second of a core\n", runs,
+               failed, virtual_s, virtual_s / std::max(wall_s, 1e-9));
+  }
+  return failed == 0 ? kExitOk : kExitFailed;
+}
+
+}  // namespace
+
+void add_sim(Program& program) {
+  auto arguments = std::make_shared<SimArguments>();
+  CLI::App* command =
+      program.command(program.root(), "sim", "run clusters under faults in a deterministic simulation",
+                      kExamples, [&program, arguments] { return sim(program.common(), *arguments); });
+  command->add_option("--scenario", arguments->scenario, "a name of --list, or all")->capture_default_str();
+  command->add_option("--seeds", arguments->seeds, "one run each")->capture_default_str();
+  command->add_option("--nodes", arguments->nodes, "members; 0: the scenario's choice")
+      ->check(Program::whole_number());
+  command->add_option("--minutes-virtual", arguments->minutes_virtual,
+                      "time with faults; 0: the scenario's choice");
+  command->add_option("--faults", arguments->faults, "all, none, or names of --list with commas between")
+      ->capture_default_str();
+  command->add_option("--ops", arguments->ops, "clients stop after this many operations; 0: at the end")
+      ->check(Program::whole_number());
+  command->add_option("--jobs", arguments->jobs, "runs at a time; 0: one for each core")
+      ->check(Program::whole_number());
+  command->add_option("--trace", arguments->trace, "write the run's events to this file, one a line");
+  command->add_flag("--shrink", arguments->shrink, "look for a smaller run that fails alike");
+  command->add_flag("--log", arguments->log, "the nodes' logs go to stderr");
+  command->add_flag("--list", arguments->list, "name the scenarios and faults");
+  program.add_output(command);
+}
+
+}  // namespace aspen::tools
