@@ -72,7 +72,7 @@ TEST_F(LinkTest, CyclesEnd) {
 
 TEST_F(LinkTest, ALongChainDoesNotRecurse) {
   ActorId last = spawn("first", ends_after(kSecond, boom()));
-  for (int i = 0; i < 50'000; ++i) last = spawn("a", linked_to(last));
+  for (int i = 0; i < 70'000; ++i) last = spawn("a", linked_to(last));
   watch("last", last);
   EXPECT_TRUE(world.run_for(kSecond));
   EXPECT_EQ(log, Log{"last: error IO: boom"});

@@ -5,16 +5,17 @@
 // caller, to each link, to each monitor, once. Nothing of an actor runs after anybody heard of its end.
 //
 // Exits travel as cancel requests through the run queue, one actor after the other: no chain or cycle of
-// links can recurse. kill() cannot be trapped, but is a cancel too: the body drains, and one that never
-// awaits or masks itself for ever is never ended.
+// links can recurse. kill() cannot be trapped, but is a cancel too: the body drains. Its masks end
+// with the cleanup budget of the cancel (core/rt/cancel_node.h); a body that ignores its cancel never ends.
 //
 // Failure cases: a full mailbox refuses (send) or is waited for (reserve); an actor that is gone is NOT_FOUND
 // to a sender, `noproc` to a link or a monitor; one that ends owes no answer: its callers get UNAVAILABLE. A
 // cancel of the region around the system reaches all actors at once, in no order; close() ends them in order.
 //
 // Invariants: an id is in the table from its spawn until its end was told; links and monitors join actors of
-// the table only; a name leads to an actor of the table. Lifetime: the system is closed before it goes; it
-// outlives nothing that awaits it. Thread safety: none; one executor's thread.
+// the table only; a name leads to an actor of the table.
+// Lifetime: the system is closed before it goes, and goes after whoever calls it.
+// Thread safety: none; one executor's thread.
 #pragma once
 
 #include "core/actor/cell.h"
@@ -37,7 +38,8 @@ struct SpawnOptions {
 class System {
  public:
   explicit System(rt::Region& parent)
-      : region_(parent), kill_timer_(parent.executor(), [this] { kill_all(); }) {}
+      : region_(parent, {.name = "actors", .children_max = limits::kActorsMax}),
+        kill_timer_(parent.executor(), [this] { kill_all(); }) {}
   System(const System&) = delete;
   System& operator=(const System&) = delete;
 
