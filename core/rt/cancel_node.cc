@@ -5,6 +5,7 @@
 #include "core/base/limits.h"
 #include "core/base/log.h"
 #include "core/base/mutant.h"
+#include "core/rt/observer.h"
 
 namespace aspen::rt {
 namespace {
@@ -46,6 +47,7 @@ void CancelWalk::go() {
     if (!stronger && !newly_forced) continue;
     node->cancel_ = std::move(merged);
     node->forced_ = node->forced_ || forced;
+    if (Observer* observer = node->executor_.observer) observer->cancel_requested(*node, *node->cancel_);
     node->pass_on(*this);
   }
 }
@@ -115,6 +117,7 @@ void CancelNode::cleanup_over() {
   std::string text = fmt::format("{} is stuck, cancelled ({}): {}", describe(),
                                  cancel_ ? cancel_->to_string() : "no reason", left);
   log(LogLevel::error, "{}", text);
+  if (executor_.observer != nullptr) executor_.observer->stuck(text);
   if (executor_.on_stuck) executor_.on_stuck(text);
 }
 

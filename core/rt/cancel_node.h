@@ -59,17 +59,20 @@ class CancelNode {
   void request_cancel(const CancelReason& reason);
   // Null: none stands. In a task it may be masked.
   const CancelReason* cancel_reason() const { return cancel_.get(); }
+  // Unique in the executor.
+  uint64_t id() const { return id_; }
+  // "task x", "region y".
+  virtual std::string describe() const = 0;
   // The cleanup budget is over: masks no longer mask.
   bool forced() const { return forced_; }
   TimeNs deadline() const { return due_; }
   Executor& executor() const { return executor_; }
 
  protected:
-  CancelNode(Executor& executor, TimeNs deadline) : executor_(executor), due_(deadline) {}
+  CancelNode(Executor& executor, TimeNs deadline)
+      : executor_(executor), due_(deadline), id_(executor.next_id()) {}
   ~CancelNode() = default;
 
-  // "task x", "region y".
-  virtual std::string describe() const = 0;
   // False for a request that does not concern this node now.
   virtual bool accepts(const CancelReason& reason, bool forced) = 0;
   // Passes cancel_, which has just become stronger or forced, to what is below.
@@ -108,6 +111,7 @@ class CancelNode {
   void arm_clock();
   void tick();
 
+  uint64_t id_;
   std::unique_ptr<Clock> clock_;
 };
 

@@ -37,6 +37,7 @@
 namespace aspen::rt {
 
 class Executor;
+class Observer;
 class TaskBase;
 
 // What the exception being handled says: for a catch (...).
@@ -151,6 +152,10 @@ class Executor {
   std::function<void(const std::string&)> on_stuck;
   // The task that runs now; null between tasks.
   TaskBase* current_task = nullptr;
+  // Who watches tasks, regions and obligations; null: nobody.
+  Observer* observer = nullptr;
+  // For what is watched: 1, 2, 3, ...
+  uint64_t next_id() { return ++last_id_; }
 
  private:
   friend class Timer;
@@ -172,6 +177,7 @@ class Executor {
 
   Env& env_;
   TimeNs now_;
+  uint64_t last_id_ = 0;
   TimerWheel timers_;
   Queue cancel_;
   LaneQueue timed_;

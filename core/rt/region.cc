@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/base/mutant.h"
+#include "core/rt/observer.h"
 
 namespace aspen::rt {
 namespace {
@@ -34,10 +35,12 @@ Region::Region(Executor& executor, Region* parent, TaskBase* owner, const Region
       name_(options.name),
       budget_(own_budget(options, above)),
       policy_(options.policy),
+      broken_promise_(options.broken_promise),
       tasks_max_(options.tasks_max),
       children_max_(options.children_max),
       obligations_max_(options.obligations_max) {
   if (budget_.deadline < above.deadline) enforce_deadline();
+  if (executor_.observer != nullptr) executor_.observer->region_opened(*this);
 }
 
 Region::Region(Executor& executor, RegionOptions options)
@@ -68,6 +71,7 @@ Region::~Region() {
   if (state_ != State::closed && !unused) {
     detail::die(fmt::format("{} is destroyed before it is closed: {}", describe(), pending()));
   }
+  if (state_ == State::open) set_state(State::closed);
   leave_parent();
 }
 
@@ -97,7 +101,8 @@ std::string Region::describe() const {
 }
 
 void Region::set_state(State state) {
-  state_ = state;
+  State from = std::exchange(state_, state);
+  if (executor_.observer != nullptr) executor_.observer->region_changed(*this, from);
 }
 
 // --- what comes in ---
@@ -133,6 +138,7 @@ void Region::admit(std::shared_ptr<TaskBase> task) {
   told.refuse(std::move(*refused));
   told.self_ = std::move(task);
   refused_.push_back(told);
+  if (executor_.observer != nullptr) executor_.observer->task_spawned(told);
   if (!ASPEN_MUTANT("rt-refused-spawn-lost")) executor_.schedule(told);
 }
 
@@ -141,6 +147,7 @@ void Region::adopt(std::shared_ptr<TaskBase> task) {
   adopted.self_ = std::move(task);
   tasks_.push_back(adopted);
   ++task_count_;
+  if (executor_.observer != nullptr) executor_.observer->task_spawned(adopted);
   if (cancel_) CancelWalk::run(adopted, reason_below(), forced_);
   adopted.schedule_start();
 }
@@ -255,6 +262,8 @@ void Region::run_finalizers() {
 }
 
 void Region::cleanup_over() {
+  bool only_ledger = state_ == State::finalizing && task_count_ == 0 && finalizers_.empty();
+  if (only_ledger) return report_hold_up();
   if (state_ != State::finalizing || forced_) return CancelNode::cleanup_over();
   CancelReason late{
       CancelKind::timeout,
@@ -262,6 +271,21 @@ void Region::cleanup_over() {
       describe(), executor_.now()};
   CancelWalk::run(*this, std::make_shared<CancelReason>(std::move(late)), true);
   extend_cleanup(limits::kCleanupGrace);
+}
+
+// Whoever holds these will not run, or not because of this region.
+void Region::report_hold_up() {
+  if (ASPEN_MUTANT("rt-hold-up-unnoticed")) return;
+  // An observer changes nothing, so these stay until they are ended here.
+  std::vector<Obligation*> held;
+  for (Obligation* it = obligations_.front(); it != nullptr; it = obligations_.next(*it)) held.push_back(it);
+  for (Obligation* it : held) {
+    std::string text = fmt::format("{} holds up the close of {}", it->to_string(), describe());
+    executor_.contained([&] { it->report(text); });
+    if (broken_promise_ == BrokenPromise::recover) {
+      it->end(Obligation::State::gone);
+    }
+  }
 }
 
 // --- for people ---
@@ -282,7 +306,7 @@ std::string Region::pending(int depth) {
   named = 0;
   for (Obligation* it = obligations_.front(); it != nullptr && ++named <= kNamedMax;
        it = obligations_.next(*it)) {
-    text += fmt::format(", {} from {}:{}", it->kind(), it->origin().file_name(), it->origin().line());
+    text += fmt::format(", {} from {}:{}", it->name(), it->origin().file_name(), it->origin().line());
   }
   named = 0;
   for (Region* child = children_.front(); child != nullptr && ++named <= kNamedMax;

@@ -60,6 +60,7 @@ struct RegionOptions {
   size_t tasks_max = limits::kRegionTasksMax;
   size_t children_max = limits::kRegionChildrenMax;  // regions, those its tasks open included
   size_t obligations_max = limits::kRegionObligationsMax;
+  BrokenPromise broken_promise = BrokenPromise::log;
 };
 
 enum class RegionState : uint8_t { open, closing, draining, finalizing, closed };
@@ -110,6 +111,7 @@ class Region final : public Runnable, public ListNode<RegionTag>, public CancelN
   // region's tasks instead if the region is the waiting task's. A task must not wait for its own region.
   Close close();
 
+  std::string describe() const final;
   State state() const { return state_; }
   const char* name() const { return name_; }
   // The region above: the parent, or the one of the task that opened this. Null for a root.
@@ -133,7 +135,6 @@ class Region final : public Runnable, public ListNode<RegionTag>, public CancelN
   Region(Executor& executor, Region* parent, TaskBase* owner, const RegionOptions& options,
          const Budget& above);
   void run() final { advance(); }
-  std::string describe() const final;
   bool accepts(const CancelReason& reason, bool forced) final;
   void pass_on(CancelWalk& walk) final;
   std::string stuck() final;
@@ -158,6 +159,7 @@ class Region final : public Runnable, public ListNode<RegionTag>, public CancelN
   void begin_finalizing();
   void run_finalizers();
   void set_state(State state);
+  void report_hold_up();
   std::string pending(int depth);
 
   Region* parent_;
@@ -166,6 +168,7 @@ class Region final : public Runnable, public ListNode<RegionTag>, public CancelN
   Budget budget_;
   State state_ = State::open;
   Policy policy_;
+  BrokenPromise broken_promise_;
   CancelPtr below_;          // what is told to those below; null until asked for
   CleanupBudget cleanup_{};  // of the finalizers
   List<TaskBase, TaskBase> tasks_;

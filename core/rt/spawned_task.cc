@@ -3,6 +3,7 @@
 #include <exception>
 
 #include "core/base/mutant.h"
+#include "core/rt/observer.h"
 #include "core/rt/region.h"
 
 namespace aspen::rt {
@@ -59,7 +60,7 @@ void TaskBase::run() {
 }
 
 void TaskBase::resume(std::coroutine_handle<> handle) {
-  if (budget_.polls == 0) {
+  if (budget_.polls == 0 && !ASPEN_MUTANT("rt-polls-unlimited")) {
     out_of_polls();
   } else if (budget_.polls != Budget::kUnlimited) {
     --budget_.polls;
@@ -79,6 +80,7 @@ void TaskBase::finish() {
   }
   phase_ = Phase::done;
   std::shared_ptr<TaskBase> self = std::move(self_);
+  if (executor_.observer != nullptr) executor_.observer->task_ended(*this);
   region_.task_ended(*this);
   executor_.contained([this] { notify_done(); });
   // Only now: what was told may close the region, and even destroy it once it is closed.
@@ -103,6 +105,7 @@ void TaskBase::pass_on(CancelWalk& walk) {
 }
 
 void TaskBase::deliver_cancel(CancelWalk& walk) {
+  if (executor_.observer != nullptr) executor_.observer->cancel_delivered(*this);
   if (!children_.empty()) {
     CancelPtr below = passed_down(cancel_, describe());
     for (Region* child = children_.front(); child != nullptr; child = children_.next(*child)) {

@@ -21,6 +21,7 @@
 #include <string>
 
 #include "core/base/log.h"
+#include "core/base/mutant.h"
 #include "core/rt/cx.h"
 
 namespace aspen::rt {
@@ -37,6 +38,7 @@ class TaskBase : public Runnable, public ListNode<TaskBase>, public CancelNode {
   TaskBase(Region& region, const char* name, const Budget& budget);
   virtual ~TaskBase() = default;
 
+  std::string describe() const final;
   const char* name() const { return name_; }
   Region& region() const { return region_; }
   const char* what() const final { return phase_ == Phase::finished ? "a task's end" : name_; }
@@ -88,7 +90,6 @@ class TaskBase : public Runnable, public ListNode<TaskBase>, public CancelNode {
   enum class Phase : uint8_t { created, running, finished, done };
 
   void run() final;
-  std::string describe() const final;
   bool accepts(const CancelReason& reason, bool forced) final;
   void pass_on(CancelWalk& walk) final;
   std::string stuck() final;
@@ -152,7 +153,8 @@ class SpawnedTask final : public TaskOf<T> {
   TaskBase::Root body() override {
     try {
       Result<T> result = co_await (*function_)(this->cx());
-      bool cancelled = !result && this->is_own_cancel(result.error());
+      bool hides = ASPEN_MUTANT("rt-cancel-hides-errors") && this->cancel_reason() != nullptr;
+      bool cancelled = !result && (hides || this->is_own_cancel(result.error()));
       this->outcome =
           cancelled ? Outcome<T>::cancelled(std::move(result).error()) : Outcome<T>::of(std::move(result));
     } catch (...) {
