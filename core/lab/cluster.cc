@@ -169,6 +169,7 @@ void Cluster::look_after(size_t i) {
 
 void Cluster::heal() {
   world_.network().heal();
+  world_.network().faults = {};
   for (auto& machine : members_) {
     machine->disk().set_faults({});
     if (machine->paused()) machine->resume();
