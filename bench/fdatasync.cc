@@ -83,14 +83,14 @@ Result<Json> measure(int fd, const std::string& path, size_t bytes, double secon
 }
 
 Result<> run(const std::string& parent, double seconds) {
-  ASPEN_TRY(const aspen::tools::TempDir dir, aspen::tools::TempDir::make(parent));
+  TOOLS_TRY(const aspen::tools::TempDir dir, aspen::tools::TempDir::make(parent));
   const std::string path = dir.path() + "/file";
   const Descriptor file{::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)};
   if (file.fd < 0) return failed("make", path);
-  ASPEN_CHECK(fill(file.fd, path));
+  TOOLS_CHECK(fill(file.fd, path));
   Json results = Json::array();
   for (const size_t bytes : kSizes) {
-    ASPEN_TRY(Json result, measure(file.fd, path, bytes, seconds));
+    TOOLS_TRY(Json result, measure(file.fd, path, bytes, seconds));
     results.push_back(std::move(result));
   }
   aspen::tools::print_json(
