@@ -1,6 +1,7 @@
 # Shortcuts; the work is done by CMake (CMakePresets.json) and scripts/.
 .DEFAULT_GOAL := help
-.PHONY: help setup build test demo asan tsan fuzz bench format clean
+SEEDS ?= 10000..1000000000
+.PHONY: help setup build test demo soak asan tsan fuzz bench format clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -18,6 +19,9 @@ test: setup ## build and run every test in every language
 
 demo: build ## three nodes, five languages, a killed leader, and no lost write
 	@scripts/demo
+
+soak: build ## simulate clusters under faults until interrupted or a seed fails (SEEDS=A..B)
+	@build/release/bin/aspen sim --scenario all --seeds $(SEEDS) --faults all --stop
 
 asan: setup ## build and run the C++ tests under ASan and UBSan
 	@scripts/sanitize asan

@@ -3,8 +3,10 @@
 
 #include <charconv>
 #include <cmath>
+#include <iostream>
 #include <thread>
 
+#include "core/lab/explorations.h"
 #include "core/lab/runner.h"
 #include "tools/output.h"
 #include "tools/program.h"
@@ -21,6 +23,7 @@ Examples:
   aspen sim --list                                           scenarios and faults
   aspen sim --scenario kv-mixed --seeds 1..100               100 runs
   aspen sim --scenario all --seeds 1..2000 --faults all      the seeds dealt over the scenarios in turn
+  aspen sim --explore                                        every order of small configurations
   aspen sim --scenario kv-mixed --seeds 7..7 --faults partition,power-cut --trace t.txt --log)";
 
 constexpr size_t kShrinkAttempts = 60;
@@ -36,7 +39,10 @@ struct SimArguments {
   uint64_t jobs = 0;
   std::string trace;
   bool list = false;
+  bool explore = false;
+  bool large = false;
   bool shrink = false;
+  bool stop = false;
   bool log = false;
 };
 
@@ -121,6 +127,7 @@ Result<std::vector<std::string>> chosen_scenarios(const std::string& name) {
 
 Result<int> sim(const Common& common, const SimArguments& arguments) {
   if (arguments.list) return list(common.format);
+  if (arguments.explore) return lab::run_explorations(std::cout, arguments.large) ? kExitOk : kExitFailed;
   TOOLS_TRY(Seeds seeds, parse_seeds(arguments.seeds));
   TOOLS_TRY(lab::RunOptions options, first_options(arguments));
   TOOLS_TRY(std::vector<std::string> names, chosen_scenarios(arguments.scenario));
@@ -136,7 +143,7 @@ Result<int> sim(const Common& common, const SimArguments& arguments) {
   lab::run_all(
       std::min(jobs, kJobsMax),
       [&]() -> std::optional<lab::RunOptions> {
-        if (seed > seeds.last || seed < seeds.first) return std::nullopt;
+        if (seed > seeds.last || seed < seeds.first || (arguments.stop && failed > 0)) return std::nullopt;
         options.scenario = names[(seed - 1) % names.size()];
         options.seed = seed++;
         return options;
@@ -185,7 +192,11 @@ void add_sim(Program& program) {
       ->check(Program::whole_number());
   command->add_option("--trace", arguments->trace, "write the run's events to this file, one a line");
   command->add_flag("--shrink", arguments->shrink, "look for a smaller run that fails alike");
+  command->add_flag("--stop", arguments->stop, "begin no further run once one has failed");
   command->add_flag("--log", arguments->log, "the nodes' logs go to stderr");
+  command->add_flag("--explore", arguments->explore,
+                    "instead of sampling, visit every state of small configurations and count them");
+  command->add_flag("--large", arguments->large, "with --explore: larger ones, minutes and gigabytes");
   command->add_flag("--list", arguments->list, "name the scenarios and faults");
   program.add_output(command);
 }
