@@ -35,8 +35,12 @@ void WaitQueue::Entry::await_suspend(std::coroutine_handle<> handle) {
 }
 
 bool WaitQueue::Entry::turned_away() {
-  if (queue_->full()) state_ = State::turned_away;
-  return state_ == State::turned_away;
+  if (queue_ == nullptr) {
+    state_ = State::orphaned;
+  } else if (queue_->full()) {
+    state_ = State::turned_away;
+  }
+  return state_ != State::outside;
 }
 
 Result<> WaitQueue::Entry::check() const {

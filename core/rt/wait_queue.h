@@ -61,16 +61,20 @@ class WaitQueue::Entry : public Waiter {
   void await_suspend(std::coroutine_handle<> handle);
 
  protected:
-  Entry(Cx& cx, WaitQueue& queue) : Waiter(cx), queue_(&queue) {}
+  Entry(Cx& cx, WaitQueue& queue) : Waiter(cx), queue_(&queue), what_(queue.what_) {}
+  // For an owner that may be gone: `queue` is null then, and turned_away() true.
+  Entry(Cx& cx, WaitQueue* queue, const char* what) : Waiter(cx), queue_(queue), what_(what) {}
   ~Entry() override;
 
-  // For await_ready, last: true when there is no room to wait.
+  // For await_ready, last: true when there is no room to wait, or no queue.
   bool turned_away();
   // For await_resume. Errors: the cancel reason, OVERLOADED when turned away, UNAVAILABLE when the queue is
   // gone; then the subclass touches nothing of its owner.
   Result<> check() const;
   // It waited and was served; false when it never had to wait.
   bool served() const { return state_ == State::served; }
+  // The name of the owner, for errors.
+  const char* owner() const { return what_; }
   // After a cancelled entry has left the queue.
   virtual void left() {}
 
@@ -80,7 +84,7 @@ class WaitQueue::Entry : public Waiter {
   void abandon() final;
 
   WaitQueue* queue_;
-  const char* what_ = queue_->what_;  // outlives the queue
+  const char* what_;  // outlives the queue
   State state_ = State::outside;
 };
 
