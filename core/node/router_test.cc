@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "core/rt/test_world.h"
+#include "core/rt/timeout.h"
 
 namespace aspen::node {
 namespace {

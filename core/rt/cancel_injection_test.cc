@@ -3,6 +3,7 @@
 #include "core/rt/event.h"
 #include "core/rt/oneshot.h"
 #include "core/rt/test_injection.h"
+#include "core/rt/timeout.h"
 
 namespace aspen::rt {
 namespace {

@@ -1,6 +1,7 @@
 // How requests to cancel and deadlines travel through regions and tasks.
 #include "core/rt/region.h"
 #include "core/rt/test_world.h"
+#include "core/rt/timeout.h"
 
 namespace aspen::rt {
 namespace {

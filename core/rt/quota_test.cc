@@ -1,6 +1,7 @@
 // Budgets of tasks and limits of regions: what they refuse, what they cancel, what everybody is told.
 #include "core/rt/region.h"
 #include "core/rt/test_world.h"
+#include "core/rt/timeout.h"
 
 namespace aspen::rt {
 namespace {

@@ -215,15 +215,4 @@ inline Region::Close Region::close() {
   return Close(*this);
 }
 
-// Runs `function` with a deadline `duration` from now, in a region of its own; DEADLINE_EXCEEDED when it
-// did not finish. The work is drained before this returns.
-template <typename F>
-auto timeout(Cx& cx, DurationNs duration, F function) -> std::invoke_result_t<F, Cx&> {
-  Region region(cx);
-  auto join = region.spawn("timeout", std::move(function), cx.after(duration));
-  auto outcome = co_await join.wait(cx);
-  co_await region.close();
-  co_return std::move(outcome).result();
-}
-
 }  // namespace aspen::rt

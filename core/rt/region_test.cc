@@ -3,6 +3,7 @@
 #include "core/rt/channel.h"
 #include "core/rt/oneshot.h"
 #include "core/rt/test_world.h"
+#include "core/rt/timeout.h"
 
 namespace aspen::rt {
 namespace {
