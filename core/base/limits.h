@@ -61,6 +61,9 @@ inline constexpr size_t kBlockingQueueMax = 1024;
 inline constexpr DurationNs kBlockingIdle = 10 * kSecond;
 inline constexpr size_t kWaitersMax =
     65'536;  // tasks that wait for the same lock or channel; more are refused
+// Unless who calls says otherwise: attempts of a retry, items between two stages of a pipeline.
+inline constexpr size_t kRetryAttempts = 5;
+inline constexpr size_t kPipelineItems = 16;
 
 // Actors: of one system, and what one of them can make the others hold.
 inline constexpr size_t kActorsMax = 1'000'000;
