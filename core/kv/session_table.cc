@@ -4,6 +4,7 @@
 
 #include "core/base/assert.h"
 #include "core/base/buggify.h"
+#include "core/base/mutant.h"
 
 namespace aspen::kv {
 namespace {
@@ -93,6 +94,7 @@ Result<std::optional<BytesView>> SessionTable::admit(SessionId id, uint64_t sequ
   if (found == sessions_.end()) return fail(Code::SESSION_EXPIRED, "session {} is not open", id);
   use(found, now);
   Session& session = found->second;
+  if (ASPEN_MUTANT("kv-session-forgets-early")) acknowledged_below = sequence;
   if (acknowledged_below > session.acknowledged_below_) {
     session.acknowledged_below_ = acknowledged_below;
     forget_acknowledged(session);
@@ -122,7 +124,7 @@ void SessionTable::remember(SessionId id, uint64_t sequence, BytesView reply, st
   ASPEN_ASSERT(session.used_ && sequence >= session.acknowledged_below_);
   bool added = session.replies_.try_emplace(sequence, reply).second;
   ASPEN_ASSERT(added);
-  session.unwritten_.push_back(sequence);
+  if (!ASPEN_MUTANT("kv-session-reply-not-stored")) session.unwritten_.push_back(sequence);
   session.reply_bytes_ += cost(reply);
   reply_bytes_ += cost(reply);
   while (reply_bytes_ > limits::kSessionsReplyBytesMax) erase_least_recently_used(batch);

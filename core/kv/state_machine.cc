@@ -34,7 +34,8 @@ bool holds(const Condition& condition, const Found& found) {
     case Condition::Kind::value_equals:
       return found.exists && found.value() == condition.value;
     case Condition::Kind::mod_revision_equals:
-      return found.mod_revision == condition.revision;
+      return found.mod_revision == condition.revision ||
+             (ASPEN_MUTANT("kv-condition-ignored") && found.exists);
   }
   return false;
 }
@@ -279,6 +280,7 @@ Result<WriteReply> StateMachine::apply_write(const Command& command, raft::Index
   reply.succeeded = true;
   reply.results.reserve(command.ops.size());
   for (const Op& op : command.ops) {
+    if (ASPEN_MUTANT("kv-transaction-first-only") && !reply.results.empty()) break;
     ASPEN_TRY(Found found, changes.find(op.key));
     reply.results.push_back({found.exists, found.mod_revision});
     if (op.kind == Op::Kind::put) {
@@ -333,7 +335,7 @@ Result<RangeReply> StateMachine::range(const RangeRequest& request) const {
     if (!reply.entries.empty() && (reply.entries.size() == limit || bytes > limits::kRangeBytesMax)) {
       reply.more = true;
       reply.continuation = reply.entries.back().key;
-      if (!request.reverse) reply.continuation.push_back('\0');
+      if (!request.reverse) reply.continuation.push_back(ASPEN_MUTANT("kv-range-skips") ? '1' : '\0');
       break;
     }
     reply.entries.push_back({Bytes(key), record.copy()});

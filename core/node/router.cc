@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/base/log.h"
+#include "core/base/mutant.h"
 
 namespace aspen::node {
 namespace {
@@ -264,7 +265,7 @@ rt::Task<Result<Bytes>> Router::route(rt::Cx& cx, Request request, bool& maybe_a
       co_return std::move(response.body);
     }
     const Error& error = response.body.error();
-    if (error.applied == Applied::MAYBE) maybe_applied = true;
+    if (error.applied == Applied::MAYBE && !ASPEN_MUTANT("node-maybe-becomes-no")) maybe_applied = true;
     if (auto cancelled = cx.checkpoint(); !cancelled) {
       co_return fail(cancelled.error().code, "{}, waiting for {}; last: {}", cancelled.error().message,
                      describe(target), last.to_string());
@@ -347,6 +348,8 @@ rt::Task<Result<kv::WriteReply>> Router::write(rt::Cx& cx, kv::Command command) 
     command.session = number.session();
     command.sequence = number.sequence();
     command.acknowledged_below = number.acknowledged_below();
+    if (ASPEN_MUTANT("node-retry-without-session")) command.session = command.sequence = 0;
+    if (ASPEN_MUTANT("node-acknowledges-all")) command.acknowledged_below = session_.next_sequence;
     bool maybe_applied = false;
     auto reply = co_await route(cx, {.kind = RequestKind::write, .body = kv::encode(command)}, maybe_applied);
     Applied unless_told = maybe_applied ? Applied::MAYBE : Applied::NO;

@@ -1,6 +1,7 @@
 #include "core/node/service.h"
 
 #include "core/base/limits.h"
+#include "core/base/mutant.h"
 
 namespace aspen::node {
 namespace {
@@ -107,7 +108,7 @@ void Service::read(Request request, Respond respond) {
   if (request.stale && replica_.driver().replacing()) {
     return respond(failure(Error(Code::UNAVAILABLE, "the state is being replaced by a snapshot")));
   }
-  if (request.stale) return respond(read_now(request));
+  if (request.stale || ASPEN_MUTANT("node-read-not-confirmed")) return respond(read_now(request));
   replica_.driver().read([this, alive = std::weak_ptr<bool>(alive_), request = std::move(request),
                           respond = std::move(respond)](Result<> ready) mutable {
     if (alive.expired()) return respond({fail(Code::SHUTDOWN, "the node is closing"), std::nullopt});

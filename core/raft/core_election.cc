@@ -91,7 +91,8 @@ void Core::count_votes() {
 
 void Core::become_follower(Term term, PeerId leader) {
   ASPEN_ASSERT(term >= hard_.term);
-  if (term > hard_.term) hard_ = {.term = term, .vote = kNobody};
+  bool newer = term > hard_.term || ASPEN_MUTANT("raft-vote-forgotten");
+  if (newer) hard_ = {.term = term, .vote = kNobody};
   fail_reads();
   transfer_.reset();
   followers_.clear();

@@ -6,6 +6,7 @@
 // next one.
 #include <algorithm>
 
+#include "core/base/mutant.h"
 #include "core/raft/core.h"
 #include "core/raft/quorum.h"
 
@@ -22,7 +23,10 @@ void Core::read_index(uint64_t id, TimeNs now) {
     out_.reads_failed.push_back(id);
     return;
   }
-  reads_.push_back({.id = id, .index = commit_, .round = committed_in_term() ? round_ + 1 : 0});
+  reads_.push_back(
+      {.id = id,
+       .index = commit_,
+       .round = committed_in_term() || ASPEN_MUTANT("raft-read-before-own-commit") ? round_ + 1 : 0});
   replicate_due_ = true;
 }
 
@@ -48,6 +52,7 @@ void Core::confirm_reads() {
   if (reads_.empty() || reads_.front().round == 0) return;
   uint64_t confirmed = quorum_reached(config(), [&](PeerId peer) -> uint64_t {
     if (peer == options_.self) return round_;
+    if (ASPEN_MUTANT("raft-read-confirmed-by-itself")) return round_;
     auto it = followers_.find(peer);
     return it == followers_.end() ? 0 : it->second.round;
   });

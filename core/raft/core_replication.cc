@@ -51,7 +51,9 @@ bool Core::heard_from_leader(const Message& message) {
 void Core::on_append(const Message& message) {
   if (!heard_from_leader(message)) return;
   Message reply{.kind = MessageKind::append_reply, .to = message.from, .index = message.index};
-  if (!log_.matches(message.index, message.log_term) && message.index >= log_.snapshot().index) {
+  bool matches = log_.matches(message.index, message.log_term);
+  if (ASPEN_MUTANT("raft-append-not-matched")) matches = message.index <= log_.last_index();
+  if (!matches && message.index >= log_.snapshot().index) {
     if (message.index <= commit_) return;  // would rewrite history: no leader that keeps the rules
     // The leader has `log_term` there; no index at which we have a later term can agree (thesis 3.5).
     reply.reject = true;
@@ -71,6 +73,7 @@ void Core::on_append(const Message& message) {
     }
   }
   Index agreed = std::max(message.index + message.entries.size(), commit_);
+  if (ASPEN_MUTANT("raft-append-agrees-to-more")) agreed = log_.last_index();
   commit_to(std::min(message.commit, agreed));
   reply.index = agreed;
   send(std::move(reply));
@@ -223,12 +226,14 @@ bool Core::send_append(PeerId peer, FollowerProgress& follower) {
 
 void Core::send_heartbeat(PeerId peer, FollowerProgress& follower) {
   Index commit = std::min(commit_, follower.match());
+  if (ASPEN_MUTANT("raft-heartbeat-commits-unmatched")) commit = commit_;
   follower.commit_sent = std::max(follower.commit_sent, commit);
   send({.kind = MessageKind::heartbeat, .to = peer, .commit = commit, .round = round_});
 }
 
 void Core::advance_commit() {
   Index reached = quorum_reached(config(), [&](PeerId peer) -> Index {
+    if (peer == options_.self && ASPEN_MUTANT("raft-own-copy-not-durable")) return log_.last_index();
     if (peer == options_.self) return disk_.index();
     auto it = followers_.find(peer);
     return it == followers_.end() ? 0 : it->second.match();

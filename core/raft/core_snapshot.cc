@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/base/assert.h"
+#include "core/base/mutant.h"
 #include "core/raft/core.h"
 
 namespace aspen::raft {
@@ -44,7 +45,8 @@ void Core::snapshot_sent(PeerId peer, bool ok, TimeNs now) {
 bool Core::snapshot_wanted(const Message& offer) const {
   if (!offer.snapshot || offer.term < hard_.term || offer.to != options_.self) return false;
   const SnapshotMeta& meta = *offer.snapshot;
-  return meta.index > commit_ && !log_.matches(meta.index, meta.term);
+  bool have = log_.matches(meta.index, meta.term) && !ASPEN_MUTANT("raft-snapshot-cuts-log");
+  return meta.index > commit_ && !have;
 }
 
 void Core::on_snapshot_offer(const Message& message) {

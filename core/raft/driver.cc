@@ -228,7 +228,8 @@ void Driver::take_effects() {
         dropped.mapped()(std::unexpected(not_leader(Applied::NO)));
       }
     }
-    if (was_leader_ && core_.role() != Role::leader) reject_waiting(not_leader(Applied::MAYBE));
+    Applied unless_told = ASPEN_MUTANT("raft-driver-deposed-says-no") ? Applied::NO : Applied::MAYBE;
+    if (was_leader_ && core_.role() != Role::leader) reject_waiting(not_leader(unless_told));
     was_leader_ = core_.role() == Role::leader;
     if (ASPEN_BUGGIFY("raft-driver-apply-one")) {
       for (const EntryPtr& entry : effects.committed) apply({entry});
@@ -343,8 +344,10 @@ void Driver::maybe_compact() {
   if (!over || !useful || compacting_ || frozen()) return;
   compacting_ = true;
   auto durable = std::make_shared<Result<Index>>(0);
-  auto submitted = background_.submit([this, durable] { *durable = machine_.flush(); },
-                                      [this, durable] { compact_done(*durable); });
+  auto flush = [this, durable] {
+    *durable = ASPEN_MUTANT("raft-driver-compacts-unflushed") ? machine_.applied() : machine_.flush();
+  };
+  auto submitted = background_.submit(std::move(flush), [this, durable] { compact_done(*durable); });
   if (!submitted) compacting_ = false;  // the lane is busy; the next turn asks again
 }
 

@@ -121,11 +121,13 @@ Result<Durable> LogStore::load() const {
 Result<> LogStore::write(std::span<const LogWrite> writes, store::Sync sync) {
   store::Batch batch;
   for (const LogWrite& write : writes) {
-    if (write.hard_state) batch.put(kHardStateKey, encode(*write.hard_state));
+    bool hard_state = write.hard_state && !ASPEN_MUTANT("raft-log-hard-state-not-stored");
+    if (hard_state) batch.put(kHardStateKey, encode(*write.hard_state));
     bool truncate = write.truncate_from != 0 && !ASPEN_MUTANT("raft-log-truncate-not-stored");
     if (truncate) batch.erase_range(entry_key(write.truncate_from), entries_end());
     for (const EntryPtr& entry : write.entries) batch.put(entry_key(entry->index), encode(*entry));
   }
+  if (ASPEN_MUTANT("raft-log-not-synced")) sync = store::Sync::no;
   return store_.write(std::move(batch), sync);
 }
 

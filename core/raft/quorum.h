@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "core/base/assert.h"
+#include "core/base/mutant.h"
 #include "core/raft/types.h"
 
 namespace aspen::raft {
@@ -34,7 +35,7 @@ class Half {
   // The largest number that more than half of them reach; 0 when there is none.
   uint64_t majority() {
     if (size_ == 0) return 0;
-    auto nth = values_.begin() + size_ / 2;
+    auto nth = values_.begin() + (ASPEN_MUTANT("raft-quorum-too-small") ? size_ - size_ / 2 - 1 : size_ / 2);
     std::nth_element(values_.begin(), nth, values_.begin() + size_, std::greater<>());
     return *nth;
   }
@@ -54,7 +55,7 @@ uint64_t quorum_reached(const Config& config, F reached) {
   for (const Member& member : config.members) {
     if (member.role == MemberRole::voter) members.add(reached(member.peer));
   }
-  if (!config.joint()) return members.majority();
+  if (!config.joint() || ASPEN_MUTANT("raft-joint-without-outgoing")) return members.majority();
   detail::Half outgoing;
   for (PeerId peer : config.outgoing) outgoing.add(reached(peer));
   return std::min(members.majority(), outgoing.majority());
