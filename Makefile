@@ -1,7 +1,7 @@
 # Shortcuts; the work is done by CMake (CMakePresets.json) and scripts/.
 .DEFAULT_GOAL := help
 SEEDS ?= 10000..1000000000
-.PHONY: help setup build test demo soak asan tsan fuzz bench format clean
+.PHONY: help setup build test demo soak mutants asan tsan fuzz bench format clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -22,6 +22,9 @@ demo: build ## three nodes, five languages, a killed leader, and no lost write
 
 soak: build ## simulate clusters under faults until interrupted or a seed fails (SEEDS=A..B)
 	@build/release/bin/aspen sim --scenario all --seeds $(SEEDS) --faults all --stop
+
+mutants: setup ## plant known bugs one at a time; every one must be caught
+	@scripts/mutants
 
 asan: setup ## build and run the C++ tests under ASan and UBSan
 	@scripts/sanitize asan

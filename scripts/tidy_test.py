@@ -102,8 +102,11 @@ class TidyTest(unittest.TestCase):
             )
 
     def test_an_include_of_the_lab(self):
-        self.plant("tools/main.cc", '#include "core/lab/lab.h"\n')
-        self.expect("dependencies", "tools/main.cc:1: includes core/lab/lab.h; nothing includes core/lab")
+        self.plant("capi/main.cc", '#include "core/lab/lab.h"\n')
+        self.expect(
+            "dependencies",
+            "capi/main.cc:1: includes core/lab/lab.h; nothing the library is made of includes core/lab",
+        )
 
     def test_a_binding_that_reaches_into_the_engine(self):
         self.plant("bindings/python/src/fast.cc", '#include "core/base/bytes.h"\n')
@@ -157,6 +160,21 @@ class TidyTest(unittest.TestCase):
             "architecture",
             "docs/architecture.md:1: the folder table does not name `core/mesh`",
             "docs/architecture.md:1: the folder table does not name `tools`",
+        )
+
+    def test_planted_bugs_and_their_table(self):
+        self.plant("scripts/mutants.txt", "# comment\nrt-a | rt_test A | a\nrt-b | rt_test B | b\nrt-a | rt_test A | a\n")
+        self.plant("docs/architecture.md", CLEAN["docs/architecture.md"] + "| `scripts` | d |\n")
+        self.plant(
+            "core/rt/a.cc",
+            'int a() {\n  return ASPEN_MUTANT("rt-a");\n}\nint b() {\n  return ASPEN_MUTANT("rt-a");\n}\n'
+            'int c() {\n  return ASPEN_MUTANT("rt-c");\n}\n',
+        )
+        self.expect(
+            "mutants",
+            "scripts/mutants.txt:4: rt-a is there twice",
+            "core/rt/a.cc:8: rt-c is not in scripts/mutants.txt",
+            "scripts/mutants.txt:3: rt-b is not planted anywhere",
         )
 
     def test_no_architecture(self):
