@@ -46,7 +46,7 @@ Task<Joined<T>> all(Cx& cx, Attempts<T> attempts, Policy policy = Policy::collec
   Crew<T> crew(cx, "all");
   for (Attempt<T>& attempt : attempts) crew.start(std::move(attempt));
   std::optional<size_t> failure;
-  if (policy == Policy::fail_fast) {
+  if (policy == Policy::fail_fast && !ASPEN_MUTANT("rt-all-goes-on-after-a-failure")) {
     failure = co_await crew.close_fail_fast(cx);
   } else {
     while (co_await crew.next(cx)) {

@@ -22,7 +22,7 @@ Result<> CircuitBreaker::admit() {
                 (open_until_ - executor_.now()) / kMillisecond, options_.failures_max);
   }
   if (state_ == State::closed) return {};
-  if (probes_ >= options_.probes_max) {
+  if (probes_ >= options_.probes_max && !ASPEN_MUTANT("rt-circuit-breaker-all-probe")) {
     return fail(Code::UNAVAILABLE,
                 "the circuit breaker is half open and {} calls try it; at most {}; try later", probes_,
                 options_.probes_max);
@@ -41,6 +41,7 @@ CircuitBreaker::Verdict CircuitBreaker::judge(const Cx& cx, const Error* error) 
 
 void CircuitBreaker::ended(uint64_t period, Verdict verdict) {
   if (period != period_) return;
+  if (verdict == Verdict::neither && ASPEN_MUTANT("rt-circuit-breaker-keeps-cancelled-probe")) return;
   if (state_ == State::half_open) --probes_;
   if (verdict == Verdict::neither) return;
   if (verdict == Verdict::success) {

@@ -119,6 +119,7 @@ class Crew {
   }
   // Every value that was not taken.
   void discard_rest(Discard<T>& discard) {
+    if (ASPEN_MUTANT("rt-race-loses-values")) return;
     for (size_t i = 0; i < size(); ++i) {
       if (!members_[i].taken && outcome(i).ok()) discard_value<T>(discard, take(i));
     }
@@ -126,7 +127,7 @@ class Crew {
   // A panic if there was one, else what `winner` returned, else the worst. Discards the other values.
   Result<T> settle(std::optional<size_t> winner, Discard<T>& discard) {
     std::optional<size_t> counts = panicked();
-    if (!counts) counts = winner ? winner : worst();
+    if (!counts || ASPEN_MUTANT("rt-race-hides-panic")) counts = winner ? winner : worst();
     Result<T> result = take(*counts).result();
     discard_rest(discard);
     return result;

@@ -24,7 +24,8 @@ Task<Result<T>> first_ok(Cx& cx, Attempts<T> attempts, Discard<T> discard = {}) 
   std::optional<size_t> winner;
   while (auto ended = co_await crew.next(cx)) {
     Severity severity = crew.outcome(*ended).severity();
-    if (severity != Severity::ok && severity != Severity::panicked) continue;
+    const bool counts = severity == Severity::ok || severity == Severity::panicked;
+    if (!counts && !ASPEN_MUTANT("rt-first-ok-takes-an-error")) continue;
     winner = ended;
     break;
   }

@@ -37,8 +37,9 @@ Task<Result<>> map_reduce(Cx& cx, MapReduceOptions options, std::vector<Item> it
   size_t running = 0;
   size_t reduced = 0;
   auto may_start = [&] {
-    return crew.size() < items.size() && running < options.running_max &&
-           crew.size() - reduced < 2 * options.running_max && !cx.cancelled();
+    if (crew.size() == items.size() || cx.cancelled()) return false;
+    if (ASPEN_MUTANT("rt-map-reduce-starts-all")) return true;
+    return running < options.running_max && crew.size() - reduced < 2 * options.running_max;
   };
   std::optional<size_t> failure;
   std::exception_ptr panic;

@@ -34,6 +34,7 @@ Task<Result<Values<T>>> quorum(Cx& cx, size_t k, Attempts<T> attempts, Discard<T
     if (severity == Severity::panicked) break;
     if (severity == Severity::ok || ASPEN_MUTANT("rt-quorum-counts-failures")) {
       good.push_back(ended);
+      if (ASPEN_MUTANT("rt-quorum-counts-twice")) good.push_back(ended);
     } else {
       ++failed;
     }

@@ -33,7 +33,8 @@ namespace detail {
 
 inline bool may_retry(const Error& error, const RetryOptions& options) {
   if (ASPEN_MUTANT("rt-retry-retries-permanent-error")) return true;
-  return error.retryable() && (options.idempotent || error.applied == Applied::NO);
+  if (!error.retryable()) return false;
+  return options.idempotent || error.applied == Applied::NO || ASPEN_MUTANT("rt-retry-applies-twice");
 }
 
 // A random time up to backoff_base * 2^failures, or backoff_max if that is less.

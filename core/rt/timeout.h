@@ -30,6 +30,7 @@ auto timeout(Cx& cx, DurationNs duration, F function) -> std::invoke_result_t<F,
   auto outcome = co_await join.wait(cx);
   timer.disarm();
   co_await region.close();
+  if (ASPEN_MUTANT("rt-timeout-drops-late-value") && cx.now() >= due) co_return fail(Code::IO, "too late");
   co_return std::move(outcome).result();
 }
 
