@@ -40,7 +40,8 @@ Task<Result<T>> bracket(Cx& cx, Acquire acquire, Use use, Release release) {
     }
   }
   if (!cx.cancelled() || !ASPEN_MUTANT("rt-bracket-release-skipped-on-cancel")) {
-    Cx::Mask mask(cx);
+    std::optional<Cx::Mask> mask;
+    if (!ASPEN_MUTANT("rt-bracket-release-cut-short")) mask.emplace(cx);
     try {
       co_await release(cx, std::move(resource));
     } catch (...) {

@@ -37,13 +37,16 @@ Task<Result<T>> hedge(Cx& cx, HedgeOptions options, F function, Discard<T> disca
     crew.start([&function, attempt = crew.size()](Cx& cx) { return function(cx, attempt); });
     due = cx.after(options.delay);
   };
+  auto may_start = [&] {
+    const bool wanted = !cx.cancelled() || ASPEN_MUTANT("rt-hedge-starts-when-cancelled");
+    return wanted && crew.size() < options.attempts_max;
+  };
   start_next();
   std::optional<size_t> winner;
   while (crew.more()) {
-    const bool may_start = crew.size() < options.attempts_max && !cx.cancelled();
-    auto ended = co_await crew.next(cx, may_start ? due : kNever);
+    auto ended = co_await crew.next(cx, may_start() ? due : kNever);
     if (!ended) {
-      if (may_start && crew.more() && !cx.cancelled()) start_next();
+      if (may_start() && crew.more()) start_next();
       continue;
     }
     Severity severity = crew.outcome(*ended).severity();

@@ -67,6 +67,10 @@ void RateLimit::serve() {
   timer_.disarm();
 }
 
+void RateLimit::Acquire::left() {
+  if (!ASPEN_MUTANT("rt-rate-limit-cancel-holds-back")) limit_.serve();
+}
+
 bool RateLimit::Acquire::await_ready() {
   if (checkpoint_failed() || tokens_ > limit_.burst_) return true;
   taken_ = limit_.waiters_.empty() && limit_.take(tokens_);

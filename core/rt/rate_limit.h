@@ -68,7 +68,7 @@ class RateLimit::Acquire final : public WaitQueue::Entry {
 
  private:
   friend class RateLimit;
-  void left() override { limit_.serve(); }
+  void left() override;
   RateLimit& limit_;
   uint64_t tokens_;
   bool taken_ = false;
