@@ -1,7 +1,8 @@
 #include "core/lab/kv_check.h"
 
 #include <algorithm>
-#include <numeric>
+#include <ranges>
+#include <set>
 
 #include "core/lab/kv_evidence.h"
 #include "core/lab/text.h"
@@ -19,7 +20,7 @@ struct Cell {
   uint64_t create_revision = 0;
   uint64_t mod_revision = 0;
   uint64_t version = 0;
-  size_t created_at = 0;  // place in the order of events
+  size_t counted = 0;  // events up to the last put of which the version is known
 
   bool is(const kv::Record& record, bool with_value) const {
     return create_revision == record.create_revision && mod_revision == record.mod_revision &&
@@ -38,27 +39,11 @@ struct Wanted {
 struct Mismatch {
   BytesView key = {};
   std::string text;
-  Wanted wanted = {};
+  std::vector<Wanted> wanted = {};  // any of them would do
 };
 
-// Keys that writes in doubt change together: what is decided about one group cannot mend another.
-class Groups {
- public:
-  size_t of(BytesView key) {
-    size_t at = index_.try_emplace(key, parent_.size()).first->second;
-    if (at == parent_.size()) parent_.push_back(at);
-    while (parent_[at] != at) at = parent_[at] = parent_[parent_[at]];
-    return at;
-  }
-  void join(BytesView a, BytesView b) {
-    size_t root = of(a);
-    parent_[of(b)] = root;
-  }
-
- private:
-  std::map<BytesView, size_t> index_;
-  std::vector<size_t> parent_;
-};
+// Writes in doubt, by their operations: without what was chosen for them something might fit.
+using Causes = std::set<size_t>;
 
 bool in_range(const kv::RangeRequest& request, BytesView key) {
   return key >= request.start && (request.end.empty() || key < request.end);
@@ -67,20 +52,14 @@ bool in_range(const kv::RangeRequest& request, BytesView key) {
 class Replay {
  public:
   Replay(const History& history, uint64_t steps_max)
-      : history_(history), steps_max_(steps_max), evidence_(history), used_(history.size()) {
+      : history_(history),
+        steps_max_(steps_max),
+        evidence_(history),
+        used_(history.size()),
+        crowds_(history.size()) {
     for (size_t id = 0; id < history.size(); ++id) {
       if (!history.at(id).ambiguous()) continue;
-      const Operation::Write& write = *history.at(id).write();
-      BytesView any;
-      auto touch = [&](BytesView key) {
-        if (!any.empty()) groups_.join(any, key);
-        any = key;
-      };
-      for (const kv::Op& op : write.ops) {
-        touch(op.key);
-        changing_[op.key].push_back(id);
-      }
-      for (const kv::Condition& condition : write.conditions) touch(condition.key);
+      for (const kv::Op& op : history.at(id).write()->ops) changing_[op.key].push_back(id);
     }
   }
 
@@ -95,16 +74,15 @@ class Replay {
         ++at_;
         continue;
       }
-      std::vector<Option> options = options_for(*mismatch);
-      if (options.empty()) remember(*mismatch);
+      Causes causes = causes_of(*mismatch);
+      std::vector<Option> options = options_for(*mismatch, causes);
       if (!options.empty()) {
-        branches_.push_back({std::move(options)});
-        take(branches_.back());
-      } else if (!take_back(groups_.of(mismatch->key))) {
-        if (crowded_)
-          return report(Verdict::Kind::unknown, "hidden writes compete for a log index", witness_);
-        return report(Verdict::Kind::violation, rule_, witness_);
+        branches_.push_back({std::move(options), std::move(causes)});
+        take(branches_.back().option());
+        continue;
       }
+      remember(*mismatch);
+      if (!take_back(std::move(causes))) return report(Verdict::Kind::violation, rule_, witness_);
     }
     return report(Verdict::Kind::linearizable, "", "");
   }
@@ -113,11 +91,22 @@ class Replay {
   struct Option {
     size_t id;
     size_t place;  // of the event it decides, or before which it is inserted
-    bool inserted;
+    bool inserted = false;
+    bool spare = false;  // differs from the option before only in the log index that it takes
+  };
+  // What an event did to a key: how it was before.
+  struct Undo {
+    size_t at = 0;
+    BytesView key = {};
+    size_t touched = 0;
+    bool changed = false;
+    Cell cell = {};  // when changed; version 0: there was none
   };
   struct Branch {
     std::vector<Option> options;
+    Causes causes;  // why there are no other options, and why those before `next` failed
     size_t next = 0;
+    const Option& option() const { return options[next]; }
   };
 
   KvReport report(Verdict::Kind kind, std::string rule, std::string text) {
@@ -131,7 +120,7 @@ class Replay {
     std::map<size_t, uint64_t> decided;
     for (KvEvent& event : events_) {
       if (event.kind != Kind::found) continue;
-      std::vector<size_t> candidates = candidates_for(event, true);
+      std::vector<size_t> candidates = candidates_for(event);
       const auto& seen = *evidence_.seen(event.revision);
       if (candidates.empty()) {
         auto [rule, why] = blame(event.revision, seen);
@@ -151,14 +140,13 @@ class Replay {
     return std::nullopt;
   }
 
-  std::vector<size_t> candidates_for(const KvEvent& event, bool also_used = false) const {
+  std::vector<size_t> candidates_for(const KvEvent& event) const {
     const auto& seen = *evidence_.seen(event.revision);
     std::vector<size_t> found;
     auto changing = changing_.find(seen.begin()->first);
     if (changing == changing_.end()) return found;
     for (size_t id : changing->second) {
-      if ((also_used || !used_[id]) && history_.at(id).invoked < event.began_before &&
-          evidence_.explains(id, seen)) {
+      if (history_.at(id).invoked < event.began_before && evidence_.explains(id, seen)) {
         found.push_back(id);
       }
     }
@@ -241,14 +229,20 @@ class Replay {
         "{} is {}", quote_short(key),
         describe(kv::Record{Bytes(cell->value), cell->create_revision, cell->mod_revision, cell->version}));
   }
-  void touch(BytesView key) { touched_[key] = at_ + 1; }
+  // Only what a write in doubt changes is ever asked for.
+  void touch(BytesView key) {
+    if (!changing_.contains(key)) return;
+    size_t& last = touched_[key];
+    trail_.push_back({.at = at_, .key = key, .touched = last});
+    last = at_ + 1;
+  }
   size_t touched(BytesView key) const {
     auto it = touched_.find(key);
     return it == touched_.end() ? 0 : it->second;
   }
   Mismatch mismatch(BytesView key, std::string_view expected, Wanted::What wanted = Wanted::What::nothing,
                     std::optional<BytesView> value = {}) const {
-    return {key, fmt::format("there {}, but {}", shown(key), expected), {wanted, key, value, touched(key)}};
+    return {key, fmt::format("there {}, but {}", shown(key), expected), {{wanted, key, value, touched(key)}}};
   }
 
   std::optional<Mismatch> condition(const kv::Condition& condition) const {
@@ -278,6 +272,9 @@ class Replay {
     if (failed && write.reply.failed_condition >= write.conditions.size()) {
       return Mismatch{{}, "it says that a condition failed which it does not have"};
     }
+    if (event.kind == Kind::write && !failed && write.reply.results.size() != write.ops.size()) {
+      return Mismatch{{}, "its results are not one for each operation"};
+    }
     size_t count = failed ? write.reply.failed_condition : write.conditions.size();
     for (size_t i = 0; i < count; ++i) {
       if (auto found = condition(write.conditions[i])) return found;
@@ -297,8 +294,6 @@ class Replay {
   }
 
   std::optional<Mismatch> results(const Operation::Write& write) const {
-    if (write.reply.results.size() != write.ops.size())
-      return Mismatch{{}, "its results are not one for each operation"};
     for (size_t i = 0; i < write.ops.size(); ++i) {
       const Cell* cell = find(write.ops[i].key);
       const kv::OpResult& result = write.reply.results[i];
@@ -314,27 +309,31 @@ class Replay {
     return std::nullopt;
   }
 
+  // The creation and version of the key's put there, if they were seen.
+  const KvEvidence::Seen* life(BytesView key, const KvEvent& event) const {
+    const auto* seen = event.kind == Kind::hidden ? nullptr : evidence_.seen(event.revision);
+    if (seen == nullptr) return nullptr;
+    auto found = seen->find(key);
+    return found == seen->end() || !found->second.create_revision ? nullptr : &found->second;
+  }
+
   // What was later seen of the keys tells how many puts came before.
   std::optional<Mismatch> lives(const Operation::Write& write, const KvEvent& event) const {
-    const auto* seen = event.kind == Kind::hidden ? nullptr : evidence_.seen(event.revision);
-    if (seen == nullptr) return std::nullopt;
     for (const kv::Op& op : write.ops) {
-      auto known = seen->find(op.key);
-      if (op.kind != kv::Op::Kind::put || known == seen->end() || !known->second.create_revision) continue;
-      const KvEvidence::Seen& life = known->second;
+      const KvEvidence::Seen* known = life(op.key, event);
+      if (op.kind != kv::Op::Kind::put || known == nullptr) continue;
       const Cell* cell = find(op.key);
-      if (*life.create_revision == event.revision) {
+      if (*known->create_revision == event.revision) {
         if (cell != nullptr) return mismatch(op.key, "it was created here", Wanted::What::erase);
         continue;
       }
       std::string expected = fmt::format("it was put here as version {}, created at revision {}",
-                                         life.version, *life.create_revision);
-      if (cell == nullptr || cell->create_revision != *life.create_revision)
+                                         known->version, *known->create_revision);
+      if (cell == nullptr || cell->create_revision != *known->create_revision)
         return mismatch(op.key, expected);
-      if (cell->version + 1 == life.version) continue;
+      if (cell->version + 1 == known->version) continue;
       Mismatch found = mismatch(op.key, expected);
-      if (cell->version + 1 < life.version)
-        found.wanted = {Wanted::What::put, op.key, {}, cell->created_at + 1};
+      if (cell->version + 1 < known->version) found.wanted = {{Wanted::What::put, op.key, {}, cell->counted}};
       return found;
     }
     return std::nullopt;
@@ -344,16 +343,19 @@ class Replay {
     uint64_t revision = event.kind == Kind::hidden ? kUnseen : event.revision;
     for (const kv::Op& op : write.ops) {
       touch(op.key);
+      const Cell* old = find(op.key);
+      trail_.push_back({.at = at_, .key = op.key, .changed = true, .cell = old ? *old : Cell{}});
       if (op.kind == kv::Op::Kind::erase) {
         cells_.erase(op.key);
         continue;
       }
       auto [it, fresh] = cells_.try_emplace(op.key);
       Cell& cell = it->second;
-      if (fresh) cell = {.create_revision = revision, .created_at = at_};
+      if (fresh) cell = {.create_revision = revision};
       cell.value = op.value;
       cell.mod_revision = revision;
       ++cell.version;
+      if (fresh || life(op.key, event) != nullptr) cell.counted = at_ + 1;
     }
   }
 
@@ -390,8 +392,7 @@ class Replay {
       if (reply.continuation != (request.reverse ? last : last + '\0')) {
         return mismatch(last, "the range goes on elsewhere than after its last key");
       }
-      if (!anything_left(request, last))
-        return mismatch(last, "the range ends with it, though there is more");
+      if (auto found = anything_left(request, last)) return found;
       (request.reverse ? from : to.emplace()) = last;
     }
     for (const auto& [key, record] : seen) {
@@ -407,47 +408,126 @@ class Replay {
     return std::nullopt;
   }
 
-  // Whether the range holds a key beyond `last`, or may, by a write in doubt.
-  bool anything_left(const kv::RangeRequest& request, BytesView last) const {
+  std::optional<Mismatch> anything_left(const kv::RangeRequest& request, BytesView last) const {
     auto left = [&](const auto& item) {
       return in_range(request, item.first) && (request.reverse ? item.first < last : item.first > last);
     };
-    return std::ranges::any_of(cells_, left) || std::ranges::any_of(changing_, left);
+    if (std::ranges::any_of(cells_, left)) return std::nullopt;
+    Mismatch found = mismatch(last, "the range ends with it, though there is more");
+    for (const auto& item : changing_) {
+      if (left(item)) found.wanted.push_back({Wanted::What::put, item.first, {}, touched(item.first)});
+    }
+    return found;
   }
 
   // --- what is not known ---
 
-  std::vector<Option> options_for(const Mismatch& mismatch) {
+  // The writes in doubt that made the state what it is where it should be another.
+  Causes causes_of(const Mismatch& mismatch) const {
+    Causes causes;
+    if (events_[at_].id == kNoOperation) return causes;
+    causes.insert(events_[at_].id);
+    changed_by(mismatch.key, causes);
+    for (const Wanted& wanted : mismatch.wanted) changed_by(wanted.key, causes);
+    return causes;
+  }
+
+  // Back to where answers tell all of the key.
+  void changed_by(BytesView key, Causes& causes) const {
+    for (size_t place = at_; place-- > 0;) {
+      const KvEvent& event = events_[place];
+      const Operation& operation = history_.at(event.id);
+      if (const auto* get = std::get_if<Operation::Get>(&operation.call)) {
+        if (get->key == key) return;
+        continue;
+      }
+      if (const auto* range = std::get_if<Operation::Range>(&operation.call)) {
+        auto shows = [key](const kv::KeyRecord& entry) { return entry.key == key; };
+        if (!range->request.keys_only && std::ranges::any_of(range->reply.entries, shows)) return;
+        continue;
+      }
+      const auto* write = operation.write();
+      if (operation.ok() && !write->reply.succeeded) continue;
+      if (event.kind == Kind::found) causes.insert(event.id);  // another one there might change it
+      for (size_t i = 0; i < write->ops.size(); ++i) {
+        if (write->ops[i].key != key) continue;
+        if (!operation.ok()) {
+          causes.insert(event.id);
+        } else if (write->ops[i].kind == kv::Op::Kind::erase || !write->reply.results[i].existed) {
+          return;
+        }
+      }
+    }
+  }
+
+  // To `causes` goes why there are no more.
+  std::vector<Option> options_for(const Mismatch& mismatch, Causes& causes) {
     std::vector<Option> options;
     const KvEvent& event = events_[at_];
     if (event.id == kNoOperation) {
-      for (size_t id : candidates_for(event)) options.push_back({id, at_, false});
+      for (size_t id : candidates_for(event)) {
+        if (used_[id]) {
+          causes.insert(id);
+        } else {
+          options.push_back({id, at_});
+        }
+      }
       return options;
     }
-    const Wanted& wanted = mismatch.wanted;
-    auto changing = changing_.find(wanted.key);
-    if (wanted.what == Wanted::What::nothing || changing == changing_.end()) return options;
-    for (size_t id : changing->second) {
-      const Operation::Write& write = *history_.at(id).write();
-      bool fits = std::ranges::any_of(write.ops, [&](const kv::Op& op) {
-        if (op.key != wanted.key) return false;
-        if (wanted.what == Wanted::What::erase) return op.kind == kv::Op::Kind::erase;
-        return op.kind == kv::Op::Kind::put && (!wanted.value || *wanted.value == op.value);
-      });
-      if (fits && !used_[id]) add_places(id, wanted.after, options);
+    for (const Wanted& wanted : mismatch.wanted) {
+      auto changing = changing_.find(wanted.key);
+      if (wanted.what == Wanted::What::nothing || changing == changing_.end()) continue;
+      for (size_t id : changing->second) {
+        bool fits = std::ranges::any_of(history_.at(id).write()->ops, [&](const kv::Op& op) {
+          if (op.key != wanted.key) return false;
+          if (wanted.what == Wanted::What::erase) return op.kind == kv::Op::Kind::erase;
+          return op.kind == kv::Op::Kind::put && (!wanted.value || *wanted.value == op.value);
+        });
+        if (!fits) continue;
+        if (used_[id]) {
+          causes.insert(id);
+        } else {
+          add_places(id, wanted, options, causes);
+        }
+      }
     }
     return options;
   }
 
-  // The latest place first; an earlier one only where something that concerns the write lies between.
-  void add_places(size_t id, size_t after, std::vector<Option>& options) {
-    bool differs = true;
-    for (size_t place = at_ + 1; place-- > after;) {
-      if (place < at_ && concerns(events_[place], *history_.at(id).write())) differs = true;
-      if (!differs || history_.at(id).invoked >= events_[place].began_before || !has_room(place)) continue;
-      options.push_back({id, place, true});
-      differs = false;
+  // The latest place first; of places with nothing that concerns the write between them, all but one are
+  // spare.
+  void add_places(size_t id, const Wanted& wanted, std::vector<Option>& options, Causes& causes) {
+    const Operation& write = history_.at(id);
+    bool spare = false;
+    bool refuted = false;
+    for (size_t place = at_ + 1; place-- > wanted.after && write.invoked < events_[place].began_before;) {
+      const KvEvent& next = events_[place];
+      bool differs = place < at_ && concerns(next, *write.write());
+      if (differs) spare = false;
+      if (wanted.what == Wanted::What::put) refuted = refutes(next, wanted.key).value_or(refuted);
+      bool same_index = place < at_ && next.kind == Kind::hidden;
+      if ((same_index && !differs) || refuted || !has_room(place, causes)) continue;
+      options.push_back({.id = id, .place = place, .inserted = true, .spare = spare});
+      spare = true;
     }
+  }
+
+  // Whether the event tells the revision of the key's last put, which is not that of a hidden put before it.
+  // Nullopt when it says nothing of the key.
+  std::optional<bool> refutes(const KvEvent& event, BytesView key) const {
+    const Operation& operation = history_.at(event.id);
+    if (const auto* get = std::get_if<Operation::Get>(&operation.call)) {
+      return get->key == key ? std::optional(get->reply.record.has_value()) : std::nullopt;
+    }
+    if (const auto* range = std::get_if<Operation::Range>(&operation.call)) {
+      bool shown = std::ranges::any_of(range->reply.entries, [&](auto& entry) { return entry.key == key; });
+      return shown ? std::optional(true) : std::nullopt;
+    }
+    const Operation::Write& write = *operation.write();
+    if (operation.ok() && !write.reply.succeeded) return std::nullopt;
+    auto op = std::ranges::find(write.ops, key, [](const kv::Op& each) { return BytesView(each.key); });
+    if (op == write.ops.end()) return std::nullopt;
+    return operation.ok() && write.reply.results[static_cast<size_t>(op - write.ops.begin())].existed;
   }
 
   bool concerns(const KvEvent& event, const Operation::Write& write) const {
@@ -466,56 +546,81 @@ class Replay {
   }
 
   // Whether the log has a free index just before the event at `place`.
-  bool has_room(size_t place) {
-    uint64_t hidden = 0;
+  bool has_room(size_t place, Causes& causes) {
     size_t before = place;
-    while (before > 0 && events_[before - 1].kind == Kind::hidden) ++hidden, --before;
+    while (before > 0 && events_[before - 1].kind == Kind::hidden) --before;
     size_t next = place;
-    while (next < events_.size() && events_[next].kind == Kind::hidden) ++hidden, ++next;
+    while (next < events_.size() && events_[next].kind == Kind::hidden) ++next;
     uint64_t low = before == 0 ? 0 : events_[before - 1].revision;
     uint64_t high = next == events_.size()
                         ? kUnseen
                         : events_[next].revision - (events_[next].kind == Kind::read ? 0 : 1);
-    if (high - low > hidden) return true;
-    if (high > low) crowded_ = true;
+    if (high - low > next - before) return true;
+    // Those that are there now might be elsewhere.
+    for (size_t i = before; i < next; ++i) {
+      crowds_[events_[i].id] = true;
+      causes.insert(events_[i].id);
+    }
     return false;
   }
 
-  void restart() {
-    at_ = 0;
-    cells_.clear();
-    touched_.clear();
+  // Undoes what the events from `place` on did.
+  void rewind(size_t place) {
+    at_ = std::min(at_, place);
+    while (!trail_.empty() && trail_.back().at >= at_) {
+      const Undo& undo = trail_.back();
+      if (!undo.changed) {
+        touched_[undo.key] = undo.touched;
+      } else if (undo.cell.version == 0) {
+        cells_.erase(undo.key);
+      } else {
+        cells_[undo.key] = undo.cell;
+      }
+      trail_.pop_back();
+    }
   }
 
-  void take(Branch& branch) {
-    const Option& option = branch.options[branch.next];
+  void take(const Option& option) {
     used_[option.id] = true;
+    if (!option.spare) crowds_[option.id] = false;
     auto place = events_.begin() + static_cast<std::ptrdiff_t>(option.place);
     if (option.inserted) {
       events_.insert(place, {Kind::hidden, 0, option.id, place->began_before});
     } else {
       place->id = option.id;
     }
-    if (option.place < at_) restart();
+    rewind(option.place);
   }
 
-  // Undoes the latest choice that another choice for this group of keys could replace, and makes that one.
-  bool take_back(size_t group) {
+  void undo(const Option& option) {
+    used_[option.id] = false;
+    auto place = events_.begin() + static_cast<std::ptrdiff_t>(option.place);
+    if (option.inserted) {
+      events_.erase(place);
+    } else {
+      place->id = kNoOperation;
+    }
+    rewind(option.place);
+  }
+
+  // Conflict-directed backjumping (Prosser, "Hybrid algorithms for the constraint satisfaction problem",
+  // 1993): undoes the choices back to the latest one of the causes, and makes another there.
+  bool take_back(Causes causes) {
     while (!branches_.empty()) {
       Branch& branch = branches_.back();
-      const Option& option = branch.options[branch.next];
-      used_[option.id] = false;
-      auto place = events_.begin() + static_cast<std::ptrdiff_t>(option.place);
-      if (option.inserted) {
-        events_.erase(place);
-      } else {
-        place->id = kNoOperation;
-      }
-      const Operation::Write& write = *history_.at(option.id).write();
-      if (groups_.of(write.ops.front().key) == group && ++branch.next < branch.options.size()) {
-        restart();
-        take(branch);
-        return true;
+      const Option undone = branch.option();
+      undo(undone);
+      if (causes.erase(undone.id) > 0) {
+        branch.causes.merge(causes);
+        ++branch.next;
+        while (branch.next < branch.options.size() && branch.option().spare && !crowds_[undone.id]) {
+          ++branch.next;
+        }
+        if (branch.next < branch.options.size()) {
+          take(branch.option());
+          return true;
+        }
+        causes = std::move(branch.causes);
       }
       branches_.pop_back();
     }
@@ -525,7 +630,7 @@ class Replay {
   // The witness is of the furthest point that was reached.
   void remember(const Mismatch& mismatch) {
     const KvEvent& event = events_[at_];
-    if (!witness_.empty() && at_ < furthest_) return;
+    if (!witness_.empty() && at_ <= furthest_) return;
     furthest_ = at_;
     if (event.id == kNoOperation) {
       const auto& seen = *evidence_.seen(event.revision);
@@ -542,11 +647,11 @@ class Replay {
         fmt::format("what happened to {} by then, in the order of the log:\n", quote_short(mismatch.key));
     Operation::Write key{.ops = {{.key = Bytes(mismatch.key)}}};
     std::vector<size_t> story;
-    for (size_t i = 0; i < at_; ++i) {
+    for (size_t i = at_; i-- > 0 && story.size() < kStoryShown;) {
       if (concerns(events_[i], key)) story.push_back(events_[i].id);
     }
-    for (size_t i = story.size() - std::min(story.size(), kStoryShown); i < story.size(); ++i) {
-      witness_ += fmt::format("  #{} {}\n", story[i], describe(history_.at(story[i])));
+    for (size_t id : story | std::views::reverse) {
+      witness_ += fmt::format("  #{} {}\n", id, describe(history_.at(id)));
     }
     if (auto doubts = changing_.find(mismatch.key); doubts != changing_.end()) {
       witness_ += "writes in doubt that may change it, none of which explains this:\n";
@@ -560,15 +665,17 @@ class Replay {
   const uint64_t steps_max_;
   const KvEvidence evidence_;
   std::map<BytesView, std::vector<size_t>> changing_;  // writes in doubt by the keys they change
-  Groups groups_;
 
   std::vector<KvEvent> events_;  // with what is assumed by now
   std::vector<bool> used_;       // writes in doubt that are among them
+  // Took the last free index at a place where another write was wanted, in this or a spare place of its
+  // option.
+  std::vector<bool> crowds_;
   std::vector<Branch> branches_;
-  bool crowded_ = false;  // a place was refused because of another assumption
 
   size_t at_ = 0;
   std::map<BytesView, Cell> cells_;
+  std::vector<Undo> trail_;
   std::map<BytesView, size_t> touched_;  // after how many events a key was last known
 
   uint64_t steps_ = 0;

@@ -9,7 +9,13 @@
 // creation) and that no acknowledged write has, must be one of them: it is matched by keys and values. One of
 // which no revision was ever seen, say an erase, is assumed to have happened only when the replay is stuck
 // without it, at a free log index between the last moment at which its key was known and the one that
-// contradicts. Where several fit, all are tried.
+// contradicts.
+//
+// Where several fit, one is tried: the latest place first, and the replay goes back to it by undoing what
+// came after. When it is stuck, the latest choice is made otherwise of those that had a part in it: that
+// changed the key since answers told all of it, or took the write or the last log index that is missed.
+// Places between which nothing has to do with a write differ only by the log index, so one is tried for all
+// of them, and the others only after another write was refused its index.
 //
 // What is checked, by the name a violation gets:
 //   revision-reused          two commands at one revision
