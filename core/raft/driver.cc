@@ -322,10 +322,13 @@ void Driver::serve_reads() {
 
 void Driver::reject_waiting(const Error& error) {
   Error unsent(error.code, Applied::NO, error.message);
+  // What is in the log here may be in the others' and be committed, whatever has happened to this member.
+  Error in_doubt(error.code, Applied::MAYBE, error.message);
+  if (ASPEN_MUTANT("raft-driver-stop-says-not-applied")) in_doubt.applied = error.applied;
   for (auto& [command, reply] : std::exchange(proposals_, {})) reply(std::unexpected(unsent));
   proposals_bytes_ = 0;
-  for (auto& [index, reply] : std::exchange(waiting_, {})) reply(std::unexpected(error));
-  for (auto& [index, done] : std::exchange(changes_, {})) done(std::unexpected(error));
+  for (auto& [index, reply] : std::exchange(waiting_, {})) reply(std::unexpected(in_doubt));
+  for (auto& [index, done] : std::exchange(changes_, {})) done(std::unexpected(in_doubt));
   for (auto& ready : std::exchange(reads_, {})) ready(std::unexpected(unsent));
   for (auto& [round, readers] : std::exchange(rounds_, {})) {
     for (auto& ready : readers) ready(std::unexpected(unsent));

@@ -53,13 +53,14 @@ class ListMachine final : public StateMachine {
  public:
   std::vector<Bytes> commands;  // by index - 1; empty for entries that are no commands
   std::atomic<bool> fail_apply{false};
+  std::atomic<Code> fail_code{Code::IO};
   std::atomic<bool> fail_flush{false};
   std::atomic<bool> fail_snapshot{false};
   std::optional<Error> fail_finish;
   std::function<void()> finished = [] {};
 
   Result<std::vector<Bytes>> apply(std::span<const EntryPtr> entries) override {
-    if (fail_apply) return fail(Code::IO, "cannot apply");
+    if (fail_apply) return fail(fail_code, "cannot apply");
     std::vector<Bytes> replies;
     for (const EntryPtr& entry : entries) {
       EXPECT_EQ(entry->index, commands.size() + 1);
@@ -646,6 +647,24 @@ TEST_F(Failing, AStateMachineThatCannotApplyStopsTheMember) {
   Answers answers;
   propose(one, "x", answers);
   expect_fail_stop(one, answers, 1);
+}
+
+// It is in the logs of others, who go on: also an error that by itself means "not applied" leaves a doubt.
+TEST_F(Failing, WhatWasProposedIsInDoubtWhateverStoppedTheMember) {
+  TestMember& one = group_of_three();
+  put("before");
+  one.machine.fail_code = Code::CORRUPT;
+  one.machine.fail_apply = true;
+  Answers answers;
+  propose(one, "perhaps", answers);
+  EXPECT_TRUE(run_until([&] { return answers.total() == 1; }));
+  ASSERT_EQ(answers.errors.size(), 1u);
+  EXPECT_EQ(answers.errors[0].code, Code::CORRUPT);
+  EXPECT_EQ(answers.errors[0].applied, Applied::MAYBE);
+  cut = {1};
+  put("after");
+  const auto& commands = leader()->machine.commands;
+  EXPECT_EQ(std::count(commands.begin(), commands.end(), "perhaps"), 1);
 }
 
 TEST_F(Failing, AStateThatCannotBeFlushedStopsTheMember) {
