@@ -41,10 +41,6 @@ const CancelReason& Waiter::cancel_reason() const {
   return *cx_.task_.cancel_;
 }
 
-const char* Waiter::what() const {
-  return cx_.task_.what();
-}
-
 void Waiter::run() {
   cx_.task_.resume(handle_);
 }

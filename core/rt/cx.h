@@ -57,7 +57,6 @@ class Waiter : public Runnable, public ListNode<WaiterTag> {
  private:
   friend class TaskBase;
   void run() final;
-  const char* what() const final;  // the task's name
   void cancel();
 
   Cx& cx_;

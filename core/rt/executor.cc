@@ -19,16 +19,6 @@ void Timer::disarm() {
   if (armed()) executor_.timers_.remove(*this);
 }
 
-void Executor::add(Queue& queue, Runnable& work, Runnable::Place place) {
-  if (work.linked()) return;
-  work.place_ = place;
-  queue.push_back(work);
-}
-
-void Executor::schedule(Runnable& work) {
-  add(ready_.later, work, Runnable::Place::ready);
-}
-
 void Executor::schedule_timed(Runnable& work, TimeNs deadline) {
   if (work.linked()) return;
   work.deadline_ = deadline;
@@ -93,8 +83,8 @@ Runnable* Executor::pick() {
   return take(other);
 }
 
-Runnable* Executor::take(Queue& queue) {
-  if (!choose_ || ASPEN_MUTANT("rt-chooser-ignored")) return queue.pop_front();
+Runnable* Executor::take_chosen(Queue& queue) {
+  if (ASPEN_MUTANT("rt-chooser-ignored")) return queue.pop_front();
   size_t count = 0;
   for (Runnable* work = queue.front(); work != nullptr; work = queue.next(*work)) ++count;
   if (count < 2) return queue.pop_front();
@@ -110,13 +100,7 @@ void Executor::run_next() {
   while (Runnable* work = next_.pop_front()) run(*work);
 }
 
-void Executor::run(Runnable& work) {
-  const char* what = watchdog_ ? work.what() : nullptr;
-  step(what, [&work] { work.run(); });
-}
-
-bool Executor::turn() {
-  read_clock();
+bool Executor::same_time_turn() {
   fire_timers();
   run_next();
   begin_turn();

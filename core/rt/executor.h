@@ -46,8 +46,6 @@ std::string current_panic_text();
 class Runnable : public ListNode<Runnable> {
  public:
   virtual void run() = 0;
-  // For logs. The text outlives the run, which the object may not.
-  virtual const char* what() const { return "work"; }
 
  protected:
   ~Runnable() = default;
@@ -95,12 +93,13 @@ class Executor {
   explicit Executor(Env& env) : env_(env), now_(env.now()), timers_(now_) {}
 
   Env& env() { return env_; }
-  // The time at which this turn began; before one, at which what led to it came in.
+  // The time at which this turn began, or turns as short as one began (Loop); before one, at which what led
+  // to it came in.
   TimeNs now() const { return now_; }
 
   // Runs `work` in this turn, or the next when called while one runs. Scheduled twice, it runs once, where it
   // stood first.
-  void schedule(Runnable& work);
+  void schedule(Runnable& work) { add(ready_.later, work, Runnable::Place::ready); }
   // The same, before what has a later deadline or none.
   void schedule_timed(Runnable& work, TimeNs deadline);
   // Runs `work` before other work, in the turn that goes on if one does. Moves it here from the other lanes.
@@ -115,11 +114,19 @@ class Executor {
   using Chooser = std::function<size_t(size_t count)>;
   void set_chooser(Chooser choose) { choose_ = std::move(choose); }
 
-  // For whoever drives: one turn. True when more is ready.
-  bool turn();
+  // For whoever drives: reads the clock and makes one turn. True when more is ready.
+  bool turn() {
+    read_clock();
+    return same_time_turn();
+  }
+  // The same at the time that was read last.
+  bool same_time_turn();
+  // Since the clock was read.
+  size_t steps() const { return steps_; }
   // Reads the clock, for input that is handled before the turn.
   void read_clock() {
     now_ = env_.now();
+    steps_ = 0;
     if (watchdog_) watchdog_->begin();
   }
   // No timer fires before; see TimerWheel::next().
@@ -138,8 +145,10 @@ class Executor {
   // The same as a step that is watched.
   template <typename F>
   void step(const char* what, F&& work) {
+    ++steps_;
+    current_step = what;
     contained(work);
-    if (watchdog_) watchdog_->end(what);
+    if (watchdog_) watchdog_->end(current_step);
   }
   // Watches from now on which steps take long.
   Watchdog& watch_steps() { return watchdog_ ? *watchdog_ : watchdog_.emplace(env_); }
@@ -150,6 +159,8 @@ class Executor {
   // Called with what a cancel could not end within its cleanup budget, which is logged anyway: see
   // cancel_node.h. Must not throw or destroy what is stuck.
   std::function<void(const std::string&)> on_stuck;
+  // What runs now, for logs: a literal, which the step itself may make more precise.
+  const char* current_step = "";
   // The task that runs now; null between tasks.
   TaskBase* current_task = nullptr;
   // Who watches tasks, regions and obligations; null: nobody.
@@ -160,13 +171,20 @@ class Executor {
  private:
   friend class Timer;
   using Queue = List<Runnable, Runnable>;
-  void add(Queue& queue, Runnable& work, Runnable::Place place);
+  void add(Queue& queue, Runnable& work, Runnable::Place place) {
+    if (work.linked()) return;
+    work.place_ = place;
+    queue.push_back(work);
+  }
   void fire_timers();
   void begin_turn();
   // The next of this turn's work, or null at its end.
   Runnable* pick();
-  Runnable* take(Queue& queue);
-  void run(Runnable& work);
+  Runnable* take(Queue& queue) { return choose_ ? take_chosen(queue) : queue.pop_front(); }
+  Runnable* take_chosen(Queue& queue);
+  void run(Runnable& work) {
+    step("work", [&work] { work.run(); });
+  }
   void run_next();
   void report_panic(const std::string& text) noexcept;
 
@@ -177,6 +195,7 @@ class Executor {
 
   Env& env_;
   TimeNs now_;
+  size_t steps_ = 0;
   uint64_t last_id_ = 0;
   TimerWheel timers_;
   Queue cancel_;

@@ -6,8 +6,6 @@
 // Thread safety: none; one executor's thread.
 #pragma once
 
-#include <memory>
-
 #include "core/rt/spawned_task.h"
 
 namespace aspen::rt {
@@ -16,14 +14,14 @@ template <typename T = void>
 class Join {
  public:
   Join() = default;
-  explicit Join(std::shared_ptr<TaskOf<T>> task) : task_(std::move(task)) {}
+  explicit Join(Ref<TaskOf<T>> task) : task_(std::move(task)) {}
 
   bool done() const { return task_->done(); }
   void cancel(const CancelReason& reason) { task_->request_cancel(reason); }
 
   class Wait final : public Waiter {
    public:
-    Wait(Cx& cx, std::shared_ptr<TaskOf<T>> task) : Waiter(cx), task_(std::move(task)) {}
+    Wait(Cx& cx, Ref<TaskOf<T>> task) : Waiter(cx), task_(std::move(task)) {}
     bool await_ready() { return task_->done(); }
     void await_suspend(std::coroutine_handle<> handle) {
       suspend(handle);
@@ -36,7 +34,7 @@ class Join {
     // A cancel of the one who waits is passed on, and the task's end still awaited: no loser is left running.
     bool drains() const override { return true; }
     void abandon() override { task_->request_cancel(cancel_reason()); }
-    std::shared_ptr<TaskOf<T>> task_;
+    Ref<TaskOf<T>> task_;
   };
   // co_await -> Outcome<T>. Once.
   Wait wait(Cx& cx) { return Wait(cx, task_); }
@@ -49,7 +47,7 @@ class Join {
   }
 
  private:
-  std::shared_ptr<TaskOf<T>> task_;
+  Ref<TaskOf<T>> task_;
 };
 
 }  // namespace aspen::rt

@@ -9,7 +9,8 @@
 //
 // A round of the loop: what came in through descriptors and the door, then a turn of the executor. While the
 // executor has work, the system is asked for ready descriptors only every kPollInterval: that call costs more
-// than most turns.
+// than most turns. For the same reason turns share a reading of the clock until kStepsOfOneTime steps ran at
+// it.
 //
 // Lifetime: the loop outlives whoever posts to it, every FdWatch, and what uses its executor.
 // Thread safety: post() and stop() from any thread; everything else from the thread in run(), or before it.
@@ -71,6 +72,7 @@ class Loop {
   };
 
   static constexpr DurationNs kPollInterval = 20 * kMicrosecond;
+  static constexpr size_t kStepsOfOneTime = 16;
 
   // What was posted, oldest first.
   Posted* take_posted();

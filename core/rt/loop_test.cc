@@ -184,6 +184,49 @@ TEST(Loop, WhatComesInSeesTheTimeItCame) {
   EXPECT_GE(at_post, begin + 2 * kAsleep);
 }
 
+// Time that passes when a test says so, and how often it was asked for.
+struct CountedEnv final : Env {
+  TimeNs time = kSecond;
+  size_t reads = 0;
+  TimeNs now() override {
+    ++reads;
+    return time;
+  }
+  TimeNs coarse_now() override { return time; }
+  WallNs wall_now() override { return time; }
+  void random(void*, size_t) override { ADD_FAILURE() << "a loop draws nothing"; }
+};
+
+// Runs `step` turn after turn, nothing else, until it returns false.
+void run_steps(Loop& loop, const std::function<bool()>& step) {
+  std::optional<Deferred> work;
+  work.emplace([&] { step() ? loop.executor().schedule(*work) : loop.stop(); });
+  loop.executor().schedule(*work);
+  loop.run();
+}
+
+TEST(Loop, ShortTurnsShareAReadingOfTheClock) {
+  CountedEnv env;
+  Loop loop(env);
+  env.reads = 0;
+  size_t steps = 1'600;
+  run_steps(loop, [&] { return --steps > 0; });
+  EXPECT_GE(env.reads, 1'600u / 16);
+  EXPECT_LE(env.reads, 1'600u / 16 + 10);  // those of the beginning, a poll and the end
+}
+
+TEST(Loop, TimeGoesOnWhileItIsBusy) {
+  CountedEnv env;
+  Loop loop(env);
+  TimeNs fired = kNever;
+  Timer timer(loop.executor(), [&] { fired = loop.executor().now(); });
+  timer.arm(env.time + kMillisecond);
+  TimeNs end = env.time + 10 * kMillisecond;
+  run_steps(loop, [&] { return (env.time += kMicrosecond) < end && fired == kNever; });
+  EXPECT_GE(fired, kSecond + kMillisecond);
+  EXPECT_LE(fired, kSecond + kMillisecond + 16 * kMicrosecond);
+}
+
 TEST(FdWatch, CallsBackWhileReady) {
   Loop loop;
   Watchdog watchdog(loop);

@@ -125,7 +125,7 @@ const CancelPtr& Region::reason_below() {
   return below_;
 }
 
-void Region::admit(std::shared_ptr<TaskBase> task) {
+void Region::admit(Ref<TaskBase> task) {
   ASPEN_ASSERT(state_ != State::closed);
   TaskBase& told = *task;
   std::optional<Error> refused = refusal();
@@ -142,7 +142,7 @@ void Region::admit(std::shared_ptr<TaskBase> task) {
   if (!ASPEN_MUTANT("rt-refused-spawn-lost")) executor_.schedule(told);
 }
 
-void Region::adopt(std::shared_ptr<TaskBase> task) {
+void Region::adopt(Ref<TaskBase> task) {
   TaskBase& adopted = *task;
   adopted.self_ = std::move(task);
   tasks_.push_back(adopted);
@@ -257,8 +257,9 @@ void Region::run_finalizers() {
     }
     co_return Result<>();
   };
-  adopt(std::make_shared<detail::SpawnedTask<void, decltype(run)>>(
-      *this, "finalizers", Budget{.polls = cleanup_.polls, .priority = budget_.priority}, std::move(run)));
+  Budget budget{.polls = cleanup_.polls, .priority = budget_.priority};
+  adopt(Ref<TaskBase>(
+      new detail::SpawnedTask<void, decltype(run)>(*this, "finalizers", budget, std::move(run))));
 }
 
 void Region::cleanup_over() {

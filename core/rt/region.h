@@ -91,8 +91,8 @@ class Region final : public Runnable, public ListNode<RegionTag>, public CancelN
   template <typename F>
   auto spawn(const char* name, F function, const Budget& budget) {
     using T = typename detail::ResultValue<std::invoke_result_t<F, Cx&>>::type;
-    auto task =
-        std::make_shared<detail::SpawnedTask<T, F>>(*this, name, meet(budget_, budget), std::move(function));
+    Ref<TaskOf<T>> task(
+        new detail::SpawnedTask<T, F>(*this, name, meet(budget_, budget), std::move(function)));
     admit(task);
     return Join<T>(std::move(task));
   }
@@ -143,8 +143,8 @@ class Region final : public Runnable, public ListNode<RegionTag>, public CancelN
   void join_parent(List<Region, RegionTag>& siblings);
   void leave_parent();
   void inherit_cancel(const CancelPtr& reason, bool forced);
-  void admit(std::shared_ptr<TaskBase> task);
-  void adopt(std::shared_ptr<TaskBase> task);
+  void admit(Ref<TaskBase> task);
+  void adopt(Ref<TaskBase> task);
   std::optional<Error> refusal() const;
   // What is spawned now can only start cancelled.
   bool too_late() const;

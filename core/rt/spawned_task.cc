@@ -59,19 +59,9 @@ void TaskBase::run() {
   resume(root_);
 }
 
-void TaskBase::resume(std::coroutine_handle<> handle) {
-  if (budget_.polls == 0 && !ASPEN_MUTANT("rt-polls-unlimited")) {
-    out_of_polls();
-  } else if (budget_.polls != Budget::kUnlimited) {
-    --budget_.polls;
-  }
-  executor_.current_task = this;
-  handle.resume();
-  executor_.current_task = nullptr;
-}
-
 void TaskBase::finish() {
   ASPEN_ASSERT(phase_ == Phase::finished && waiter_ == nullptr);
+  executor_.current_step = "a task's end";
   bool ran = root_ != nullptr;
   if (ran) root_.destroy();
   stop_clock();
@@ -79,7 +69,7 @@ void TaskBase::finish() {
     detail::die(fmt::format("task {} ended with a region open: {}", name_, children_.front()->pending()));
   }
   phase_ = Phase::done;
-  std::shared_ptr<TaskBase> self = std::move(self_);
+  Ref<TaskBase> self = std::move(self_);
   if (executor_.observer != nullptr) executor_.observer->task_ended(*this);
   region_.task_ended(*this);
   executor_.contained([this] { notify_done(); });

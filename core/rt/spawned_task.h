@@ -16,13 +16,14 @@
 #pragma once
 
 #include <functional>
-#include <memory>
 #include <optional>
 #include <string>
 
 #include "core/base/log.h"
 #include "core/base/mutant.h"
 #include "core/rt/cx.h"
+#include "core/rt/frame_cache.h"
+#include "core/rt/ref.h"
 
 namespace aspen::rt {
 
@@ -33,7 +34,11 @@ namespace detail {
 [[noreturn]] void die(const std::string& text);
 }  // namespace detail
 
-class TaskBase : public Runnable, public ListNode<TaskBase>, public CancelNode {
+class TaskBase : public Runnable,
+                 public ListNode<TaskBase>,
+                 public CancelNode,
+                 public RefCounted,
+                 public InFrameCache {
  public:
   TaskBase(Region& region, const char* name, const Budget& budget);
   virtual ~TaskBase() = default;
@@ -41,7 +46,6 @@ class TaskBase : public Runnable, public ListNode<TaskBase>, public CancelNode {
   std::string describe() const final;
   const char* name() const { return name_; }
   Region& region() const { return region_; }
-  const char* what() const final { return phase_ == Phase::finished ? "a task's end" : name_; }
   bool done() const { return phase_ == Phase::done; }
   // What is left of it.
   const Budget& budget() const { return budget_; }
@@ -58,7 +62,7 @@ class TaskBase : public Runnable, public ListNode<TaskBase>, public CancelNode {
  protected:
   // The outermost coroutine. Its end is handed to the run queue: a frame cannot be destroyed from inside.
   struct Root {
-    struct promise_type {
+    struct promise_type : InFrameCache {
       explicit promise_type(TaskBase& task) : task(task) {}
       TaskBase& task;
       Root get_return_object() { return {std::coroutine_handle<promise_type>::from_promise(*this)}; }
@@ -113,8 +117,20 @@ class TaskBase : public Runnable, public ListNode<TaskBase>, public CancelNode {
   Phase phase_ = Phase::created;
   uint8_t cancel_codes_ = 0;  // of the reasons that stood, a bit each
   std::coroutine_handle<> root_;
-  std::shared_ptr<TaskBase> self_;  // held by the region until the task is done
+  Ref<TaskBase> self_;  // held by the region until the task is done
 };
+
+inline void TaskBase::resume(std::coroutine_handle<> handle) {
+  if (budget_.polls == 0 && !ASPEN_MUTANT("rt-polls-unlimited")) {
+    out_of_polls();
+  } else if (budget_.polls != Budget::kUnlimited) {
+    --budget_.polls;
+  }
+  executor_.current_step = name_;
+  executor_.current_task = this;
+  handle.resume();
+  executor_.current_task = nullptr;
+}
 
 template <typename T>
 class TaskOf : public TaskBase {
@@ -169,6 +185,7 @@ class SpawnedTask final : public TaskOf<T> {
     this->outcome = Outcome<T>::of(std::unexpected(std::move(error)));
     function_.reset();
   }
+  static_assert(alignof(F) <= __STDCPP_DEFAULT_NEW_ALIGNMENT__);
   std::optional<F> function_;
 };
 

@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "core/base/assert.h"
+#include "core/rt/frame_cache.h"
 
 namespace aspen::rt {
 
@@ -33,7 +34,7 @@ struct FinalAwaiter {
 };
 
 template <typename T>
-struct TaskPromiseBase {
+struct TaskPromiseBase : InFrameCache {
   std::coroutine_handle<> continuation;
   std::exception_ptr exception;
 
