@@ -1,0 +1,49 @@
+"""The benchmarks run and report what they are to report. How fast is not asked: tests run on busy machines.
+
+usage: bench_test.py BUILD
+"""
+
+import json
+import os
+import subprocess
+import sys
+import unittest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def run(command, statuses):
+    """The document that bench/COMMAND prints."""
+    arguments = [sys.executable, os.path.join(HERE, command), "--quick", "--build", BUILD, "-o", "json"]
+    if command == "rt":
+        arguments.append("--built")
+    result = subprocess.run(arguments, capture_output=True, text=True)
+    if result.returncode not in statuses:
+        raise AssertionError(f"bench/{command} ended with {result.returncode}: {result.stderr}")
+    return json.loads(result.stdout)
+
+
+class BenchTest(unittest.TestCase):
+    def test_rt(self):
+        document = run("rt", statuses=[0, 1])  # 1: a goal is missed
+        rows = document["rows"]
+        for name in ["bare", "spawn", "await", "reschedule", "channel", "timer", "cancel"]:
+            self.assertGreater(rows[name]["aspen"]["p50_ns"], 0, name)
+            self.assertGreaterEqual(rows[name]["aspen"]["p99_ns"], rows[name]["aspen"]["p50_ns"], name)
+        self.assertEqual(rows["bare"]["aspen"]["allocations"], 1)
+        # Not a matter of speed, so held here too.
+        for name in ["spawn", "await", "reschedule", "channel", "timer"]:
+            self.assertEqual(rows[name]["aspen"]["allocations"], 0, name)
+
+    def test_kv(self):
+        document = run("kv", statuses=[0])
+        self.assertEqual([row["bytes"] for row in document["fdatasync"]], [128, 512, 4096])
+        self.assertEqual(len(document["kv"]), 4)
+        for row in document["kv"]:
+            self.assertGreater(row["ops_per_s"], 0)
+            self.assertGreater(row["ratios"]["ops_per_sync"], 0)
+
+
+if __name__ == "__main__":
+    BUILD = os.path.abspath(sys.argv.pop(1))
+    unittest.main()
