@@ -27,13 +27,17 @@ class Events {
   bool run_next(TimeNs end);
   uint64_t count() const { return count_; }  // run so far
   // Forgets all events, without running them.
-  void clear() { heap_.clear(); }
+  void clear() {
+    heap_.clear();
+    actions_.clear();
+    free_.clear();
+  }
 
  private:
   struct Event {
     TimeNs time;
     uint64_t sequence;
-    Action action;
+    size_t place;  // of its action
   };
   static bool later(const Event& a, const Event& b) {
     return a.time != b.time ? a.time > b.time : a.sequence > b.sequence;
@@ -43,6 +47,9 @@ class Events {
   uint64_t sequence_ = 0;
   uint64_t count_ = 0;
   std::vector<Event> heap_;
+  // Beside the heap, which moves what is in it at every step, and an action costs a call to move.
+  std::vector<Action> actions_;
+  std::vector<size_t> free_;  // places in actions_
 };
 
 }  // namespace aspen::lab
