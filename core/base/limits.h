@@ -41,7 +41,7 @@ inline constexpr DurationNs kKeepAlive = 3 * kSecond;
 
 // The kernel.
 inline constexpr size_t kCancelStreakMax = 16;  // steps of cancel work in a row while other work waits
-inline constexpr size_t kFramesKept = 128;  // by a thread, free, of each size (rt/frame_cache.h)
+inline constexpr size_t kFramesKept = 128;      // by a thread, free, of each size (rt/frame_cache.h)
 // The kernel. What may live in one region; more is refused OVERLOADED.
 inline constexpr size_t kRegionTasksMax = 1u << 20;
 inline constexpr size_t kRegionChildrenMax = 1u << 16;
