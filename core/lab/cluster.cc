@@ -120,9 +120,9 @@ void Cluster::restart(size_t i) {
 }
 
 bool Cluster::endanger(size_t i) {
-  if (care_[i].lost) return true;
   auto lost = std::count_if(care_.begin(), care_.end(), [](const Care& care) { return care.lost; });
-  if (static_cast<size_t>(lost) >= (size() - 1) / 2) return false;
+  if (!care_[i].lost && static_cast<size_t>(lost) >= (size() - 1) / 2) return false;
+  // Also one that is being replaced: what damages the new data makes it no better than the old.
   care_[i].lost = care_[i].doubtful = true;
   return true;
 }
