@@ -128,6 +128,26 @@ class TidyTest(unittest.TestCase):
         self.plant("misc/code.cc", "int x;\n")
         self.expect("dependencies", "misc/code.cc:1: its folder is not in the table of scripts/tidy")
 
+    def test_names_of_rare_paths(self):
+        self.plant("core/rt/a.cc", 'bool a = ASPEN_BUGGIFY("rt-one");\n')
+        self.plant("core/rt/a_test.cc", 'bool a = ASPEN_BUGGIFY("rt-one");\n')
+        self.expect("sites")
+        self.plant(
+            "core/store/b.cc",
+            'bool b = ASPEN_BUGGIFY("store-one") || ASPEN_BUGGIFY("store-one");\n'
+            '// ASPEN_BUGGIFY("comment")\n'
+            'bool c = ASPEN_BUGGIFY("rt-two");\n'
+            "bool d = ASPEN_BUGGIFY(name);\n"
+            'bool e = ASPEN_BUGGIFY("store-Three");\n',
+        )
+        self.expect(
+            "sites",
+            "core/store/b.cc:1: store-one also names the rare path at core/store/b.cc:1",
+            'core/store/b.cc:3: a rare path is named "store-what-it-does", not "rt-two"',
+            'core/store/b.cc:4: a rare path is named "store-what-it-does", not name',
+            'core/store/b.cc:5: a rare path is named "store-what-it-does", not "store-Three"',
+        )
+
     def test_a_long_file(self):
         self.plant("docs/long.md", "x\n" * 800)
         self.expect("sizes")

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cmath>
 #include <iostream>
+#include <map>
 #include <thread>
 
 #include "core/lab/explorations.h"
@@ -43,6 +44,7 @@ struct SimArguments {
   bool large = false;
   bool shrink = false;
   bool stop = false;
+  bool sites = false;
   bool log = false;
 };
 
@@ -102,6 +104,37 @@ void print_run(Format format, const lab::RunReport& report) {
   std::fflush(stdout);
 }
 
+// How often each rare path of the engine was taken, in all runs.
+class Sites {
+ public:
+  void add(const lab::RunReport& report) {
+    for (const auto& [site, hits] : report.buggified) {
+      Site& sum = sites_[site];
+      ++sum.reached;
+      sum.fired += hits > 0;
+      sum.hits += hits;
+    }
+  }
+  void print(std::FILE* file) const {
+    Table table({"SITE", "RUNS REACHED", "RUNS FIRED", "HITS"});
+    size_t fired = 0;
+    for (const auto& [name, site] : sites_) {
+      fired += site.hits > 0;
+      table.add({name, std::to_string(site.reached), std::to_string(site.fired), std::to_string(site.hits)});
+    }
+    table.print(file);
+    fmt::print(file, "sites: {} reached, {} fired\n", sites_.size(), fired);
+  }
+
+ private:
+  struct Site {
+    uint64_t reached = 0;  // runs
+    uint64_t fired = 0;    // runs
+    uint64_t hits = 0;
+  };
+  std::map<std::string, Site> sites_;
+};
+
 Result<lab::RunOptions> first_options(const SimArguments& arguments) {
   lab::RunOptions options{.nodes = arguments.nodes, .operations_max = arguments.ops};
   options.trace_file = arguments.trace;
@@ -140,6 +173,7 @@ Result<int> sim(const Common& common, const SimArguments& arguments) {
   uint64_t failed = 0;
   double virtual_s = 0;
   double wall_s = 0;
+  Sites sites;
   lab::run_all(
       std::min(jobs, kJobsMax),
       [&]() -> std::optional<lab::RunOptions> {
@@ -154,6 +188,7 @@ Result<int> sim(const Common& common, const SimArguments& arguments) {
         wall_s += static_cast<double>(report.wall_time) / 1e9;
         if (!report.ok) ++failed;
         print_run(common.format, report);
+        sites.add(report);
         if (report.ok || !arguments.shrink) return;
         lab::RunOptions failing = options;
         failing.scenario = report.scenario;
@@ -168,6 +203,7 @@ Result<int> sim(const Common& common, const SimArguments& arguments) {
     fmt::print("sim: {} runs, {} failed, {:.0f} virtual s, {:.1f} virtual s per second of a core\n", runs,
                failed, virtual_s, virtual_s / std::max(wall_s, 1e-9));
   }
+  if (arguments.sites) sites.print(common.format == Format::TABLE ? stdout : stderr);
   return failed == 0 ? kExitOk : kExitFailed;
 }
 
@@ -193,6 +229,8 @@ void add_sim(Program& program) {
   command->add_option("--trace", arguments->trace, "write the run's events to this file, one a line");
   command->add_flag("--shrink", arguments->shrink, "look for a smaller run that fails alike");
   command->add_flag("--stop", arguments->stop, "begin no further run once one has failed");
+  command->add_flag("--sites", arguments->sites,
+                    "at the end, how often each rare path of the engine was taken (with -o json: on stderr)");
   command->add_flag("--log", arguments->log, "the nodes' logs go to stderr");
   command->add_flag("--explore", arguments->explore,
                     "instead of sampling, visit every state of small configurations and count them");

@@ -226,6 +226,8 @@ Result<std::vector<Bytes>> StateMachine::apply(std::span<const raft::EntryPtr> e
   // Durable before anybody asked for it: nothing is lost by that.
   bool durable = ASPEN_BUGGIFY("kv-apply-synced");
   ASPEN_CHECK(store_->write(std::move(changes.batch()), durable ? store::Sync::yes : store::Sync::no));
+  // A store flushes by itself when its memory is full, which is at any time.
+  if (ASPEN_BUGGIFY("kv-apply-flushed")) ASPEN_CHECK(store_->flush());
   applied_.store(index, std::memory_order_release);
   return replies;
 }

@@ -43,7 +43,7 @@ struct RunReport {
   std::string oracle;
   std::string detail;
   std::string replay;                         // a command that does it again
-  std::map<std::string, uint64_t> buggified;  // how often each rare path was taken
+  std::map<std::string, uint64_t> buggified;  // how often each rare path that was reached was taken
 };
 
 struct ScenarioInfo {

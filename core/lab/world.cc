@@ -81,6 +81,7 @@ bool World::buggify(const char* site) {
     // By the site's name, so that the order in which sites are reached decides nothing.
     bool enabled = world.random_.fork(site).chance(world.buggify_enabled_);
     found = world.sites_.emplace(site, enabled).first;
+    world.buggified_.emplace(site, 0);
   }
   if (!found->second || !world.buggify_random_.chance(world.buggify_fires_)) return false;
   ++world.buggified_[site];

@@ -67,7 +67,7 @@ class World {
   // ASPEN_BUGGIFY sites are enabled one by one, each for a whole run with this chance; an enabled site fires
   // with `fires`. 0, the default: none.
   void set_buggify(double enabled, double fires);
-  // How often each site fired.
+  // How often each site fired that was reached.
   const std::map<std::string, uint64_t>& buggified() const { return buggified_; }
 
  private:

@@ -87,7 +87,7 @@ void EndpointImpl::send(const uint8_t* packet, size_t size, const Address& to) {
 }
 
 void EndpointImpl::receive(const Address& from, BytesView packet, TimeNs now) {
-  if (stopped_) return;
+  if (stopped_ || ASPEN_BUGGIFY("net-packet-ignored")) return;
   ngtcp2_version_cid header;
   int status = ngtcp2_pkt_decode_version_cid(&header, byte_data(packet), packet.size(), kCidBytes);
   if (status == NGTCP2_ERR_VERSION_NEGOTIATION) {

@@ -4,6 +4,7 @@
 
 #include <cstring>
 
+#include "core/base/buggify.h"
 #include "core/base/limits.h"
 #include "core/net/link.h"
 #include "core/net/quic.h"
@@ -204,7 +205,7 @@ Result<> Link::start(const NodeId* peer, const ngtcp2_pkt_hd* initial,
   settings.initial_ts = to_ngtcp2(created_at_);
   settings.initial_rtt = static_cast<ngtcp2_duration>(kInitialRoundTrip);
   settings.cc_algo = NGTCP2_CC_ALGO_CUBIC;
-  settings.ack_thresh = kAckPackets;
+  settings.ack_thresh = ASPEN_BUGGIFY("net-ack-each-packet") ? 1 : kAckPackets;
   settings.max_tx_udp_payload_size = kPacketBytesMax;
   settings.handshake_timeout = UINT64_MAX;  // next_timer() has ours, which covers the hello too
   settings.rand_ctx.native_handle = &env;
@@ -212,8 +213,9 @@ Result<> Link::start(const NodeId* peer, const ngtcp2_pkt_hd* initial,
   ngtcp2_transport_params params;
   ngtcp2_transport_params_default(&params);
   params.initial_max_data = kHelloWindowBytes;
-  params.initial_max_stream_data_bidi_local = kStreamWindowBytes;
-  params.initial_max_stream_data_bidi_remote = kStreamWindowBytes;
+  uint64_t stream_window_bytes = ASPEN_BUGGIFY("net-stream-window-small") ? 4096 : kStreamWindowBytes;
+  params.initial_max_stream_data_bidi_local = stream_window_bytes;
+  params.initial_max_stream_data_bidi_remote = stream_window_bytes;
   params.initial_max_streams_bidi = dialed_ ? limits::kStreamsPerPeerMax : 1;
   params.max_idle_timeout = static_cast<ngtcp2_duration>(context_.idle_timeout);
   params.max_ack_delay = static_cast<ngtcp2_duration>(kAckDelayMax);

@@ -1,4 +1,5 @@
 // Members and clients together: what they agree on while members come, go, move, forget and fall behind.
+#include "core/base/buggify.h"
 #include "core/base/log.h"
 #include "core/node/test_cluster.h"
 
@@ -109,6 +110,19 @@ TEST_F(ClusterTest, AMemberFarBehindGetsASnapshotWhileTheOthersGoOn) {
   EXPECT_GE(snapshots, 1);
   ASSERT_TRUE(nodes[2].put("after", "v"));
   EXPECT_TRUE(eventually([&] { return nodes[2].value("after", true) == "v"; }));
+}
+
+// Also after the offer, which is the first.
+TEST_F(ClusterTest, ASnapshotStreamMayPauseAfterEveryFrame) {
+  buggify_hook = [](const char* site) { return std::string_view(site) == "node-snapshot-pause-early"; };
+  {
+    auto nodes = cluster(3, 64);
+    nodes[2].close();
+    for (int i = 0; i < 400; ++i) ASSERT_TRUE(nodes[0].put(fmt::format("k{}", i), Bytes(100, 'v')));
+    reopen(nodes[2]);
+    EXPECT_TRUE(eventually([&] { return nodes[2].value("k399", true) == Bytes(100, 'v'); }));
+  }
+  buggify_hook = nullptr;
 }
 
 TEST_F(ClusterTest, AMemberThatLostItsDataComesBackAsANewIncarnation) {

@@ -1,5 +1,6 @@
 #include "core/node/raft_transport.h"
 
+#include "core/base/buggify.h"
 #include "core/base/log.h"
 #include "core/node/protocol.h"
 #include "core/rt/channel.h"
@@ -57,10 +58,11 @@ net::Stream* RaftTransport::stream_to(const Target& target) {
 }
 
 void RaftTransport::send(const raft::Message& message) {
-  if (endpoint_ == nullptr) return;
+  if (endpoint_ == nullptr || ASPEN_BUGGIFY("node-raft-message-lost")) return;
   auto target = find(message.to);
   if (!target) return;
   net::Stream* stream = stream_to(*target);
+  if (stream != nullptr && ASPEN_BUGGIFY("node-raft-stream-reset")) stream->reset(Code::CANCELLED);
   if (stream == nullptr || !stream->send(raft::encode(message))) driver_->unreachable(message.to);
 }
 
@@ -150,13 +152,17 @@ rt::Task<Result<>> RaftTransport::transfer(rt::Cx& cx, NodeId node, raft::Messag
     answer->open = false;
     answer->verdict.set(std::unexpected(Error(Code::CONNECTION_LOST, why.message)));
   });
+  size_t chunks_max = ASPEN_BUGGIFY("node-snapshot-cut-short") ? 1 : SIZE_MAX;
+  size_t buffered_max = ASPEN_BUGGIFY("node-snapshot-buffer-small") ? 0 : kSnapshotBufferedBytesMax;
   Result<> sent = stream->send(raft::encode(offer));
-  while (sent && answer->open && !answer->verdict.has_value()) {
+  for (size_t chunks = 0; sent && answer->open && !answer->verdict.has_value(); ++chunks) {
+    if (chunks == chunks_max) sent = fail(Code::CANCELLED, "cut short after {} chunks", chunks);
+    if (!sent) break;
     auto chunk = co_await background_.run(cx, [source] { return source->next(); });
     if (!chunk) sent = std::unexpected(chunk.error());
     if (!sent || chunk->empty() || !answer->open) break;
     sent = stream->send(std::move(*chunk));
-    while (sent && answer->open && stream->buffered() > kSnapshotBufferedBytesMax) {
+    while (sent && answer->open && stream->buffered() > buffered_max) {
       sent = co_await cx.sleep(kMillisecond);
     }
   }
@@ -173,6 +179,12 @@ rt::Task<Result<>> RaftTransport::transfer(rt::Cx& cx, NodeId node, raft::Messag
 struct RaftTransport::SnapshotReceiver {
   explicit SnapshotReceiver(rt::Region& region, net::Stream& stream)
       : frames(region, kChunksQueuedMax), stream(&stream), from(stream.connection().peer()) {}
+  // Every frame taken lets the stream go on: it may have paused at any of them, the offer too.
+  rt::Task<Result<std::optional<Bytes>>> next(rt::Cx& cx) {
+    ASPEN_CO_TRY(auto frame, co_await frames.recv(cx));
+    if (stream != nullptr) stream->resume();
+    co_return frame;
+  }
   rt::Channel<Bytes> frames;
   net::Stream* stream;  // null once it has closed
   NodeId from;
@@ -189,7 +201,8 @@ void RaftTransport::accept_snapshot(net::Stream& stream) {
     auto permit = receiver->frames.try_reserve();
     if (!permit) return receiver->stream->reset(Code::OVERLOADED, "snapshot frames were sent past a pause");
     std::move(*permit).send(std::move(frame));
-    if (receiver->frames.size() >= kChunksQueuedMax / 2) receiver->stream->pause();
+    size_t pause_at = ASPEN_BUGGIFY("node-snapshot-pause-early") ? 1 : kChunksQueuedMax / 2;
+    if (receiver->frames.size() >= pause_at) receiver->stream->pause();
   });
   stream.on_end([receiver] {
     receiver->complete = true;
@@ -213,7 +226,7 @@ void RaftTransport::accept_snapshot(net::Stream& stream) {
 }
 
 rt::Task<Result<>> RaftTransport::receive(rt::Cx& cx, std::shared_ptr<SnapshotReceiver> receiver) {
-  ASPEN_CO_TRY(auto first, co_await receiver->frames.recv(cx));
+  ASPEN_CO_TRY(auto first, co_await receiver->next(cx));
   if (!first) co_return fail(Code::CONNECTION_LOST, "the snapshot stream ended before its offer");
   ASPEN_CO_TRY(raft::Message offer, raft::decode_message(*first));
   if (offer.kind != raft::MessageKind::snapshot || !offer.snapshot || offer.to != driver_->core().self()) {
@@ -240,9 +253,8 @@ rt::Task<Result<>> RaftTransport::receive_chunks(rt::Cx& cx, SnapshotReceiver& r
   log(LogLevel::info, "receiving a snapshot at index {} from {}", offer.snapshot->index,
       receiver.from.short_string());
   for (;;) {
-    ASPEN_CO_TRY(auto chunk, co_await receiver.frames.recv(cx));
+    ASPEN_CO_TRY(auto chunk, co_await receiver.next(cx));
     if (!chunk) break;
-    if (receiver.stream != nullptr) receiver.stream->resume();
     auto bytes = std::make_shared<Bytes>(std::move(*chunk));
     ASPEN_CO_CHECK(co_await background_.run(cx, [sink, bytes] { return sink->write(*bytes); }));
   }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/base/buggify.h"
 #include "core/base/log.h"
 
 namespace aspen::node {
@@ -89,7 +90,10 @@ void Replica::promote_learners() {
     if (member.role != raft::MemberRole::learner) continue;
     auto progress = status.progress.find(member.peer);
     if (progress == status.progress.end() || !progress->second.active) continue;
-    if (progress->second.match == 0 || progress->second.match + kCaughtUpEntries < status.commit) continue;
+    // How far behind is a matter of speed only: until it has the rest, the others are the majority.
+    bool early = ASPEN_BUGGIFY("node-promote-early");
+    bool caught_up = progress->second.match + kCaughtUpEntries >= status.commit || early;
+    if (progress->second.match == 0 || !caught_up) continue;
     member.role = raft::MemberRole::voter;
     log(LogLevel::info, "{} has caught up and becomes a voter", member.node.short_string());
     // One at a time; a change already under way refuses this one, and the next round asks again.
@@ -101,7 +105,11 @@ rt::Task<Result<>> Replica::keep_members(rt::Cx& cx) {
   for (int round = 0;; ++round) {
     ASPEN_CO_CHECK(co_await cx.sleep(kHousekeepingPeriod));
     promote_learners();
-    if (round % 16 == 0) transport_.connect_members();
+    if (round % 16 != 0) continue;
+    transport_.connect_members();
+    if (driver_->core().role() == raft::Role::leader && ASPEN_BUGGIFY("node-leader-hands-over")) {
+      (void)driver_->transfer_leadership(raft::kNobody);
+    }
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/base/buggify.h"
 #include "core/base/log.h"
 #include "core/base/mutant.h"
 
@@ -16,6 +17,7 @@ constexpr DurationNs kProbePatience = 500 * kMillisecond;
 constexpr DurationNs kBackoffMin = 5 * kMillisecond;
 constexpr DurationNs kBackoffMax = 100 * kMillisecond;
 constexpr DurationNs kNoPatience = kNever;
+constexpr DurationNs kImpatience = 5 * kMillisecond;  // the lab's
 constexpr int kHopsMax = 2;
 // All the members that a group can have, and what a ticket named.
 constexpr size_t kPeersMax = limits::kMembersMax + limits::kTicketPeersMax;
@@ -74,7 +76,8 @@ void Router::learn(const NodeId& node, const std::string& address) {
   if (node == self_ || address.empty()) return;
   auto known = peers_.find(node);
   if (known == peers_.end()) {
-    if (peers_.size() >= kPeersMax && !forget_idle()) return;
+    size_t peers_max = ASPEN_BUGGIFY("node-router-one-peer") ? 1 : kPeersMax;
+    if (peers_.size() >= peers_max && !forget_idle()) return;
     known = peers_.try_emplace(node).first;
     order_.push_back(node);
   }
@@ -103,6 +106,7 @@ void Router::learn_members(const MemberList& list) {
 
 void Router::set_leader(const NodeId& leader) {
   if (leader_ == leader || (leader != self_ && !peers_.contains(leader))) return;
+  if (ASPEN_BUGGIFY("node-router-news-lost")) return;
   std::optional<NodeId> former = std::exchange(leader_, leader);
   if (!former) return;
   if (auto it = peers_.find(*former); it != peers_.end()) {
@@ -225,6 +229,13 @@ rt::Task<Response> Router::ask(rt::Cx& cx, const NodeId& node, const Request& re
   auto answer = co_await reply.recv(cx);
   if (!reply.has_value()) peer.pending.erase(id);  // as in connect()
   if (!answer) co_return refused(answer.error());
+  if (ASPEN_BUGGIFY("node-router-drops-connection")) {
+    net::Connection* connection = endpoint_->find(node);
+    if (connection != nullptr) connection->close(Code::CONNECTION_LOST, "dropped after an answer");
+  }
+  if (ASPEN_BUGGIFY("node-router-answer-lost")) {
+    co_return refused(Error(Code::CONNECTION_LOST, "the answer was lost"));
+  }
   co_return std::move(*answer);
 }
 
@@ -256,10 +267,12 @@ rt::Task<Result<Bytes>> Router::route(rt::Cx& cx, Request request, bool& maybe_a
   size_t refusals = 0;  // members in a row that will not have us
   int hops = 0;         // hints followed without a pause: two members may each believe the other leads
   for (size_t attempt = 0;; ++attempt) {
+    if (ASPEN_BUGGIFY("node-router-forgets-leader")) leader_.reset();
     NodeId target = request.stale && local_ != nullptr ? self_ : pick(attempt);
     if (target == self_ && local_ == nullptr) co_return fail(Code::UNAVAILABLE, "this node knows no member");
     bool reached = false;
-    Response response = co_await ask(cx, target, request, kNoPatience, reached);
+    DurationNs patience = ASPEN_BUGGIFY("node-router-impatient") ? kImpatience : kNoPatience;
+    Response response = co_await ask(cx, target, request, patience, reached);
     if (response.body) {
       if (!request.stale && only_the_leader_answers(request.kind) && !leader_) leader_ = target;
       co_return std::move(response.body);
@@ -333,12 +346,14 @@ rt::Task<Result<kv::RangeReply>> Router::range(rt::Cx& cx, kv::RangeRequest rang
 
 rt::Task<Result<kv::WriteReply>> Router::write(rt::Cx& cx, kv::Command command) {
   for (;;) {
+    if (session_.id != 0 && ASPEN_BUGGIFY("node-session-forgotten")) session_ = {};
     if (auto ready = co_await ensure_session(cx); !ready) {
       co_return std::unexpected(Error(ready.error().code, Applied::NO, ready.error().message));
     }
     // The cluster remembers this many replies: a write that takes long holds back those far behind it.
+    size_t window = ASPEN_BUGGIFY("node-session-window-one") ? 1 : limits::kSessionResultsMax;
     while (session_.id != 0 && !session_.outstanding.empty() &&
-           session_.next_sequence - *session_.outstanding.begin() >= limits::kSessionResultsMax) {
+           session_.next_sequence - *session_.outstanding.begin() >= window) {
       if (auto slept = co_await cx.sleep(kMillisecond); !slept) {
         co_return std::unexpected(Error(slept.error().code, Applied::NO, slept.error().message));
       }
@@ -391,7 +406,8 @@ rt::Task<Result<>> Router::watch_leader(rt::Cx& cx) {
     if (!leader_ || *leader_ == self_) continue;
     auto it = peers_.find(*leader_);
     if (it == peers_.end() || it->second.pending.empty()) continue;
-    if (cx.now() - it->second.heard < kSuspectAfter) continue;
+    DurationNs suspect_after = ASPEN_BUGGIFY("node-router-suspects-early") ? 0 : kSuspectAfter;
+    if (cx.now() - it->second.heard < suspect_after) continue;
     ASPEN_CO_CHECK(co_await look_for_leader(cx, *leader_));
   }
 }

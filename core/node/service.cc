@@ -1,5 +1,6 @@
 #include "core/node/service.h"
 
+#include "core/base/buggify.h"
 #include "core/base/limits.h"
 #include "core/base/mutant.h"
 
@@ -64,7 +65,7 @@ void Service::handle(const Caller& caller, Request request, Respond respond) {
   }
   if (auto allowed = check_scope(caller, request); !allowed) return respond(failure(allowed.error()));
   size_t& in_flight = in_flight_[caller.node];
-  if (in_flight >= limits::kRequestsPerPeerMax) {
+  if (in_flight >= limits::kRequestsPerPeerMax || ASPEN_BUGGIFY("node-service-overloaded")) {
     return respond(
         failure(Error(Code::OVERLOADED, fmt::format("{} requests of this node wait already; at most {}",
                                                     in_flight, limits::kRequestsPerPeerMax))));
@@ -105,7 +106,7 @@ void Service::write(const Caller&, Bytes command, Respond respond) {
 }
 
 void Service::read(Request request, Respond respond) {
-  if (request.stale && replica_.driver().replacing()) {
+  if (request.stale && (replica_.driver().replacing() || ASPEN_BUGGIFY("node-service-replacing"))) {
     return respond(failure(Error(Code::UNAVAILABLE, "the state is being replaced by a snapshot")));
   }
   if (request.stale || ASPEN_MUTANT("node-read-not-confirmed")) return respond(read_now(request));

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/base/assert.h"
+#include "core/base/buggify.h"
 #include "core/base/mutant.h"
 #include "core/raft/quorum.h"
 
@@ -261,7 +262,8 @@ void Core::hold(Message message) {
     }
   }
   held_.push_back({token, std::move(message)});
-  if (held_.size() > kHeldMessagesMax) held_.pop_front();
+  size_t held_max = ASPEN_BUGGIFY("raft-promises-held-one") ? 1 : kHeldMessagesMax;
+  while (held_.size() > held_max) held_.pop_front();
 }
 
 Status Core::status() const {

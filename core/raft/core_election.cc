@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "core/base/assert.h"
+#include "core/base/buggify.h"
 #include "core/base/mutant.h"
 #include "core/raft/core.h"
 #include "core/raft/quorum.h"
@@ -31,6 +32,7 @@ bool Core::leader_is_fresh() const {
 void Core::restart_election_timer() {
   timer_from_ = now_;
   uint64_t random = options_.random ? options_.random() : options_.self;
+  if (ASPEN_BUGGIFY("raft-election-soon")) random = 0;  // members that all do this split the votes
   election_timeout_ =
       options_.election + static_cast<DurationNs>(random % static_cast<uint64_t>(options_.election));
 }
@@ -151,6 +153,7 @@ void Core::on_vote(const Message& message) {
   bool up_to_date =
       log_.up_to_date(message.index, message.log_term) || ASPEN_MUTANT("raft-leader-incomplete-log-vote");
   if (message.kind == MessageKind::pre_vote) {
+    if (ASPEN_BUGGIFY("raft-pre-vote-unanswered")) return;
     bool grant = up_to_date && message.term > hard_.term;
     send({.kind = MessageKind::pre_vote_reply,
           .to = message.from,

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "core/base/assert.h"
+#include "core/base/buggify.h"
 #include "core/base/mutant.h"
 #include "core/raft/core.h"
 #include "core/raft/quorum.h"
@@ -188,7 +189,8 @@ void Core::replicate_all() {
 
 void Core::replicate(PeerId peer, FollowerProgress& follower) {
   bool probing = follower.state() == FollowerProgress::State::probe;
-  while (follower.may_send(options_.appends_in_flight_max)) {
+  size_t window = ASPEN_BUGGIFY("raft-append-window-one") ? 1 : options_.appends_in_flight_max;
+  while (follower.may_send(window)) {
     bool entries = follower.next() <= log_.last_index();
     bool news = follower.idle() && follower.commit_sent < commit_;
     if (!entries && !news && !probing && !follower.ping) return;
@@ -205,7 +207,10 @@ bool Core::send_append(PeerId peer, FollowerProgress& follower) {
     previous = log_.last_index();
     previous_term = log_.last_term();
   }
-  if (!previous_term) {
+  // A snapshot is always an answer to how a follower that is probed can be brought up.
+  bool snapshot = follower.state() == FollowerProgress::State::probe && applied_ > 0 &&
+                  ASPEN_BUGGIFY("raft-snapshot-instead-of-log");
+  if (!previous_term || snapshot) {
     offer_snapshot(peer, follower);
     return false;
   }
@@ -215,7 +220,8 @@ bool Core::send_append(PeerId peer, FollowerProgress& follower) {
                   .log_term = *previous_term,
                   .commit = commit_};
   if (follower.may_send(options_.appends_in_flight_max)) {
-    message.entries = log_.slice(follower.next(), log_.last_index(), options_.append_bytes_max);
+    size_t bytes_max = ASPEN_BUGGIFY("raft-append-one-entry") ? 1 : options_.append_bytes_max;
+    message.entries = log_.slice(follower.next(), log_.last_index(), bytes_max);
   }
   follower.sent(previous + message.entries.size());
   follower.commit_sent = commit_;

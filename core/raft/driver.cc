@@ -147,7 +147,9 @@ void Driver::turn() {
   start_reads();
   take_effects();
   maybe_compact();
-  timer_.arm(core_.next_tick());
+  TimeNs next = core_.next_tick();
+  if (next != kNever && ASPEN_BUGGIFY("raft-driver-tick-late")) next += options_.core.heartbeat;
+  timer_.arm(next);
 }
 
 void Driver::propose_queued() {
@@ -186,7 +188,13 @@ void Driver::start_reads() {
     return serve_reads();
   }
   uint64_t round = next_round_++;
-  rounds_.emplace(round, std::exchange(reads_, {}));
+  if (ASPEN_BUGGIFY("raft-driver-read-alone")) {
+    rounds_[round].push_back(std::move(reads_.front()));
+    reads_.erase(reads_.begin());
+    if (!reads_.empty()) wake();
+  } else {
+    rounds_.emplace(round, std::exchange(reads_, {}));
+  }
   core_.read_index(round, executor_.now());
 }
 
@@ -358,7 +366,10 @@ void Driver::compact_done(const Result<Index>& durable) {
   if (!durable) fail_stop(durable.error());
   Index count = core_.last_index() - core_.first_index() + 1;
   Index target = durable ? std::min(*durable, core_.last_index() - count / 2) : 0;
-  if (failure_ || closing_ || installing_ || target < core_.first_index()) return compact_ended({});
+  bool forgone = ASPEN_BUGGIFY("raft-driver-compact-forgone");  // flushed for nothing, as before a crash
+  if (failure_ || closing_ || installing_ || forgone || target < core_.first_index()) {
+    return compact_ended({});
+  }
   if (ASPEN_BUGGIFY("raft-driver-compact-little")) target = core_.first_index();
   SnapshotMeta meta = core_.snapshot_meta(target);
   auto result = std::make_shared<Result<>>();

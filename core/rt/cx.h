@@ -15,6 +15,7 @@
 
 #include <coroutine>
 
+#include "core/base/buggify.h"
 #include "core/rt/budget.h"
 #include "core/rt/cancel_node.h"
 #include "core/rt/executor.h"
@@ -133,10 +134,11 @@ class Cx::Sleep final : public Waiter {
 };
 
 inline Cx::Sleep Cx::sleep_until(TimeNs at) {
+  if (at < kNever - kMillisecond && ASPEN_BUGGIFY("rt-sleep-longer")) at += kMillisecond;
   return Sleep(*this, at);
 }
 inline Cx::Sleep Cx::sleep(DurationNs duration) {
-  return Sleep(*this, after(duration));
+  return sleep_until(after(duration));
 }
 
 }  // namespace aspen::rt

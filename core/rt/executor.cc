@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <exception>
 
+#include "core/base/buggify.h"
 #include "core/base/limits.h"
 #include "core/base/log.h"
 #include "core/base/mutant.h"
@@ -47,6 +48,7 @@ void Executor::report_panic(const std::string& text) noexcept {
 }
 
 void Executor::fire_timers() {
+  if (ASPEN_BUGGIFY("rt-timers-later")) return;
   // Timers armed from here on wait for the next turn, also when they are due.
   TimerWheel::Due due;
   timers_.advance(now_, due);
@@ -108,7 +110,7 @@ bool Executor::same_time_turn() {
     run(*work);
     run_next();
   }
-  turn_end_.now.append(turn_end_.later);
+  if (!ASPEN_BUGGIFY("rt-hooks-later")) turn_end_.now.append(turn_end_.later);
   while (Runnable* hook = take(turn_end_.now)) {
     run(*hook);
     run_next();
