@@ -2,6 +2,7 @@
 
 #include "core/base/buggify.h"
 #include "core/base/log.h"
+#include "core/base/mutant.h"
 #include "core/node/protocol.h"
 #include "core/rt/channel.h"
 #include "core/rt/oneshot.h"
@@ -160,6 +161,8 @@ rt::Task<Result<>> RaftTransport::transfer(rt::Cx& cx, NodeId node, raft::Messag
     if (!sent) break;
     auto chunk = co_await background_.run(cx, [source] { return source->next(); });
     if (!chunk) sent = std::unexpected(chunk.error());
+    bool damaged = !chunk && (chunk.error().code == Code::IO || chunk.error().code == Code::CORRUPT);
+    if (damaged && driver_ != nullptr) driver_->state_failed(chunk.error());
     if (!sent || chunk->empty() || !answer->open) break;
     sent = stream->send(std::move(*chunk));
     while (sent && answer->open && stream->buffered() > buffered_max) {
@@ -238,6 +241,9 @@ rt::Task<Result<>> RaftTransport::receive(rt::Cx& cx, std::shared_ptr<SnapshotRe
   Result<> received = co_await receive_chunks(cx, *receiver, offer, shared);
   if (!received) {
     driver_->abandon_snapshot();
+    // CORRUPT is what the sender sent; IO is our store, which takes no more writes.
+    bool broken = received.error().code == Code::IO && !ASPEN_MUTANT("node-broken-store-goes-on");
+    if (broken) driver_->state_failed(received.error());
     co_return received;
   }
   auto installed = std::make_shared<rt::Oneshot<Result<>>>();

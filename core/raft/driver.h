@@ -82,6 +82,9 @@ class Driver {
   Result<std::unique_ptr<SnapshotSink>> receive_snapshot(const Message& offer);
   // Instead of install_snapshot, when the stream broke.
   void abandon_snapshot() { receiving_ = false; }
+  // The state machine's store failed in a source or a sink of a snapshot: this member stops, as when it fails
+  // in apply.
+  void state_failed(const Error& error) { fail_stop(error); }
   void install_snapshot(Message offer, std::shared_ptr<SnapshotSink> sink,
                         std::move_only_function<void(Result<>)> done);
 
