@@ -96,7 +96,8 @@ class Broadcast<T>::Receiver : public ListNode<BroadcastTag> {
     return broadcast_->kept_[next_++ - oldest];
   }
   // co_await -> Result<std::optional<Next>>; nullopt when closed and all is received. Errors: UNAVAILABLE
-  // when the broadcast is gone, OVERLOADED when too many wait, the cancel reason.
+  // when the broadcast is gone, OVERLOADED when too many wait, the cancel reason. Requires: one task at a
+  // time.
   Receive recv(Cx& cx) { return Receive(cx, *this); }
 
  private:
@@ -119,6 +120,7 @@ class Broadcast<T>::Receive final : public WaitQueue::Entry {
   Result<std::optional<Next>> await_resume() {
     ASPEN_CHECK(check());
     if (receiver_.broadcast_ == nullptr) return fail(Code::UNAVAILABLE, "the {} is gone", owner());
+    ASPEN_ASSERT(receiver_.ready() || receiver_.ended());
     return receiver_.try_recv();
   }
 

@@ -107,6 +107,22 @@ TEST_F(BroadcastTest, ACancelledWaitLosesNothing) {
   EXPECT_FALSE(receiver.try_recv());
 }
 
+TEST_F(BroadcastTest, AReceiverIsOneTasks) {
+  Broadcast<int>::Receiver receiver(*broadcast);
+  auto receive = [&](Cx& cx) -> Task<Result<>> {
+    log += text(co_await receiver.recv(cx));
+    co_return Result<>();
+  };
+  root.spawn("first", receive);
+  Severity second = Severity::ok;
+  root.spawn("second", receive).then([&](Outcome<> outcome) { second = outcome.severity(); });
+  world.run();
+  broadcast->send(1);
+  world.run();
+  EXPECT_EQ(log, "1");
+  EXPECT_EQ(second, Severity::panicked);
+}
+
 TEST_F(BroadcastTest, AReceiverMayOutliveIt) {
   Broadcast<int>::Receiver idle(*broadcast);
   start("waits");

@@ -16,7 +16,7 @@
 // Invariants: queued and reserved together are at most the capacity; receivers wait only while nothing is
 // queued, senders only while there is no place.
 // Bounds: the capacity, in memory that is allocated once; limits::kWaitersMax waiting on each side, then
-// OVERLOADED.
+// OVERLOADED; so is who should get a permit when the region's ledger is full.
 // Lifetime: the region outlives the channel, and the channel its permits: else the process ends. Who waits
 // when the channel goes hears UNAVAILABLE. Thread safety: none; one executor's thread.
 #pragma once
@@ -44,41 +44,44 @@ class Channel {
 
   class Permit {
    public:
-    Permit(Channel& channel, std::source_location origin)
-        : channel_(&channel), obligation_(channel.region_, "channel permit", origin) {
+    Permit(Channel& channel, Obligation obligation) : channel_(&channel), obligation_(std::move(obligation)) {
       ++channel.reserved_;
     }
     Permit(Permit&& other) noexcept
         : channel_(std::exchange(other.channel_, nullptr)), obligation_(std::move(other.obligation_)) {}
     Permit& operator=(Permit&&) = delete;
     ~Permit() {
-      if (channel_ != nullptr && !ASPEN_MUTANT("rt-channel-permit-not-returned")) give_back();
+      if (channel_ == nullptr || ASPEN_MUTANT("rt-channel-permit-not-returned")) return;
+      obligation_.drop();
+      give_back();
     }
     void send(T value) && {
       ASPEN_ASSERT(channel_ != nullptr);
       if (!channel_->discarded_) channel_->queue_.push_back(std::move(value));
+      obligation_.resolve();
       give_back();
     }
 
    private:
+    // After its end is in the ledger, where the next one's permit needs a place.
     void give_back() {
       Channel& channel = *std::exchange(channel_, nullptr);
       --channel.reserved_;
       channel.serve();
-      obligation_.resolve();
     }
     Channel* channel_;  // null once used
     Obligation obligation_;
   };
 
-  // Errors: OVERLOADED when full, UNAVAILABLE when closed.
+  // Errors: OVERLOADED when full or the ledger is, UNAVAILABLE when closed.
   Result<Permit> try_reserve(std::source_location origin = std::source_location::current()) {
     if (closed()) return fail(Code::UNAVAILABLE, "the channel is closed");
     if (full()) return fail(Code::OVERLOADED, "the channel holds {} items; at most {}", used(), capacity());
-    return Permit(*this, origin);
+    ASPEN_TRY(auto obligation, Obligation::make(region_, ObligationKind::permit, kPermit, origin));
+    return Permit(*this, std::move(obligation));
   }
   // co_await -> Result<Permit>; waits while full. Errors: UNAVAILABLE when closed, OVERLOADED when too many
-  // wait, the cancel reason.
+  // wait or the ledger is full, the cancel reason.
   auto reserve(Cx& cx, std::source_location origin = std::source_location::current()) {
     return Reserve(cx, *this, origin);
   }
@@ -116,6 +119,8 @@ class Channel {
   size_t capacity() const { return queue_.capacity(); }
 
  private:
+  static constexpr const char* kPermit = "channel permit";
+
   class Reserve final : public WaitQueue::Entry {
    public:
     Reserve(Cx& cx, Channel& channel, std::source_location origin)
@@ -125,16 +130,20 @@ class Channel {
     }
     Result<Permit> await_resume() {
       ASPEN_CHECK(check());
-      if (permit_) return std::move(*permit_);
-      if (served()) return fail(Code::UNAVAILABLE, "the channel was closed");
-      return channel_.try_reserve(origin_);
+      if (!served()) return channel_.try_reserve(origin_);
+      if (!got_) return fail(Code::UNAVAILABLE, "the channel was closed");
+      return std::move(*got_);
     }
 
    private:
     friend class Channel;
+    Result<Permit> place() {
+      ASPEN_TRY(auto obligation, oblige(channel_.region_, ObligationKind::permit, kPermit, origin_));
+      return Permit(channel_, std::move(obligation));
+    }
     Channel& channel_;
     std::source_location origin_;
-    std::optional<Permit> permit_;
+    std::optional<Result<Permit>> got_;
   };
 
   class Receive final : public WaitQueue::Entry {
@@ -169,7 +178,7 @@ class Channel {
     }
     while (auto* reserver = reservers_.template front_as<Reserve>()) {
       if (full() && !closed()) break;
-      if (!closed()) reserver->permit_.emplace(*this, reserver->origin_);
+      if (!closed()) reserver->got_.emplace(reserver->place());
       reservers_.serve(*reserver);
     }
   }

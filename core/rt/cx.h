@@ -39,6 +39,8 @@ class Waiter : public Runnable, public ListNode<WaiterTag> {
   Waiter& operator=(const Waiter&) = delete;
 
   void wake();
+  // Of the task that waits.
+  uint64_t task_id() const;
 
   // Awaitable parts for subclasses: a checkpoint first, then registration.
   bool checkpoint_failed();

@@ -15,6 +15,11 @@ bool demands_a_word(ObligationKind kind) {
   return kind == ObligationKind::ack || kind == ObligationKind::lease;
 }
 
+uint64_t running_task(const Region& region) {
+  const TaskBase* task = region.executor().current_task;
+  return task != nullptr ? task->id() : 0;
+}
+
 const char* state_name(Obligation::State state) {
   constexpr const char* kNames[] = {"open", "committed", "aborted", "moved away or aborted by its region"};
   return kNames[static_cast<size_t>(state)];
@@ -28,12 +33,16 @@ const char* to_string(ObligationKind kind) {
 }
 
 Obligation::Obligation(Region& region, ObligationKind kind, const char* name, std::source_location origin)
+    : Obligation(running_task(region), region, kind, name, origin) {}
+
+Obligation::Obligation(uint64_t task, Region& region, ObligationKind kind, const char* name,
+                       std::source_location origin)
     : region_(&region),
       executor_(&region.executor()),
       name_(name),
       origin_(origin),
       id_(executor_->next_id()),
-      made_by_(executor_->current_task != nullptr ? executor_->current_task->id() : 0),
+      made_by_(task),
       kind_(kind),
       broken_(region.broken_promise_) {
   ASPEN_ASSERT(region.state_ != Region::State::closed);
@@ -45,11 +54,19 @@ Obligation::Obligation(Region& region, ObligationKind kind, const char* name, st
 
 Result<Obligation> Obligation::make(Region& region, ObligationKind kind, const char* name,
                                     std::source_location origin) {
+  return make_for(running_task(region), region, kind, name, origin);
+}
+
+Result<Obligation> Obligation::make_for(uint64_t task, Region& region, ObligationKind kind, const char* name,
+                                        std::source_location origin) {
+  if (region.state_ == Region::State::closed) {
+    return fail(Code::UNAVAILABLE, "{} is closed", region.describe());
+  }
   if (region.obligation_count_ >= region.obligations_max_) {
     return fail(Code::OVERLOADED, "{} holds {} obligations; at most {} (RegionOptions::obligations_max)",
                 region.describe(), region.obligation_count_, region.obligations_max_);
   }
-  return Obligation(region, kind, name, origin);
+  return Obligation(task, region, kind, name, origin);
 }
 
 Obligation::Obligation(Obligation&& other) noexcept
@@ -67,7 +84,7 @@ Obligation::Obligation(Obligation&& other) noexcept
   region_->obligations_.push_back(*this);
 }
 
-Obligation::~Obligation() {
+void Obligation::drop() {
   if (state_ != State::open) return;
   bool leaks = demands_a_word(kind_) && std::uncaught_exceptions() == 0;
   end(State::aborted);

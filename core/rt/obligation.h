@@ -51,17 +51,22 @@ class Obligation : public ListNode<ObligationTag> {
              std::source_location origin = std::source_location::current());
   Obligation(Region& region, const char* name, std::source_location origin = std::source_location::current())
       : Obligation(region, ObligationKind::permit, name, origin) {}
-  // Errors: OVERLOADED when the region holds RegionOptions::obligations_max.
+  // Errors: OVERLOADED when the region holds RegionOptions::obligations_max, UNAVAILABLE when it is closed.
   static Result<Obligation> make(Region& region, ObligationKind kind, const char* name,
                                  std::source_location origin = std::source_location::current());
+  // The same for the task with the id `task`, which waits while another makes it: to hand it over.
+  static Result<Obligation> make_for(uint64_t task, Region& region, ObligationKind kind, const char* name,
+                                     std::source_location origin);
   // The promise is this one's now.
   Obligation(Obligation&& other) noexcept;
-  ~Obligation();
+  ~Obligation() { drop(); }
 
   void commit() { end_by_word(State::committed); }
   void abort() { end_by_word(State::aborted); }
   // commit(), unless it has ended.
   void resolve();
+  // What its destructor does: ends it without a word, unless it has ended.
+  void drop();
 
   State state() const { return state_; }
   ObligationKind kind() const { return kind_; }
@@ -71,13 +76,15 @@ class Obligation : public ListNode<ObligationTag> {
   Region* region() const { return region_; }
   // Unique in its executor; a move keeps it.
   uint64_t id() const { return id_; }
-  // The task that made it; 0: none.
+  // The task that made it, or for which it was made; 0: none.
   uint64_t made_by() const { return made_by_; }
   // "ack reply, made at file:line by task 7", for logs.
   std::string to_string() const;
 
  private:
   friend class Region;
+  Obligation(uint64_t task, Region& region, ObligationKind kind, const char* name,
+             std::source_location origin);
   void end(State state);
   void end_by_word(State state);
   void report(const std::string& text) const;

@@ -1,8 +1,8 @@
 // A value made once, by whoever needs it first, while the others wait.
 //
 //   Once<Connection> connection;
-//   ASPEN_CO_TRY(Connection * c, co_await connection.get_or_init(cx, [&](Cx& cx) { return connect(cx,
-//   address); }));
+//   auto connect = [&](Cx& cx) { return dial(cx, address); };
+//   ASPEN_CO_TRY(Connection * link, co_await connection.get_or_init(cx, connect));
 //
 // A try that fails, panics or is cancelled ends its own call with that, and leaves nothing behind: the next
 // one in line tries with its own function. Only a value is kept.

@@ -12,6 +12,7 @@
 
 #include <optional>
 
+#include "core/base/mutant.h"
 #include "core/rt/region.h"
 
 namespace aspen::rt {
@@ -46,6 +47,7 @@ class Oneshot {
     }
     Result<T> await_resume() {
       detach();
+      if (ASPEN_MUTANT("rt-oneshot-cancel-loses-value")) ASPEN_CHECK(cx().checkpoint());
       if (oneshot_ != nullptr && oneshot_->value_) value_ = std::move(oneshot_->value_);
       if (value_) return std::move(*value_);
       ASPEN_CHECK(cx().checkpoint());

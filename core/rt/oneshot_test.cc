@@ -1,6 +1,6 @@
 #include "core/rt/oneshot.h"
 
-#include "core/rt/test_world.h"
+#include "core/rt/test_injection.h"
 
 namespace aspen::rt {
 namespace {
@@ -133,6 +133,39 @@ TEST(Oneshot, MovesItsValue) {
     co_return *value;
   });
   EXPECT_EQ(*outcome.result(), 42);
+}
+
+struct OneshotWorkload : InjectedWorkload {
+  Oneshot<int> oneshot;
+  bool set = false;
+  int asked = 0;
+
+  void start() override {
+    part("sets", [this](Cx& cx) -> Task<Result<>> {
+      ASPEN_CO_CHECK(co_await cx.sleep(1));
+      ASPEN_CO_CHECK(co_await cx.sleep(1));
+      oneshot.set(7);
+      set = true;
+      co_return Result<>();
+    });
+    part("asks", [this](Cx& cx) -> Task<Result<>> {
+      ASPEN_CO_CHECK(co_await cx.sleep(1));
+      auto value = co_await oneshot.recv(cx);
+      // A cancel on the way takes nothing that is there.
+      EXPECT_EQ(value.has_value(), set);
+      ++asked;
+      co_return Result<>();
+    });
+  }
+  bool may_stall() const override { return true; }  // nobody else sets it
+  void check(bool cancelled) override {
+    if (!cancelled) EXPECT_TRUE(set && asked == 1);
+    EXPECT_EQ(oneshot.has_value(), set);
+  }
+};
+
+TEST(Oneshot, CancelledAnywhereKeepsTheValue) {
+  EXPECT_GT(inject_cancels<OneshotWorkload>().runs, 10);
 }
 
 }  // namespace

@@ -6,8 +6,8 @@
 //   if (!link->write(bytes)) link.discard();                       // this one is not to be used again
 //
 // A resource that comes back is looked at: an unhealthy one is destroyed, and its place is there for a new
-// one. Of the idle ones the one used last goes out first, as it is the warmest. A lease is an obligation of
-// the pool's region.
+// one. Of the idle ones the one used last goes out first, as it is the warmest. A lease is in the ledger
+// of the pool's region from before its resource is made until it goes.
 //
 // Fairness: first come, first served, by hand-over (Semaphore).
 // Cancel: a waiter or maker that is cancelled or fails gives its place to the next.
@@ -40,7 +40,8 @@ class Pool {
  public:
   // Requires: options.size_max > 0 and options.make.
   Pool(Region& region, PoolOptions<T> options)
-      : options_(std::move(options)), places_(region, options_.size_max, "pool", options_.waiters_max) {
+      : options_(std::move(options)),
+        places_(region, options_.size_max, "pool", options_.waiters_max, ObligationKind::lease) {
     ASPEN_ASSERT(options_.make);
     idle_.reserve(options_.size_max);
   }

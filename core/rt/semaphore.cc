@@ -6,8 +6,14 @@
 
 namespace aspen::rt {
 
-Semaphore::Semaphore(Region& region, size_t permits, const char* what, size_t waiters_max)
-    : region_(region), what_(what), total_(permits), available_(permits), waiters_(what, waiters_max) {
+Semaphore::Semaphore(Region& region, size_t permits, const char* what, size_t waiters_max,
+                     ObligationKind kind)
+    : region_(region),
+      what_(what),
+      kind_(kind),
+      total_(permits),
+      available_(permits),
+      waiters_(what, waiters_max) {
   ASPEN_ASSERT(permits > 0);
 }
 
@@ -17,8 +23,8 @@ Semaphore::~Semaphore() {
   }
 }
 
-Semaphore::Permit::Permit(Semaphore& semaphore, size_t count, std::source_location origin)
-    : semaphore_(&semaphore), count_(count), obligation_(semaphore.region_, semaphore.what_, origin) {
+Semaphore::Permit::Permit(Semaphore& semaphore, size_t count, Obligation obligation)
+    : semaphore_(&semaphore), count_(count), obligation_(std::move(obligation)) {
   ASPEN_ASSERT(count <= semaphore.available_);
   semaphore.available_ -= count;
 }
@@ -33,12 +39,13 @@ void Semaphore::Permit::release() {
   Semaphore& semaphore = *std::exchange(semaphore_, nullptr);
   semaphore.available_ += ASPEN_MUTANT("rt-semaphore-permit-not-returned") ? count_ - 1 : count_;
   ASPEN_ASSERT(semaphore.available_ <= semaphore.total_);
-  semaphore.serve();
+  // First, as the next one's permit needs its place in the ledger.
   obligation_.resolve();
+  semaphore.serve();
 }
 
 Result<> Semaphore::check(size_t count) const {
-  if (closed_) return fail(Code::UNAVAILABLE, "the {} is closed", what_);
+  if (closed()) return fail(Code::UNAVAILABLE, "the {} is closed", what_);
   if (count == 0) return fail(Code::INVALID_ARGUMENT, "0 permits of a {} were asked for; at least 1", what_);
   if (count > total_) {
     return fail(Code::LIMIT_EXCEEDED, "{} permits of a {} were asked for; it has {}", count, what_, total_);
@@ -56,7 +63,8 @@ Result<Semaphore::Permit> Semaphore::try_acquire(size_t count, std::source_locat
     return fail(Code::OVERLOADED, "{} permits of the {} are free and {} tasks wait; {} were asked for",
                 available_, what_, waiters_.size(), count);
   }
-  return Permit(*this, count, origin);
+  ASPEN_TRY(auto obligation, Obligation::make(region_, kind_, what_, origin));
+  return Permit(*this, count, std::move(obligation));
 }
 
 void Semaphore::close() {
@@ -66,8 +74,8 @@ void Semaphore::close() {
 
 void Semaphore::serve() {
   while (auto* first = waiters_.front_as<AcquirePermit>()) {
-    if (!closed_ && available_ < first->count_) break;
-    if (!closed_) first->permit_.emplace(Permit(*this, first->count_, first->origin_));
+    if (!closed() && available_ < first->count_) break;
+    if (!closed()) first->got_.emplace(first->grant());
     waiters_.serve(*first);
   }
 }
@@ -82,9 +90,14 @@ void Semaphore::AcquirePermit::left() {
 
 Result<Semaphore::Permit> Semaphore::AcquirePermit::take() {
   ASPEN_CHECK(Entry::check());
-  if (permit_) return std::move(*permit_);
-  if (served()) return fail(Code::UNAVAILABLE, "the {} was closed", owner());
-  return semaphore_.try_acquire(count_, origin_);
+  if (!served()) return semaphore_.try_acquire(count_, origin_);
+  if (!got_) return fail(Code::UNAVAILABLE, "the {} was closed", owner());
+  return std::move(*got_);
+}
+
+Result<Semaphore::Permit> Semaphore::AcquirePermit::grant() {
+  ASPEN_TRY(auto obligation, oblige(semaphore_.region_, semaphore_.kind_, semaphore_.what_, origin_));
+  return Permit(semaphore_, count_, std::move(obligation));
 }
 
 }  // namespace aspen::rt

@@ -4,7 +4,7 @@
 //   ASPEN_CO_TRY(auto permit, co_await uploads.acquire(cx));        // given back when it goes
 //   ASPEN_CO_TRY(auto two, co_await uploads.acquire(cx, 2));        // all it asks for, or nothing
 //
-// A permit is an obligation of the semaphore's region.
+// A permit is an obligation of the semaphore's region, kept when it goes.
 //
 // Fairness: first come, first served, without barging: permits that come back are handed over, a request
 // that waits for many holds back those behind it, and nobody is let past who waits. So a large request is
@@ -13,7 +13,8 @@
 // first keeps its permit.
 // Invariants: permits out and available are together the number given; while somebody waits, the first cannot
 // be served.
-// Bounds: limits::kWaitersMax tasks wait, or fewer if given, then OVERLOADED.
+// Bounds: limits::kWaitersMax tasks wait, or fewer if given, then OVERLOADED; so is who should get a permit
+// when the region's ledger is full.
 // Lifetime: the region outlives the semaphore, and the semaphore its permits: else the process ends. Who
 // waits when the semaphore goes hears UNAVAILABLE. Thread safety: none; one executor's thread.
 #pragma once
@@ -24,9 +25,9 @@ namespace aspen::rt {
 
 class Semaphore {
  public:
-  // `what` names it in errors and in the ledger: a literal.
+  // `what` names it in errors and in the ledger: a literal. `kind` is what its permits are there.
   Semaphore(Region& region, size_t permits, const char* what = "semaphore",
-            size_t waiters_max = limits::kWaitersMax);
+            size_t waiters_max = limits::kWaitersMax, ObligationKind kind = ObligationKind::permit);
   ~Semaphore();
   Semaphore(const Semaphore&) = delete;
   Semaphore& operator=(const Semaphore&) = delete;
@@ -40,14 +41,14 @@ class Semaphore {
 
    private:
     friend class Semaphore;
-    Permit(Semaphore& semaphore, size_t count, std::source_location origin);
+    Permit(Semaphore& semaphore, size_t count, Obligation obligation);
     Semaphore* semaphore_;  // null once released
     size_t count_;
     Obligation obligation_;
   };
 
-  // Errors: OVERLOADED when it would have to wait, UNAVAILABLE when closed, LIMIT_EXCEEDED for more than
-  // there will ever be, INVALID_ARGUMENT for none.
+  // Errors: OVERLOADED when it would have to wait or the ledger is full, UNAVAILABLE when closed,
+  // LIMIT_EXCEEDED for more than there will ever be, INVALID_ARGUMENT for none.
   Result<Permit> try_acquire(size_t count = 1, std::source_location origin = std::source_location::current());
 
   // The awaitable of acquire(), which gives what it got as a Held: mutexes and the like are made of
@@ -56,13 +57,13 @@ class Semaphore {
   template <typename Held>
   class AcquireAs;
   using Acquire = AcquireAs<Permit>;
-  // co_await -> Result<Permit>. Errors: those of try_acquire(), OVERLOADED only when too many wait; the
-  // cancel reason.
+  // co_await -> Result<Permit>. Errors: those of try_acquire(), OVERLOADED only when too many wait or the
+  // ledger is full; the cancel reason.
   Acquire acquire(Cx& cx, size_t count = 1, std::source_location origin = std::source_location::current());
 
   // Gives out no more permits: who waits and who comes hears UNAVAILABLE. Those that are out stay good.
   void close();
-  bool closed() const { return closed_; }
+  bool closed() const { return closed_ || region_.state() == Region::State::closed; }
   size_t available() const { return available_; }
   size_t waiting() const { return waiters_.size(); }
 
@@ -73,6 +74,7 @@ class Semaphore {
 
   Region& region_;
   const char* what_;
+  const ObligationKind kind_;
   const size_t total_;
   size_t available_;
   bool closed_ = false;
@@ -91,10 +93,11 @@ class Semaphore::AcquirePermit : public WaitQueue::Entry {
  private:
   friend class Semaphore;
   void left() override;
+  Result<Permit> grant();
   Semaphore& semaphore_;
   size_t count_;
   std::source_location origin_;
-  std::optional<Permit> permit_;
+  std::optional<Result<Permit>> got_;
 };
 
 template <typename Held>

@@ -4,29 +4,32 @@
 //   Session<Ask, Answer> session(region, 16);
 //   Result<Answer> answer = co_await session.call(cx, ask);                 // a caller
 //
-//   ASPEN_CO_TRY(auto request, co_await session.recv(cx));                  // a server; nullopt: closed,
-//   drained std::move(request->reply).send(work(request->ask));
+//   ASPEN_CO_TRY(auto request, co_await session.recv(cx));                  // a server
+//   if (!request) co_return Result<>();                                     // closed, and nothing is left
+//   std::move(request->reply).send(work(request->ask));
 //
 // In two phases, as a Channel: reserve() may be cancelled, Permit::send() may not fail or suspend, and gives
-// a Call whose answer() waits. Permits and replies are obligations of the session's region.
+// a Call whose answer() waits. Permits are obligations of the session's region, and replies ones that demand
+// a word: send() or drop(). One that gets neither, unless a Panic took it along, is a broken promise
+// (obligation.h).
 //
 // A caller learns what may have happened (law 7). Answered: what the server said. Never taken, as the caller
 // was cancelled or the server went: the error says not applied. Dropped unanswered: UNAVAILABLE, maybe
-// applied; dropped() counts them, and one that was not dropped on purpose (Reply::drop) is logged with where
-// it was taken. Cancelled after it was taken: the reason, maybe applied, and the answer goes nowhere.
+// applied; dropped() counts them. Cancelled after it was taken: the reason, maybe applied, and the answer
+// goes nowhere.
 //
 // Fairness: first come, first served, on all three queues (places, requests, receivers), by hand-over.
 // Cancel: a caller that is cancelled takes its request back if it is not taken. An answer that is there first
 // is kept.
 // Invariants: every request is taken once or taken back; every call ends once.
 // Bounds: `capacity` calls between reserve() and the end of both the call and its reply, in memory that is
-// allocated once; limits::kWaitersMax wait on each side, then OVERLOADED.
+// allocated once; limits::kWaitersMax wait on each side, then OVERLOADED; so is who should get a permit or a
+// request when the region's ledger is full. Such a request stays queued.
 // Lifetime: the region outlives the session, and the session its permits, calls, requests and replies: else
 // the process ends. Who waits for a place or a request when it goes hears UNAVAILABLE. Thread safety: none;
 // one executor's thread.
 #pragma once
 
-#include "core/base/log.h"
 #include "core/base/mutant.h"
 #include "core/rt/wait_queue.h"
 
@@ -55,14 +58,15 @@ class Session {
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
-  // Errors: OVERLOADED when `capacity` calls are in flight, UNAVAILABLE when closed.
+  // Errors: OVERLOADED when `capacity` calls are in flight or the ledger is full, UNAVAILABLE when closed.
   Result<Permit> try_reserve(std::source_location origin = std::source_location::current()) {
     if (closed()) return fail(Code::UNAVAILABLE, "the session is closed");
     if (free_.empty()) return fail(Code::OVERLOADED, "{} calls are in flight, and no more may be", capacity_);
-    return Permit(*this, origin);
+    ASPEN_TRY(auto obligation, Obligation::make(region_, ObligationKind::permit, kPermit, origin));
+    return Permit(*this, std::move(obligation));
   }
   // co_await -> Result<Permit>; waits while too many calls are in flight. Errors: UNAVAILABLE when closed,
-  // OVERLOADED when too many wait, the cancel reason; none of them applied.
+  // OVERLOADED when too many wait or the ledger is full, the cancel reason; none of them applied.
   auto reserve(Cx& cx, std::source_location origin = std::source_location::current()) {
     return Reserve(cx, *this, origin);
   }
@@ -74,7 +78,7 @@ class Session {
   }
 
   // co_await -> Result<std::optional<Request>>; nullopt when closed and no request is left or can come.
-  // Errors: OVERLOADED when too many wait, the cancel reason.
+  // Errors: OVERLOADED when too many wait or the ledger is full, the cancel reason.
   auto recv(Cx& cx, std::source_location origin = std::source_location::current()) {
     return Receive(cx, *this, origin);
   }
@@ -97,6 +101,8 @@ class Session {
   uint64_t dropped() const { return dropped_; }
 
  private:
+  static constexpr const char* kPermit = "session permit";
+  static constexpr const char* kReply = "session reply";
   class Reserve;
   class Receive;
   class AwaitAnswer;
@@ -117,7 +123,7 @@ class Session {
   void turn_down(Slot& slot);
   void answer(Slot& slot, Result<Answer> answer);
   void free_if_unused(Slot& slot);
-  Request take(std::source_location origin);
+  Request take(Obligation reply);
   bool ended() const { return closed() && queued_.empty() && (permits_ == 0 || refused_); }
   void serve();
 
@@ -147,6 +153,7 @@ class Session<Ask, Answer>::Permit {
   Permit& operator=(Permit&&) = delete;
   ~Permit() {
     if (slot_ == nullptr) return;
+    obligation_.drop();
     slot_->called = false;
     --session_.permits_;
     session_.free_if_unused(*slot_);
@@ -157,17 +164,16 @@ class Session<Ask, Answer>::Permit {
     ASPEN_ASSERT(slot_ != nullptr);
     Slot& slot = *std::exchange(slot_, nullptr);
     --session_.permits_;
-    session_.queue(slot, std::move(ask));
+    // First, as the reply to it needs its place in the ledger.
     obligation_.resolve();
+    session_.queue(slot, std::move(ask));
     return Call(session_, slot);
   }
 
  private:
   friend class Session;
-  Permit(Session& session, std::source_location origin)
-      : session_(session),
-        slot_(&session.take_slot()),
-        obligation_(session.region_, "session permit", origin) {
+  Permit(Session& session, Obligation obligation)
+      : session_(session), slot_(&session.take_slot()), obligation_(std::move(obligation)) {
     slot_->called = true;
     ++session.permits_;
   }
@@ -207,14 +213,18 @@ class Session<Ask, Answer>::Reply {
   Reply& operator=(Reply&&) = delete;
   ~Reply() {
     if (slot_ == nullptr) return;
-    log(LogLevel::warn, "a request taken at {}:{} was dropped unanswered", obligation_.origin().file_name(),
-        obligation_.origin().line());
+    obligation_.drop();
     end_unanswered();
   }
-  void send(Result<Answer> answer) && { end(std::move(answer)); }
+  void send(Result<Answer> answer) && {
+    ASPEN_ASSERT(slot_ != nullptr);
+    obligation_.resolve();
+    session_.answer(*std::exchange(slot_, nullptr), std::move(answer));
+  }
   // On purpose: the caller hears UNAVAILABLE, maybe applied.
   void drop() && {
     ASPEN_ASSERT(slot_ != nullptr);
+    if (obligation_.state() == Obligation::State::open) obligation_.abort();
     end_unanswered();
   }
   // False when nobody waits for the answer any more.
@@ -222,22 +232,16 @@ class Session<Ask, Answer>::Reply {
 
  private:
   friend class Session;
-  Reply(Session& session, Slot& slot, std::source_location origin)
-      : session_(session), slot_(&slot), obligation_(session.region_, "session reply", origin) {
+  Reply(Session& session, Slot& slot, Obligation obligation)
+      : session_(session), slot_(&slot), obligation_(std::move(obligation)) {
     slot.taken = true;
   }
-  void end(Result<Answer> answer) {
-    ASPEN_ASSERT(slot_ != nullptr);
-    session_.answer(*std::exchange(slot_, nullptr), std::move(answer));
-    obligation_.resolve();
-  }
   void end_unanswered() {
+    Slot& slot = *std::exchange(slot_, nullptr);
     ++session_.dropped_;
-    if (ASPEN_MUTANT("rt-session-dropped-silently")) {
-      slot_ = nullptr;
-      return;
-    }
-    end(std::unexpected(Error(Code::UNAVAILABLE, Applied::MAYBE, "the request was dropped unanswered")));
+    if (ASPEN_MUTANT("rt-session-dropped-silently")) return;
+    Error dropped(Code::UNAVAILABLE, Applied::MAYBE, "the request was dropped unanswered");
+    session_.answer(slot, std::unexpected(std::move(dropped)));
   }
   Session& session_;
   Slot* slot_;  // null once answered
@@ -262,16 +266,20 @@ class Session<Ask, Answer>::Reserve final : public WaitQueue::Entry {
     if (Result<> ok = check(); !ok) {
       return std::unexpected(Error(ok.error().code, Applied::NO, std::move(ok).error().message));
     }
-    if (permit_) return std::move(*permit_);
-    if (served()) return fail(Code::UNAVAILABLE, "the session was closed");
-    return session_.try_reserve(origin_);
+    if (!served()) return session_.try_reserve(origin_);
+    if (!got_) return fail(Code::UNAVAILABLE, "the session was closed");
+    return std::move(*got_);
   }
 
  private:
   friend class Session;
+  Result<Permit> place() {
+    ASPEN_TRY(auto obligation, oblige(session_.region_, ObligationKind::permit, kPermit, origin_));
+    return Permit(session_, std::move(obligation));
+  }
   Session& session_;
   std::source_location origin_;
-  std::optional<Permit> permit_;
+  std::optional<Result<Permit>> got_;
 };
 
 template <typename Ask, typename Answer>
@@ -284,15 +292,20 @@ class Session<Ask, Answer>::Receive final : public WaitQueue::Entry {
   }
   Result<std::optional<Request>> await_resume() {
     ASPEN_CHECK(check());
-    if (served() || session_.queued_.empty()) return std::move(request_);
-    return session_.take(origin_);
+    return served() ? std::move(*got_) : next();
   }
 
  private:
   friend class Session;
+  // The first request in the queue, if there is one.
+  Result<std::optional<Request>> next() {
+    if (session_.queued_.empty()) return std::nullopt;
+    ASPEN_TRY(auto reply, oblige(session_.region_, ObligationKind::ack, kReply, origin_));
+    return session_.take(std::move(reply));
+  }
   Session& session_;
   std::source_location origin_;
-  std::optional<Request> request_;
+  std::optional<Result<std::optional<Request>>> got_;
 };
 
 template <typename Ask, typename Answer>
@@ -343,6 +356,10 @@ void Session<Ask, Answer>::queue(Slot& slot, Ask ask) {
 template <typename Ask, typename Answer>
 bool Session<Ask, Answer>::withdraw(Slot& slot) {
   const bool untaken = slot.ask.has_value();
+  if (untaken && ASPEN_MUTANT("rt-session-cancel-leaves-request")) {
+    slot.called = false;
+    return true;
+  }
   if (untaken) {
     static_cast<ListNode<SessionTag>&>(slot).unlink();
     --queued_count_;
@@ -380,10 +397,10 @@ void Session<Ask, Answer>::free_if_unused(Slot& slot) {
 }
 
 template <typename Ask, typename Answer>
-typename Session<Ask, Answer>::Request Session<Ask, Answer>::take(std::source_location origin) {
+typename Session<Ask, Answer>::Request Session<Ask, Answer>::take(Obligation reply) {
   Slot& slot = *queued_.pop_front();
   --queued_count_;
-  Request request{std::move(*slot.ask), Reply(*this, slot, origin)};
+  Request request{std::move(*slot.ask), Reply(*this, slot, std::move(reply))};
   slot.ask.reset();
   return request;
 }
@@ -393,12 +410,12 @@ template <typename Ask, typename Answer>
 void Session<Ask, Answer>::serve() {
   while (auto* receiver = receivers_.template front_as<Receive>()) {
     if (queued_.empty() && !ended()) break;
-    if (!queued_.empty()) receiver->request_.emplace(take(receiver->origin_));
+    receiver->got_.emplace(receiver->next());
     receivers_.serve(*receiver);
   }
   while (auto* reserver = reservers_.template front_as<Reserve>()) {
     if (free_.empty() && !closed()) break;
-    if (!closed()) reserver->permit_.emplace(Permit(*this, reserver->origin_));
+    if (!closed()) reserver->got_.emplace(reserver->place());
     reservers_.serve(*reserver);
   }
 }

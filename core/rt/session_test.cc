@@ -246,6 +246,59 @@ TEST_F(SessionTest, AReplyHoldsTheRegionsClose) {
   EXPECT_EQ(root.state(), Region::State::closed);
 }
 
+// To drop a request is a broken promise, unless it is on purpose or a panic takes it along.
+TEST(SessionLedger, AReplyDemandsAWord) {
+  TestWorld world;
+  int told = 0;
+  world.executor.on_panic = [&](const std::string& text) {
+    told += text.starts_with("ack session reply, made at") && text.ends_with("is dropped without a word");
+  };
+  Region root(world.executor, {.broken_promise = BrokenPromise::panic});
+  Doubler session(root, 8);
+  for (int i = 0; i < 4; ++i) {
+    root.spawn("caller", [&, i](Cx& cx) -> Task<Result<>> {
+      EXPECT_EQ((co_await session.call(cx, i)).has_value(), i == 3);
+      co_return Result<>();
+    });
+  }
+  for (int expected = 0; expected < 4; ++expected) {
+    root.spawn("server", [&session, expected](Cx& cx) -> Task<Result<>> {
+      ASPEN_CO_TRY(auto request, co_await session.recv(cx));
+      EXPECT_EQ(request->ask, expected);
+      if (request->ask == 0) std::move(request->reply).drop();
+      ASPEN_ASSERT(expected != 1);
+      if (request->ask == 3) std::move(request->reply).send(6);
+      co_return Result<>();
+    });
+    world.run();
+    EXPECT_EQ(told, expected < 2 ? 0 : 1) << expected;
+  }
+  EXPECT_EQ(session.dropped(), 3u);
+  EXPECT_EQ(root.obligation_count(), 0u);
+  root.close([] {});
+  world.run();
+}
+
+// What was sent before the region closed is still there; there is no ledger for its reply.
+TEST(SessionLedger, AClosedRegionAnswersNobody) {
+  TestWorld world;
+  Region others(world.executor);
+  Region root(world.executor);
+  Doubler session(root, 1);
+  std::optional<Doubler::Call> call(std::move(*session.try_reserve()).send(1));
+  root.close([] {});
+  EXPECT_EQ(root.state(), RegionState::closed);
+  EXPECT_EQ(session.try_reserve().error().code, Code::UNAVAILABLE);
+  others.spawn("server", [&](Cx& cx) -> Task<Result<>> {
+    auto request = co_await session.recv(cx);
+    EXPECT_EQ(request.error().code, Code::UNAVAILABLE);
+    co_return Result<>();
+  });
+  others.close([] {});
+  world.run();
+  call.reset();
+}
+
 TEST(SessionDeathTest, ItOutlivesItsCalls) {
   EXPECT_DEATH(
       {
@@ -388,7 +441,10 @@ struct SessionWorkload : InjectedWorkload {
     for (;;) {
       ASPEN_CO_TRY(auto request, co_await session.recv(cx));
       if (!request) co_return Result<>();
-      ASPEN_CO_CHECK(co_await cx.sleep(1));
+      if (auto slept = co_await cx.sleep(1); !slept) {
+        std::move(request->reply).drop();
+        co_return slept;
+      }
       std::move(request->reply).send(2 * request->ask);
     }
   }

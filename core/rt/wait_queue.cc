@@ -1,5 +1,7 @@
 #include "core/rt/wait_queue.h"
 
+#include "core/base/mutant.h"
+
 namespace aspen::rt {
 
 WaitQueue::~WaitQueue() {
@@ -51,6 +53,12 @@ Result<> WaitQueue::Entry::check() const {
   }
   if (state_ == State::orphaned) return fail(Code::UNAVAILABLE, "the {} is gone", what_);
   return {};
+}
+
+Result<Obligation> WaitQueue::Entry::oblige(Region& region, ObligationKind kind, const char* name,
+                                            std::source_location origin) const {
+  if (ASPEN_MUTANT("rt-hand-over-names-the-giver")) return Obligation::make(region, kind, name, origin);
+  return Obligation::make_for(task_id(), region, kind, name, origin);
 }
 
 void WaitQueue::Entry::abandon() {

@@ -75,6 +75,10 @@ class WaitQueue::Entry : public Waiter {
   bool served() const { return state_ == State::served; }
   // The name of the owner, for errors.
   const char* owner() const { return what_; }
+  // What is put into the hands of this task with what it waited for, whichever task runs now. Errors: those
+  // of Obligation::make(); then the wait is served with the error.
+  Result<Obligation> oblige(Region& region, ObligationKind kind, const char* name,
+                            std::source_location origin) const;
   // After a cancelled entry has left the queue.
   virtual void left() {}
 
