@@ -15,7 +15,12 @@ void ExploreWorld::Clock::random(void* out, size_t size) {
   std::memset(out, 1, size);
 }
 
-ExploreWorld::ExploreWorld(Choices& choices) : choices_(choices), executor_(clock_) {
+ExploreWorld::ExploreWorld(Choices& choices)
+    : choices_(choices),
+      executor_(clock_),
+      oracles_(executor_, [this](std::string_view oracle, const std::string& text) {
+        fault(fmt::format("{}: {}", oracle, text));
+      }) {
   executor_.set_chooser([this](size_t count) { return choices_.choose(count, "runs next"); });
   executor_.on_panic = [this](const std::string& text) { fault("panic: " + text); };
 }
@@ -51,6 +56,7 @@ void ExploreWorld::run() {
       clock_.time = std::max(clock_.time, next);
     }
     ready = executor_.turn();
+    oracles_.after_turn();
   }
   fault("it does not come to an end");
 }

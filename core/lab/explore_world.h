@@ -1,9 +1,10 @@
 // The kernel under explore_runs(): an executor whose run queue, clock and interruptions are decided by
 // Choices.
 //
-// Decided are: which of several ready items runs next; whether time passes before work that is ready; and,
-// for each interruption (a cancel, a close), whether and before which item it happens. Lanes keep their rank:
-// what the executor promises to run first is not tried last.
+// The kernel's oracles (kernel_oracles.h) look on. Decided are: which of several ready items runs next;
+// whether time passes before work that is ready; and, for each interruption (a cancel, a close), whether and
+// before which item it happens. Lanes keep their rank: what the executor promises to run first is not tried
+// last.
 //
 // Thread safety: none.
 #pragma once
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include "core/lab/explore.h"
+#include "core/lab/kernel_oracles.h"
 #include "core/rt/executor.h"
 
 namespace aspen::lab {
@@ -51,6 +53,7 @@ class ExploreWorld {
   Choices& choices_;
   Clock clock_;
   rt::Executor executor_;
+  KernelOracles oracles_;
   std::vector<std::unique_ptr<Interruption>> interruptions_;
   std::string found_;
 };

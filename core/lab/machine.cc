@@ -2,6 +2,7 @@
 
 #include "core/base/assert.h"
 #include "core/lab/disk_lane.h"
+#include "core/lab/kernel_oracles.h"
 #include "core/net/datagram_socket.h"
 
 namespace aspen::lab {
@@ -55,9 +56,18 @@ class Machine::Incarnation final : public node::Platform {
         host_(machine.world_.events(),
               machine.world_.random("host", machine.index_ << 32 | machine.incarnations_),
               fmt::format("{}.{}", machine.index_, machine.incarnations_)),
+        oracles_(host_.executor(),
+                 [this](std::string_view oracle, const std::string& text) {
+                   machine_.world_.violate(oracle, fmt::format("node {}: {}", host_.name(), text));
+                 }),
         engine_(*this, options_),
         opening_(host_.executor()) {
+    oracles_.on_suspended = [this](const rt::TaskBase& task) {
+      if (machine_.task_suspended) machine_.task_suspended(task);
+    };
     host_.after_turn = [this] {
+      oracles_.after_turn();
+      if (closed_) oracles_.ended();
       if (machine_.after_turn) machine_.after_turn();
     };
     host_.deliver([this] { open(); });
@@ -95,6 +105,7 @@ class Machine::Incarnation final : public node::Platform {
 
   // The world has no more of it; its engine ends by itself.
   void crash(DiskCrash kind) {
+    oracles_.stop();
     for (DiskLane* lane : lanes_) lane->crash();
     machine_.disk_.crash(kind);
     host_.kill();
@@ -145,6 +156,7 @@ class Machine::Incarnation final : public node::Platform {
   node::NodeOptions options_;
   std::shared_ptr<Mount> mount_;
   Host host_;
+  KernelOracles oracles_;
   std::vector<DiskLane*> lanes_;  // destroyed with the engine, at its close
   node::Engine engine_;
   rt::Region opening_;

@@ -68,6 +68,8 @@ class Machine {
 
   // After each turn of the engine's.
   std::function<void()> after_turn;
+  // Where a task of the engine's is suspended (kernel_oracles.h).
+  std::function<void(const rt::TaskBase&)> task_suspended;
 
  private:
   class Incarnation;

@@ -37,12 +37,12 @@ void Waiter::cancel() {
   wake();
 }
 
-uint64_t Waiter::task_id() const {
-  return cx_.task_.id();
-}
-
 const CancelReason& Waiter::cancel_reason() const {
   return *cx_.task_.cancel_;
+}
+
+uint64_t Waiter::task_id() const {
+  return cx_.task_.id();
 }
 
 void Waiter::run() {

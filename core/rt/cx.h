@@ -39,8 +39,6 @@ class Waiter : public Runnable, public ListNode<WaiterTag> {
   Waiter& operator=(const Waiter&) = delete;
 
   void wake();
-  // Of the task that waits.
-  uint64_t task_id() const;
 
   // Awaitable parts for subclasses: a checkpoint first, then registration.
   bool checkpoint_failed();
@@ -52,10 +50,14 @@ class Waiter : public Runnable, public ListNode<WaiterTag> {
   virtual void abandon() { ListNode<WaiterTag>::unlink(); }
   // True for a wait that a cancel only passes on: it still ends when what it waits for does.
   virtual bool drains() const { return false; }
+  // True for a wait that ends by a timer of its own.
+  virtual bool timed() const { return false; }
   bool cancelled() const { return cancelled_; }
   // Requires: the task is cancelled.
   const CancelReason& cancel_reason() const;
   Cx& cx() { return cx_; }
+  // Of the task that waits.
+  uint64_t task_id() const;
 
  private:
   friend class TaskBase;
@@ -131,6 +133,7 @@ class Cx::Sleep final : public Waiter {
 
  private:
   void abandon() override { timer_.disarm(); }
+  bool timed() const override { return at_ != kNever; }
   TimeNs at_;
   Timer timer_;
 };

@@ -31,6 +31,8 @@ class Observer {
 
   // In TaskBase: name, region, budget and deadline. A refused task is told too.
   virtual void task_spawned(const TaskBase&) {}
+  // It stands at an await, in `waiting()` or closing a region; it may have been woken already.
+  virtual void task_suspended(const TaskBase&) {}
   // With its outcome's severity; before its joiners hear of it.
   virtual void task_ended(const TaskBase&) {}
   // A stronger reason stands at a task or region; `forced()` when its cleanup budget is over.

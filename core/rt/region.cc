@@ -216,9 +216,10 @@ void Region::changed() {
 void Region::advance() {
   if (state_ == State::open || state_ == State::closed) return;
   bool tasks_left = task_count_ != 0 && !ASPEN_MUTANT("rt-region-closes-over-task");
-  if (tasks_left || !refused_.empty() || !children_.empty()) return;
+  bool regions_left = !children_.empty() && !ASPEN_MUTANT("rt-close-forgets-children");
+  if (tasks_left || !refused_.empty() || regions_left) return;
   if (state_ != State::finalizing) begin_finalizing();
-  if (!finalizers_.empty()) return run_finalizers();
+  if (!finalizers_.empty() && !ASPEN_MUTANT("rt-close-skips-finalizers")) return run_finalizers();
   if (!obligations_.empty() && !ASPEN_MUTANT("rt-close-forgets-ledger")) {
     if (!cleanup_bounded()) extend_cleanup(cleanup_.duration);
     return;

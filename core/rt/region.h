@@ -121,6 +121,8 @@ class Region final : public Runnable, public ListNode<RegionTag>, public CancelN
   size_t task_count() const { return task_count_; }
   size_t child_count() const { return child_count_; }
   size_t obligation_count() const { return obligation_count_; }
+  // That have not begun.
+  size_t finalizer_count() const { return finalizers_.size(); }
   const Budget& budget() const { return budget_; }
   // What made a fail_fast region cancel itself.
   const std::optional<Error>& failure() const { return failure_; }

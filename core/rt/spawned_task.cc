@@ -59,6 +59,10 @@ void TaskBase::run() {
   resume(root_);
 }
 
+void TaskBase::tell_suspended() {
+  if (phase_ == Phase::running) executor_.observer->task_suspended(*this);
+}
+
 void TaskBase::finish() {
   ASPEN_ASSERT(phase_ == Phase::finished && waiter_ == nullptr);
   executor_.current_step = "a task's end";

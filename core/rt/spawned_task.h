@@ -49,8 +49,14 @@ class TaskBase : public Runnable,
   bool done() const { return phase_ == Phase::done; }
   // What is left of it.
   const Budget& budget() const { return budget_; }
+  // Its end comes next; a cancel finds nothing to stop.
+  bool body_over() const { return phase_ >= Phase::finished; }
   // Suspended in a wait that can be cancelled or woken.
   bool waiting() const { return waiter_ != nullptr; }
+  // In one that a timer of its own ends, whatever else happens.
+  bool waits_for_timer() const { return waiter_ != nullptr && waiter_->timed(); }
+  // How often it went on, its start included.
+  uint64_t resumes() const { return resumes_; }
   // How it ended. Requires: its body is over.
   virtual Severity severity() const = 0;
   // Requires: severity() is not ok.
@@ -100,6 +106,7 @@ class TaskBase : public Runnable,
 
   void refuse(Error error);
   void schedule_start();
+  void tell_suspended();
   void finish();
   // What a cancel does to the task itself, once no mask holds it back.
   void deliver_cancel(CancelWalk& walk);
@@ -111,6 +118,7 @@ class TaskBase : public Runnable,
   Region& region_;
   Cx cx_;
   Budget budget_;  // what is left
+  uint64_t resumes_ = 0;
   Waiter* waiter_ = nullptr;
   List<Region, RegionTag> children_;  // regions this task opened, which end before it does
   unsigned masks_ = 0;
@@ -126,10 +134,12 @@ inline void TaskBase::resume(std::coroutine_handle<> handle) {
   } else if (budget_.polls != Budget::kUnlimited) {
     --budget_.polls;
   }
+  ++resumes_;
   executor_.current_step = name_;
   executor_.current_task = this;
   handle.resume();
   executor_.current_task = nullptr;
+  if (executor_.observer != nullptr) tell_suspended();
 }
 
 template <typename T>

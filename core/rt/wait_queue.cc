@@ -15,7 +15,7 @@ WaitQueue::~WaitQueue() {
 void WaitQueue::serve(Entry& entry) {
   remove(entry);
   entry.state_ = Entry::State::served;
-  entry.wake();
+  if (!ASPEN_MUTANT("rt-served-not-woken")) entry.wake();
 }
 
 void WaitQueue::remove(Entry& entry) {
