@@ -9,6 +9,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "core/lab/cancel_injection.h"
 #include "core/lab/kv_check.h"
 #include "core/lab/scripts.h"
 
@@ -19,6 +20,8 @@ constexpr size_t kNodesMax = 9;
 constexpr DurationNs kDurationMax = 24 * 3600 * kSecond;
 constexpr size_t kAccounts = 8;
 constexpr DurationNs kSetUpLimit = 60 * kSecond;
+// So many seeds in a row share one world, to cancel its work at every point.
+constexpr uint64_t kInjectionSeeds = 128;
 
 struct Scenario {
   ScenarioInfo info;
@@ -34,6 +37,8 @@ struct Scenario {
   // Something that happens to the cluster besides faults, about every `every`.
   DurationNs every = kSecond;
   std::function<void(World&, Cluster&, Random&)> happens = {};
+  // Instead of clients and faults: one cancel, at the point the seed chooses (cancel_injection.h).
+  bool injects_cancel = false;
   // At the end, of what is left and what was recorded.
   std::function<void(World&, Cluster&)> check = {};
 };
@@ -165,6 +170,9 @@ const std::vector<Scenario>& table() {
                        Fault::partition, Fault::one_way, Fault::crash, Fault::pause, Fault::buggify}),
        .cluster = {.transport = Machine::Transport::quic},
        .script = mixed},
+      {.info = {"cancel-injection", "a client's work, cancelled at the suspension point that the seed says"},
+       .faults = FaultSet::none(),
+       .injects_cancel = true},
   };
   return scenarios;
 }
@@ -208,6 +216,30 @@ Result<> write_trace(const std::string& path, const Trace& trace) {
   file.close();
   if (!file) return fail(Code::IO, "cannot write the trace to {}: {}", path, std::strerror(errno));
   return {};
+}
+
+// Where a run happens: in which world, and with a cancel at which point of it, if any.
+struct Site {
+  uint64_t seed;
+  uint64_t point = 0;
+};
+
+// Errors: LIMIT_EXCEEDED when there are more points than seeds for them.
+Result<Site> site_of(const Scenario& scenario, const RunOptions& options, size_t members) {
+  if (!scenario.injects_cancel) return Site{options.seed};
+  uint64_t seed = 1 + options.seed / kInjectionSeeds;
+  ASPEN_TRY(uint64_t points, count_injection_points(seed, members));
+  if (points == 0 || points > kInjectionSeeds) {
+    return fail(Code::LIMIT_EXCEEDED, "{} suspension points to cancel at; at least 1, at most {}", points,
+                kInjectionSeeds);
+  }
+  return Site{seed, 1 + options.seed % kInjectionSeeds % points};
+}
+
+uint64_t inject_cancel(World& world, Cluster& cluster, uint64_t point) {
+  CancelInjection injection(world, cluster, point);
+  injection.run();
+  return injection.injected() ? 1 : 0;
 }
 
 uint64_t run(World& world, Cluster& cluster, const Scenario& scenario, const RunOptions& options) {
@@ -264,14 +296,16 @@ Result<RunReport> run_scenario(const RunOptions& options) {
   }
   auto started = std::chrono::steady_clock::now();
   bool record = !options.trace_file.empty();
-  World world({.seed = options.seed, .recording = record ? Trace::Recording::on : Trace::Recording::off});
   ClusterOptions cluster_options = found->cluster;
   cluster_options.members = options.nodes > 0 ? options.nodes : found->nodes;
+  ASPEN_TRY(Site site, site_of(*found, options, cluster_options.members));
+  World world({.seed = site.seed, .recording = record ? Trace::Recording::on : Trace::Recording::off});
   RunReport report{.scenario = options.scenario, .seed = options.seed};
   {
     Cluster cluster(world, cluster_options);
     TimeNs begin = world.now();
-    report.faults = run(world, cluster, *found, options);
+    report.faults = found->injects_cancel ? inject_cancel(world, cluster, site.point)
+                                          : run(world, cluster, *found, options);
     report.virtual_time = world.now() - begin;
     report.operations = cluster.operations();
   }
