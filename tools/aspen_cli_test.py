@@ -88,7 +88,7 @@ class Case(unittest.TestCase):
 
 class Help(Case):
     COMMANDS = ["up", "node", "status", "kv put", "kv get", "kv del", "kv range", "kv cas", "bench kv",
-                "ticket inspect", "version"]  # fmt: skip
+                "ticket inspect", "sim", "version"]  # fmt: skip
 
     def test_every_command_teaches_with_examples(self):
         for command in self.COMMANDS:
@@ -505,6 +505,61 @@ class Processes(Case):
         self.assertIn(b"ended by a signal", said)
         self.assertLess(time.monotonic() - began, 8, "the nodes were killed, not ended")
         self.assertEqual(os.listdir(self.dir), [])
+
+
+class Sim(Case):
+    SCENARIOS = ["kv-mixed", "kv-cas-counter", "bank-transfer", "membership", "snapshot-catchup", "restart-storm",
+                 "clock-chaos", "disk-faults", "transport-loss"]  # fmt: skip
+
+    def setUp(self):
+        self.dir = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, self.dir)
+
+    def test_list(self):
+        listed = self.json_of(aspen("sim", "--list", "-o", "json"))
+        names = [scenario["name"] for scenario in listed["scenarios"]]
+        self.assertEqual(set(self.SCENARIOS) - set(names), set())
+        self.assertIn("partition", listed["faults"])
+        self.assertIn("membership", aspen("sim", "--list").stdout.decode())
+
+    def test_a_run_is_a_line_and_its_seed_says_all(self):
+        command = ["sim", "--scenario", "bank-transfer", "--seeds", "3..4", "-o", "json"]
+        runs = [[json.loads(line) for line in aspen(*command).stdout.splitlines()] for _ in range(2)]
+        self.assertEqual([run["seed"] for run in runs[0]], [3, 4])
+        for first, again in zip(*runs):
+            self.assertTrue(first["ok"])
+            first.pop("wall_s"), again.pop("wall_s")
+            self.assertEqual(first, again)
+            self.assertEqual(set(first), {"scenario", "seed", "ok", "virtual_s", "events", "faults", "ops", "trace_hash"})
+
+    def test_all_deals_the_seeds_over_the_scenarios(self):
+        output = aspen("sim", "--scenario", "all", "--seeds", "1..10", "--ops", "20", "-o", "json").stdout
+        self.assertEqual(len({json.loads(line)["scenario"] for line in output.splitlines()}), 10)
+
+    def test_traces_are_compared(self):
+        def run(seed, name, *more):
+            path = os.path.join(self.dir, name)
+            return aspen("sim", "--scenario", "kv-mixed", "--seeds", f"{seed}..{seed}", "--ops", "50",
+                         "--trace", path, *more)  # fmt: skip
+
+        first = os.path.join(self.dir, "first")
+        self.assertEqual(run(1, "first").returncode, 0)
+        same = run(1, "again", "--against", first)
+        self.assertEqual(same.returncode, 0)
+        self.assertIn(b"are the same", same.stdout)
+        other = run(2, "other", "--against", first)
+        self.assertEqual(other.returncode, 1)
+        self.assertIn(b"differ from line", other.stdout)
+        with open(first, "w", encoding="utf-8") as file:
+            file.write("no event\n")
+        self.assertIn("first", run(1, "again", "--against", first).stderr.decode())
+
+    def test_bad_arguments(self):
+        self.assert_fails(aspen("sim", "--scenario", "kv-mixt"), 1, "kv-mixt", "kv-mixed")
+        self.assert_fails(aspen("sim", "--seeds", "9..1"), 1, "--seeds", "9..1")
+        self.assert_fails(aspen("sim", "--faults", "gremlins"), 1, "gremlins", "partition")
+        self.assert_fails(aspen("sim", "--scenario", "kv-mixed", "--against", "x"), 1, "--trace")
+        self.assert_fails(aspen("sim", "--seeds", "1..2", "--trace", "x"), 1, "one seed")
 
 
 if __name__ == "__main__":

@@ -3,12 +3,15 @@
 
 #include <charconv>
 #include <cmath>
+#include <cstring>
+#include <fstream>
 #include <iostream>
 #include <map>
 #include <thread>
 
 #include "core/lab/explorations.h"
 #include "core/lab/runner.h"
+#include "core/lab/trace.h"
 #include "tools/output.h"
 #include "tools/program.h"
 
@@ -39,6 +42,7 @@ struct SimArguments {
   uint64_t ops = 0;
   uint64_t jobs = 0;
   std::string trace;
+  std::string against;
   bool list = false;
   bool explore = false;
   bool large = false;
@@ -158,6 +162,28 @@ Result<std::vector<std::string>> chosen_scenarios(const std::string& name) {
               fmt::join(names, ", "));
 }
 
+Result<std::vector<std::string>> read_trace(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return fail(ASPEN_IO, "cannot open {}: {}", path, std::strerror(errno));
+  auto lines = lab::parse_trace(std::string(std::istreambuf_iterator(file), {}));
+  if (!lines) return fail(ASPEN_INVALID_ARGUMENT, "{}: {}", path, lines.error().message);
+  return *std::move(lines);
+}
+
+// Says where the run just traced and an earlier one part; true when they do not.
+Result<bool> same_trace(const SimArguments& arguments, FILE* file) {
+  TOOLS_TRY(std::vector<std::string> now, read_trace(arguments.trace));
+  TOOLS_TRY(std::vector<std::string> before, read_trace(arguments.against));
+  auto parted = lab::first_divergence(before, now);
+  if (parted) {
+    fmt::print(file, "{} and {} differ from line {} on:\n{}\n", arguments.against, arguments.trace,
+               parted->line + 1, parted->text);
+  } else {
+    fmt::print(file, "{} and {} are the same: {} events\n", arguments.against, arguments.trace, now.size());
+  }
+  return !parted;
+}
+
 Result<int> sim(const Common& common, const SimArguments& arguments) {
   if (arguments.list) return list(common.format);
   if (arguments.explore) return lab::run_explorations(std::cout, arguments.large) ? kExitOk : kExitFailed;
@@ -166,6 +192,9 @@ Result<int> sim(const Common& common, const SimArguments& arguments) {
   TOOLS_TRY(std::vector<std::string> names, chosen_scenarios(arguments.scenario));
   if (!arguments.trace.empty() && seeds.first != seeds.last) {
     return fail(ASPEN_INVALID_ARGUMENT, "--trace takes one seed, not {}", arguments.seeds);
+  }
+  if (!arguments.against.empty() && arguments.trace.empty()) {
+    return fail(ASPEN_INVALID_ARGUMENT, "--against needs --trace: where to write this run's events");
   }
   size_t jobs = arguments.jobs > 0 ? arguments.jobs : std::max(1u, std::thread::hardware_concurrency());
   uint64_t seed = seeds.first;
@@ -203,7 +232,12 @@ Result<int> sim(const Common& common, const SimArguments& arguments) {
     fmt::print("sim: {} runs, {} failed, {:.0f} virtual s, {:.1f} virtual s per second of a core\n", runs,
                failed, virtual_s, virtual_s / std::max(wall_s, 1e-9));
   }
-  if (arguments.sites) sites.print(common.format == Format::TABLE ? stdout : stderr);
+  FILE* aside = common.format == Format::TABLE ? stdout : stderr;
+  if (arguments.sites) sites.print(aside);
+  if (!arguments.against.empty()) {
+    TOOLS_TRY(bool same, same_trace(arguments, aside));
+    if (!same) return kExitFailed;
+  }
   return failed == 0 ? kExitOk : kExitFailed;
 }
 
@@ -227,10 +261,12 @@ void add_sim(Program& program) {
   command->add_option("--jobs", arguments->jobs, "runs at a time; 0: one for each core")
       ->check(Program::whole_number());
   command->add_option("--trace", arguments->trace, "write the run's events to this file, one a line");
+  command->add_option("--against", arguments->against,
+                      "with --trace: compare with this earlier trace, and fail where they part");
   command->add_flag("--shrink", arguments->shrink, "look for a smaller run that fails alike");
   command->add_flag("--stop", arguments->stop, "begin no further run once one has failed");
   command->add_flag("--sites", arguments->sites,
-                    "at the end, how often each rare path of the engine was taken (with -o json: on stderr)");
+                    "at the end, how often each rare path was taken (with -o json on stderr)");
   command->add_flag("--log", arguments->log, "the nodes' logs go to stderr");
   command->add_flag("--explore", arguments->explore,
                     "instead of sampling, visit every state of small configurations and count them");

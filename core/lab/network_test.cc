@@ -3,7 +3,6 @@
 #include "core/lab/network.h"
 
 #include <algorithm>
-#include <chrono>
 #include <set>
 
 #include "core/base/buggify.h"
@@ -601,48 +600,6 @@ TEST_P(RareTest, ARefusedSenderIsTold) {
   });
   EXPECT_TRUE(world.until([&] { return b->node.sunk.size() == 100; }));
   EXPECT_GT(drained, 5);
-}
-
-// By hand: a cluster of five under all faults; the figure that counts is virtual seconds per wall second.
-TEST(Speed, DISABLED_FiveNodesUnderAllFaults) {
-  World world(Transport::simulated);
-  world.network.faults = {.latency = 250 * kMicrosecond,
-                          .jitter = 200 * kMicrosecond,
-                          .tail = 0.01,
-                          .tail_mean = 5 * kMillisecond,
-                          .bytes_per_second = 100'000'000,
-                          .loss = 0.01,
-                          .repeat = 0.01,
-                          .reorder = 0.01};
-  std::vector<std::unique_ptr<Machine>> machines;
-  for (int i = 1; i <= 5; ++i) {
-    machines.push_back(world.machine(i));
-    world.open(*machines.back(), i);
-  }
-  uint64_t replies = 0;
-  std::vector<net::Stream*> streams;
-  Machine& leader = *machines[0];
-  leader.node.then_connected = [&](Connection& connection) {
-    net::Stream* stream = *connection.open_stream(kEcho);
-    stream->on_frame([&](Bytes) { ++replies; });
-    streams.push_back(stream);
-  };
-  leader.host.deliver([&] {
-    for (int i = 1; i < 5; ++i) leader.node.connect(machines[static_cast<size_t>(i)]->node);
-  });
-  ASSERT_TRUE(world.until([&] { return streams.size() == 4; }));
-  auto begin = std::chrono::steady_clock::now();
-  constexpr int kVirtualSeconds = 20;
-  for (int ms = 0; ms < kVirtualSeconds * 1000; ++ms) {
-    leader.host.deliver([&] {
-      for (net::Stream* stream : streams) EXPECT_TRUE(stream->send(Bytes(300, 'x')));
-    });
-    world.pass(kMillisecond);
-  }
-  double wall = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  fmt::print("{:.0f} virtual seconds per second, {} replies, {:.2f} us per packet, {:.2f} us per event\n",
-             kVirtualSeconds / wall, replies, wall * 1e6 / static_cast<double>(world.network.counters().sent),
-             wall * 1e6 / static_cast<double>(world.events.count()));
 }
 
 }  // namespace

@@ -1,0 +1,112 @@
+#include "core/lab/scenario.h"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "core/lab/runner.h"
+
+namespace aspen::lab {
+namespace {
+
+// Enough of each scenario for the sanitizers to see it; the test `sim` runs thousands of seeds.
+constexpr uint64_t kSeeds = 3;
+
+std::string scenario_name(const testing::TestParamInfo<ScenarioInfo>& info) {
+  std::string name = info.param.name;
+  std::replace(name.begin(), name.end(), '-', '_');
+  return name;
+}
+
+class ScenarioTest : public testing::TestWithParam<ScenarioInfo> {
+ protected:
+  static RunReport run(RunOptions options) {
+    options.scenario = GetParam().name;
+    Result<RunReport> report = run_scenario(options);
+    EXPECT_TRUE(report) << report.error().to_string();
+    return report ? *report : RunReport{};
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(All, ScenarioTest, testing::ValuesIn(scenarios()), scenario_name);
+
+TEST_P(ScenarioTest, HoldsUnderAllFaults) {
+  for (uint64_t seed = 1; seed <= kSeeds; ++seed) {
+    RunReport report = run({.seed = seed});
+    EXPECT_TRUE(report.ok) << report.oracle << ": " << report.detail << "\n" << report.replay;
+    EXPECT_GT(report.operations, 0u);
+  }
+}
+
+TEST_P(ScenarioTest, DoesTheSameAgain) {
+  RunReport first = run({.seed = 11});
+  RunReport again = run({.seed = 11});
+  RunReport other = run({.seed = 12});
+  EXPECT_EQ(first.trace_hash, again.trace_hash);
+  EXPECT_EQ(first.events, again.events);
+  EXPECT_EQ(first.virtual_time, again.virtual_time);
+  EXPECT_NE(first.trace_hash, other.trace_hash);
+}
+
+TEST(Scenario, AReportIsALineOfJson) {
+  Result<RunReport> report = run_scenario({.scenario = "kv-mixed", .faults = FaultSet::none()});
+  ASSERT_TRUE(report);
+  auto json = nlohmann::json::parse(to_json(*report));
+  for (const char* name :
+       {"scenario", "seed", "ok", "virtual_s", "wall_s", "events", "faults", "ops", "trace_hash"}) {
+    EXPECT_TRUE(json.contains(name)) << name;
+  }
+  EXPECT_FALSE(json.contains("oracle"));
+  EXPECT_EQ(json["faults"], 0);
+}
+
+TEST(Scenario, AFailureSaysHowToSeeItAgain) {
+  RunReport report{.scenario = "kv-mixed", .seed = 4, .oracle = "one", .detail = "\xff two"};
+  report.replay = replay_command(
+      {.scenario = "kv-mixed", .seed = 4, .duration = kSecond, .faults = *parse_faults("pause,crash")});
+  auto json = nlohmann::json::parse(to_json(report));
+  EXPECT_EQ(json["oracle"], "one");
+  EXPECT_EQ(json["replay"],
+            "aspen sim --scenario kv-mixed --seeds 4..4 --faults pause,crash --minutes-virtual "
+            "0.016666666666666666");
+}
+
+TEST(Scenario, RefusesWhatItDoesNotKnow) {
+  auto unknown = run_scenario({.scenario = "kv-mixt"});
+  ASSERT_FALSE(unknown);
+  EXPECT_TRUE(unknown.error().message.contains("kv-mixed")) << unknown.error().message;
+  EXPECT_FALSE(run_scenario({.scenario = "kv-mixed", .nodes = 1000}));
+  EXPECT_FALSE(run_scenario({.scenario = "kv-mixed", .duration = -1}));
+  EXPECT_FALSE(parse_faults("partition,gremlins"));
+  EXPECT_EQ(parse_faults("partition,crash")->to_string(), "partition,crash");
+  EXPECT_EQ(parse_faults("all")->to_string(), "all");
+  EXPECT_EQ(parse_faults("none")->to_string(), "none");
+}
+
+TEST(Runner, ReportsInOrder) {
+  uint64_t next = 1;
+  std::vector<uint64_t> seeds;
+  run_all(
+      4,
+      [&]() -> std::optional<RunOptions> {
+        if (next > 8) return std::nullopt;
+        // The first take longest.
+        DurationNs duration = static_cast<DurationNs>(9 - next) * 200 * kMillisecond;
+        return RunOptions{.scenario = "kv-mixed", .seed = next++, .duration = duration};
+      },
+      [&](const RunReport& report) {
+        EXPECT_TRUE(report.ok) << report.detail;
+        seeds.push_back(report.seed);
+      });
+  EXPECT_EQ(seeds, (std::vector<uint64_t>{1, 2, 3, 4, 5, 6, 7, 8}));
+}
+
+TEST(Runner, ARunInAProcessOfItsOwnIsTheSame) {
+  RunOptions options{.scenario = "bank-transfer", .seed = 5};
+  Result<RunReport> here = run_scenario(options);
+  ASSERT_TRUE(here);
+  EXPECT_EQ(run_one(options).trace_hash, here->trace_hash);
+}
+
+}  // namespace
+}  // namespace aspen::lab
