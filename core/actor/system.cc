@@ -265,7 +265,7 @@ Result<> System::register_name(std::string_view name, ActorId actor) {
       co_return;
     });
   }
-  cell->names.emplace(name, rt::Obligation(cell->region, "actor name"));
+  cell->names.emplace(name, rt::Obligation(cell->region, rt::ObligationKind::lease, "actor name"));
   return {};
 }
 
