@@ -2,6 +2,7 @@
 
 #include "core/base/assert.h"
 #include "core/base/limits.h"
+#include "core/base/utf8.h"
 
 namespace aspen::wire {
 namespace {
@@ -15,29 +16,13 @@ size_t put_varint(uint64_t value, char* out) {
 
 constexpr size_t kVarintMax = 10;
 
-// The size of the UTF-8 character that starts at `i`, or 0 when there is no valid one or it is NUL.
+// The same as utf8_character_size, but that NUL is none: text can be handed out as a C string.
 size_t text_character(BytesView text, size_t i) {
-  uint8_t lead = static_cast<uint8_t>(text[i]);
-  if (lead < 0x80) return lead != 0 ? 1 : 0;
-  if (lead < 0xc2 || lead > 0xf4) return 0;
-  size_t size = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
-  if (text.size() - i < size) return 0;
-  uint32_t point = lead & (0x7fu >> size);
-  for (size_t k = 1; k < size; ++k) {
-    uint8_t next = static_cast<uint8_t>(text[i + k]);
-    if ((next & 0xc0) != 0x80) return 0;
-    point = (point << 6) | (next & 0x3fu);
-  }
-  constexpr uint32_t kSmallest[] = {0, 0, 0x80, 0x800, 0x10000};
-  bool surrogate = point >= 0xd800 && point <= 0xdfff;
-  return point < kSmallest[size] || point > 0x10ffff || surrogate ? 0 : size;
+  return text[i] == '\0' ? 0 : utf8_character_size(text, i);
 }
 
 bool is_text(BytesView bytes) {
-  for (size_t i = 0, size; i < bytes.size(); i += size) {
-    if ((size = text_character(bytes, i)) == 0) return false;
-  }
-  return true;
+  return bytes.find('\0') == BytesView::npos && is_utf8(bytes);
 }
 
 }  // namespace
