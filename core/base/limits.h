@@ -22,6 +22,8 @@ inline constexpr size_t kTicketBytesMax = 4096;     // text form
 inline constexpr size_t kTicketPeersMax = 16;
 inline constexpr size_t kMembersMax = 64;  // voters and learners of one group
 inline constexpr size_t kErrorMessageBytesMax = 4096;
+inline constexpr size_t kTupleBytesMax = 64u << 10;  // packed; as a key also at most kKeyBytesMax
+inline constexpr size_t kTupleDepthMax = 32;         // tuples inside each other, below the outermost
 
 // Membership.
 inline constexpr size_t kGrantChainMax = 4;
