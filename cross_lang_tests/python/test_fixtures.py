@@ -11,6 +11,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 
 import aspen_protocol  # noqa: E402
+import aspen_tuple  # noqa: E402
 import aspen_wire  # noqa: E402
 import ed25519  # noqa: E402
 from aspen_wire import Decoder, NotValid, Refused  # noqa: E402
@@ -235,6 +236,64 @@ def test_snapshot(row):
 def test_snapshot_refused(row):
     with pytest.raises(Refused):
         read_snapshot(row)
+
+
+@pytest.mark.parametrize("row", rows("tuple", "valid"))
+def test_tuple(row):
+    data = bytes.fromhex(row["hex"])
+    assert aspen_tuple.decode_tuple(data) == row["value"]
+    assert aspen_tuple.decode_tuple(b"prefix" + data, 6) == row["value"]
+
+
+@pytest.mark.parametrize("row", rows("tuple", "invalid"))
+def test_tuple_refused(row):
+    with pytest.raises(aspen_tuple.TupleRefused) as refused:
+        aspen_tuple.decode_tuple(bytes.fromhex(row["hex"]))
+    assert (refused.value.reason, refused.value.at) == (row["reason"], row["at"])
+
+
+def test_the_size_of_a_tuple():
+    assert aspen_tuple.decode_tuple(bytes(65536)) == [None] * 65536
+    with pytest.raises(aspen_tuple.TupleRefused):
+        aspen_tuple.decode_tuple(bytes(65537))
+
+
+def test_tuples_in_order():
+    keys = [bytes.fromhex(row["hex"]) for row in fixture("tuple")["order"]]
+    assert keys == sorted(set(keys))
+    for row in fixture("tuple")["order"]:
+        assert aspen_tuple.decode_tuple(bytes.fromhex(row["hex"])) == row["value"]
+
+
+@pytest.mark.parametrize("row", fixture("tuple")["ranges"])
+def test_tuple_range(row):
+    start, end = bytes.fromhex(row["start"]), bytes.fromhex(row["end"])
+    for inside, keys in ((True, row["inside"]), (False, row["outside"])):
+        for key in map(bytes.fromhex, keys):
+            value = aspen_tuple.decode_tuple(key)
+            begins = value[: len(row["value"])] == row["value"] and value != row["value"]
+            assert (start <= key < end, begins) == (inside, inside)
+
+
+@pytest.mark.parametrize("row", fixture("tuple")["subspaces"])
+def test_subspace(row):
+    key, prefix = bytes.fromhex(row["key"]), bytes.fromhex(row["start"])[:-1]
+    assert aspen_tuple.contains(prefix, key)
+    assert aspen_tuple.decode_tuple(key, len(prefix)) == row["value"]
+    assert aspen_tuple.decode_tuple(key, len(row["prefix"]) // 2) == row["tuple"] + row["value"]
+    for other in row["outside"]:
+        assert not aspen_tuple.contains(prefix, bytes.fromhex(other))
+
+
+def test_random_bytes_are_a_tuple_or_refused():
+    source = random.Random(3)
+    codes = (0, 1, 2, 5, 12, 20, 21, 28, 32, 33, 38, 48, 255)
+    for _ in range(20_000):
+        data = bytes(source.choice((*codes, source.randrange(256))) for _ in range(source.randrange(12)))
+        try:
+            aspen_tuple.decode_tuple(data)
+        except aspen_tuple.TupleRefused:
+            pass
 
 
 # RFC 8032 section 7.1, tests 1 to 3.
