@@ -272,8 +272,9 @@ Result<> System::register_name(std::string_view name, ActorId actor) {
 Result<> System::unregister_name(std::string_view name) {
   ASPEN_TRY(ActorId holder, lookup(name));
   Cell& cell = *find(holder);
-  cell.names.erase(cell.names.find(name));
-  registry_.release(name);
+  auto held = cell.names.find(name);
+  give_back(held->first, held->second);
+  cell.names.erase(held);
   return {};
 }
 
@@ -284,10 +285,13 @@ Result<ActorId> System::lookup(std::string_view name) const {
 }
 
 void System::release_names(Cell& cell) {
-  for (const auto& [name, lease] : cell.names) {
-    if (!ASPEN_MUTANT("actor-name-kept")) registry_.release(name);
-  }
+  for (auto& [name, lease] : cell.names) give_back(name, lease);
   cell.names.clear();
+}
+
+void System::give_back(std::string_view name, rt::Obligation& lease) {
+  if (!ASPEN_MUTANT("actor-name-kept")) registry_.release(name);
+  if (!ASPEN_MUTANT("actor-name-lease-dropped")) lease.commit();
 }
 
 }  // namespace aspen::actor

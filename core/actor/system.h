@@ -103,6 +103,7 @@ class System {
   void take_link_exit(Cell& to, ActorId from, const ExitReason& reason);
   void take(Cell& cell, const ExitReason& reason, rt::CancelKind kind);
   void release_names(Cell& cell);
+  void give_back(std::string_view name, rt::Obligation& lease);
   void begin_close(DurationNs grace);
   std::vector<ActorId> in_order() const;
   void kill_all();

@@ -252,6 +252,25 @@ TEST_F(SystemTest, AnActorThatIsEndingTakesNoName) {
   EXPECT_EQ(system.whereis("early"), ActorId());
 }
 
+// A name is a lease, which demands a word: it ends with its holder, by unregistering, or to be taken over.
+TEST_F(SystemTest, GivingANameBackBreaksNoPromise) {
+  ActorId returns = spawn("returns", ends_after(kSecond, ExitReason::normal()));
+  ActorId fails = spawn("fails", ends_after(kSecond, boom()));
+  ActorId killed = spawn("killed", idle());
+  ActorId heir = spawn("heir", idle());
+  for (auto [name, id] : {std::pair("a", returns), {"b", returns}, {"c", fails}, {"d", killed}})
+    EXPECT_TRUE(system.register_name(name, id));
+  turn();
+  EXPECT_TRUE(system.unregister_name("a"));
+  EXPECT_TRUE(system.register_name("a", heir));
+  system.kill(killed);
+  world.run_for(kSecond);
+  for (std::string name : {"b", "c", "d"}) EXPECT_TRUE(system.register_name(name, heir)) << name;
+  EXPECT_EQ(system.names_of(heir).size(), 4u);
+  close();
+  EXPECT_EQ(promises.broken, Log());
+}
+
 // ---- close
 
 TEST_F(SystemTest, CloseAsksAndThenKills) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/actor/self.h"
+#include "core/rt/observer.h"
 #include "core/rt/test_world.h"
 
 namespace aspen::actor {
@@ -10,9 +11,20 @@ using Log = std::vector<std::string>;
 using rt::Cx;
 using rt::Task;
 
+// Whatever the actors of a test do, no promise is broken.
+struct Promises final : rt::Observer {
+  void promise_broken(const rt::Obligation&, const std::string& text) override { broken.push_back(text); }
+  rt::Executor& of(rt::Executor& executor) {
+    executor.observer = this;
+    return executor;
+  }
+  Log broken;
+};
+
 struct ActorTest : testing::Test {
+  Promises promises;
   rt::TestWorld world;
-  rt::Region root{world.executor};
+  rt::Region root{promises.of(world.executor)};
   System system{root};
   Log log;
 
@@ -24,6 +36,7 @@ struct ActorTest : testing::Test {
     EXPECT_TRUE(world.run());
     EXPECT_TRUE(closed) << root.pending();
     EXPECT_EQ(system.size(), 0u);
+    EXPECT_EQ(promises.broken, Log());
   }
 
   ActorId spawn(std::string_view label, Body body, SpawnOptions options = {}) {
