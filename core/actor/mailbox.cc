@@ -83,7 +83,7 @@ void Mailbox::release(size_t bytes) {
 void Mailbox::serve() {
   while (auto* first = reservers_.front_as<Reserve>()) {
     if (!refusing_ && !fits(first->bytes_)) return;
-    if (!refusing_) first->permit_.emplace(permit(first->cx(), first->bytes_, first->from_, first->origin_));
+    if (!refusing_) first->got_.emplace(first->place());
     reservers_.serve(*first);
   }
 }
@@ -92,12 +92,6 @@ void Mailbox::serve() {
 void Mailbox::time_is_up(Reserve& reserver) {
   reservers_.serve(reserver);
   serve();
-}
-
-Mailbox::Permit Mailbox::permit(rt::Cx& cx, size_t bytes, ActorId from, std::source_location origin) {
-  ++messages_;
-  bytes_ += bytes;
-  return Permit(shared_from_this(), bytes, from, cx.region(), origin);
 }
 
 std::optional<Message> Mailbox::take(const Match& match) {
@@ -132,8 +126,17 @@ void Mailbox::end(const ExitReason& reason) {
 
 // ---- Permit
 
+Mailbox::Permit::Permit(std::shared_ptr<Mailbox> mailbox, size_t bytes, ActorId from,
+                        rt::Obligation obligation)
+    : mailbox_(std::move(mailbox)), bytes_(bytes), from_(from), obligation_(std::move(obligation)) {
+  ++mailbox_->messages_;
+  mailbox_->bytes_ += bytes_;
+}
+
 Mailbox::Permit::~Permit() {
-  if (mailbox_ != nullptr) std::exchange(mailbox_, nullptr)->release(bytes_);
+  if (mailbox_ == nullptr) return;
+  obligation_.drop();  // the next one's permit may need its place in the ledger
+  std::exchange(mailbox_, nullptr)->release(bytes_);
 }
 
 void Mailbox::Permit::send(Payload payload) && {
@@ -167,13 +170,20 @@ bool Mailbox::Reserve::await_ready() {
 Result<Mailbox::Permit> Mailbox::Reserve::await_resume() {
   timer_.disarm();
   ASPEN_CHECK(check());
-  if (permit_) return std::move(*permit_);
+  if (got_) return std::move(*got_);
   ASPEN_CHECK(mailbox_->check(bytes_));
   if (served() || !mailbox_->reservers_.empty() || !mailbox_->fits(bytes_)) {
     return std::unexpected(Error(Code::DEADLINE_EXCEEDED, Applied::NO,
                                  fmt::format("the mailbox of {} stayed full", mailbox_->owner_)));
   }
-  return mailbox_->permit(cx(), bytes_, from_, origin_);
+  return place();
+}
+
+// In the name of the task that waits, also when it runs in another's: its receiver's, the last sender's. What
+// it cannot have is its own error, and costs the others nothing.
+Result<Mailbox::Permit> Mailbox::Reserve::place() {
+  ASPEN_TRY(auto obligation, oblige(cx().region(), rt::ObligationKind::permit, "mailbox permit", origin_));
+  return Permit(mailbox_, bytes_, from_, std::move(obligation));
 }
 
 void Mailbox::Reserve::left() {

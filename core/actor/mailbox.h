@@ -55,12 +55,7 @@ class Mailbox final : public std::enable_shared_from_this<Mailbox> {
 
    private:
     friend class Mailbox;
-    Permit(std::shared_ptr<Mailbox> mailbox, size_t bytes, ActorId from, rt::Region& region,
-           std::source_location origin)
-        : mailbox_(std::move(mailbox)),
-          bytes_(bytes),
-          from_(from),
-          obligation_(region, "mailbox permit", origin) {}
+    Permit(std::shared_ptr<Mailbox> mailbox, size_t bytes, ActorId from, rt::Obligation obligation);
     void commit(Message message);
     std::shared_ptr<Mailbox> mailbox_;  // null once used
     size_t bytes_;
@@ -68,8 +63,8 @@ class Mailbox final : public std::enable_shared_from_this<Mailbox> {
     rt::Obligation obligation_;
   };
   class Reserve;
-  // co_await -> Result<Permit>; waits while full. Errors: as post(), but OVERLOADED only when too many wait;
-  // DEADLINE_EXCEEDED after `until`, the cancel reason.
+  // co_await -> Result<Permit>; waits while full. Errors: as post(), but OVERLOADED only when too many wait
+  // or the ledger of the waiting task's region is full; DEADLINE_EXCEEDED after `until`, the cancel reason.
   Reserve reserve(rt::Cx& cx, size_t bytes, ActorId from, TimeNs until = kNever,
                   std::source_location origin = std::source_location::current());
 
@@ -113,7 +108,6 @@ class Mailbox final : public std::enable_shared_from_this<Mailbox> {
   void release(size_t bytes);
   void serve();
   void time_is_up(Reserve& reserver);
-  Permit permit(rt::Cx& cx, size_t bytes, ActorId from, std::source_location origin);
 
   std::string owner_;
   MailboxOptions options_;
@@ -146,13 +140,14 @@ class Mailbox::Reserve final : public rt::WaitQueue::Entry {
  private:
   friend class Mailbox;
   void left() override;
+  Result<Permit> place();
   std::shared_ptr<Mailbox> mailbox_;
   size_t bytes_;
   ActorId from_;
   TimeNs until_;
   std::source_location origin_;
   rt::Timer timer_;
-  std::optional<Permit> permit_;
+  std::optional<Result<Permit>> got_;
 };
 
 class Mailbox::Receive : public rt::Waiter {

@@ -13,8 +13,9 @@ Message down(uint64_t reference) {
 }
 
 struct MailboxTest : testing::Test {
+  Promises promises;
   rt::TestWorld world;
-  rt::Region root{world.executor};
+  rt::Region root{promises.of(world.executor)};
   std::shared_ptr<Mailbox> mailbox;
   Log log;
 
@@ -26,6 +27,7 @@ struct MailboxTest : testing::Test {
     root.close([&] { closed = true; });
     EXPECT_TRUE(world.run());
     EXPECT_TRUE(closed) << root.pending();
+    EXPECT_EQ(promises.broken, Log());
   }
   void post(Message message) {
     auto posted = mailbox->post(std::move(message));
@@ -54,18 +56,20 @@ struct MailboxTest : testing::Test {
 };
 struct SmallMailboxTest : MailboxTest {
   SmallMailboxTest() : MailboxTest({.messages_max = 2, .bytes_max = 10}) {}
-  rt::Join<> reserve(std::string name, size_t bytes, TimeNs until = kNever, DurationNs hold = 0) {
-    return root.spawn("reserve", [this, name, bytes, until, hold](Cx& cx) -> Task<Result<>> {
-      auto permit = co_await mailbox->reserve(cx, bytes, {}, until);
-      if (!permit) {
-        log.push_back(name + ": " + permit.error().to_string());
-        co_return Result<>();
-      }
-      log.push_back(name + " has a place");
-      if (hold > 0) ASPEN_CO_CHECK(co_await cx.sleep(hold));
-      std::move(*permit).send({.tag = 9, .body = name.substr(0, bytes)});
-      co_return Result<>();
-    });
+  rt::Join<> reserve(std::string name, size_t bytes, TimeNs until = kNever, DurationNs hold = 0,
+                     rt::Region* region = nullptr) {
+    return (region != nullptr ? *region : root)
+        .spawn("reserve", [this, name, bytes, until, hold](Cx& cx) -> Task<Result<>> {
+          auto permit = co_await mailbox->reserve(cx, bytes, {}, until);
+          if (!permit) {
+            log.push_back(name + ": " + permit.error().to_string());
+            co_return Result<>();
+          }
+          log.push_back(name + " has a place");
+          if (hold > 0) ASPEN_CO_CHECK(co_await cx.sleep(hold));
+          std::move(*permit).send({.tag = 9, .body = name.substr(0, bytes)});
+          co_return Result<>();
+        });
   }
 };
 
@@ -216,6 +220,61 @@ TEST_F(SmallMailboxTest, WhoeverLeavesTheLineLetsTheNextGo) {
   EXPECT_EQ(log, Log{"cancelled: CANCELLED: stop"});
   world.run_for(kSecond);
   EXPECT_EQ(log.back(), "small has a place");
+}
+
+// There is a place in the mailbox, and none in the ledger of who waits for it. Only that one hears of it, not
+// the receiver that made the place; and the place is the next one's.
+TEST_F(SmallMailboxTest, WhoseLedgerIsFullIsRefused) {
+  rt::Region small(root, {.obligations_max = 1});
+  std::optional<rt::Obligation> held(std::in_place, small, "held");
+  post(cast(1, Bytes(10, 'x')));
+  reserve("full", 10, kNever, 0, &small);
+  reserve("next", 10);
+  world.turn_all();
+  EXPECT_EQ(log, Log());
+  EXPECT_TRUE(mailbox->take(Match::any()));
+  world.turn_all();
+  ASSERT_EQ(log.size(), 2u);
+  EXPECT_TRUE(log[0].starts_with("full: OVERLOADED: ")) << log[0];
+  EXPECT_NE(log[0].find("obligations_max"), std::string::npos) << log[0];
+  EXPECT_EQ(log[1], "next has a place");
+  EXPECT_EQ(mailbox->take(Match::any())->body, "next");
+
+  reserve("at once", 10, kNever, 0, &small);
+  world.turn_all();
+  EXPECT_TRUE(log.back().starts_with("at once: OVERLOADED: ")) << log.back();
+  held.reset();
+  reserve("again", 10, kNever, 0, &small);
+  world.turn_all();
+  EXPECT_EQ(log.back(), "again has a place") << "what was refused counts nowhere";
+  small.close([] {});
+  world.turn_all();
+}
+
+// Two of a region with room for one.
+TEST_F(SmallMailboxTest, APermitThatIsDroppedMakesRoomInTheLedgerToo) {
+  rt::Region small(root, {.obligations_max = 1});
+  auto dropped = reserve("dropped", 10, kNever, kSecond, &small);
+  reserve("next", 10, kNever, 0, &small);
+  world.turn_all();
+  dropped.cancel({rt::CancelKind::user, "stop"});
+  world.turn_all();
+  EXPECT_EQ(log, (Log{"dropped has a place", "next has a place"}));
+  small.close([] {});
+  world.turn_all();
+}
+
+TEST_F(SmallMailboxTest, APermitNamesWhoWaitedForIt) {
+  post(cast(1, Bytes(10, 'x')));
+  reserve("sender", 10);
+  root.spawn("receiver", [this](Cx& cx) -> Task<Result<>> {
+    ASPEN_CO_CHECK(co_await cx.sleep(kSecond));
+    EXPECT_TRUE(mailbox->take(Match::any()));
+    co_return Result<>();
+  });
+  world.run_for(kSecond);
+  EXPECT_EQ(log, Log{"sender has a place"});
+  EXPECT_EQ(promises.made, Log{"mailbox permit of reserve"});
 }
 
 TEST_F(SmallMailboxTest, RefusesWhenItsActorEnds) {

@@ -258,6 +258,11 @@ Result<> System::register_name(std::string_view name, ActorId actor) {
                 holder->label);
   }
   ASPEN_CHECK(registry_.take(name, actor));
+  auto lease = rt::Obligation::make(cell->region, rt::ObligationKind::lease, "actor name");
+  if (!lease) {
+    registry_.release(name);
+    return forward_error(std::move(lease));
+  }
   // At the actor's end, when nothing of it runs any more.
   if (!std::exchange(cell->has_names_finalizer, true)) {
     cell->region.add_finalizer([this, cell](rt::Cx&) -> rt::Task<void> {
@@ -265,7 +270,7 @@ Result<> System::register_name(std::string_view name, ActorId actor) {
       co_return;
     });
   }
-  cell->names.emplace(name, rt::Obligation(cell->region, rt::ObligationKind::lease, "actor name"));
+  cell->names.emplace(name, std::move(*lease));
   return {};
 }
 

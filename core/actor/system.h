@@ -62,7 +62,8 @@ class System {
   // Ends it, whether it traps exits or not. Nothing happens when it is gone.
   void kill(ActorId actor);
 
-  // Errors: ALREADY_EXISTS says who holds it; NOT_FOUND for an actor that is gone or ending; see Registry.
+  // Errors: ALREADY_EXISTS says who holds it; NOT_FOUND for an actor that is gone or ending; OVERLOADED when
+  // the ledger of its region is full; see Registry.
   Result<> register_name(std::string_view name, ActorId actor);
   // Errors: NOT_FOUND.
   Result<> unregister_name(std::string_view name);

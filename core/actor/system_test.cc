@@ -252,6 +252,23 @@ TEST_F(SystemTest, AnActorThatIsEndingTakesNoName) {
   EXPECT_EQ(system.whereis("early"), ActorId());
 }
 
+TEST_F(SystemTest, AnActorWithAFullLedgerTakesNoName) {
+  ActorId id = spawn("a", [](Self& self) -> Task<Result<>> {
+    std::vector<rt::Obligation> ledger;
+    ledger.reserve(limits::kRegionObligationsMax);
+    while (auto one = rt::Obligation::make(self.cx().region(), rt::ObligationKind::io, "something"))
+      ledger.push_back(std::move(*one));
+    Result<> full = self.system().register_name("router", self.id());
+    EXPECT_EQ(full.error().code, Code::OVERLOADED) << full.error().to_string();
+    EXPECT_EQ(self.system().whereis("router"), ActorId());
+    ledger.pop_back();
+    co_return self.system().register_name("router", self.id());
+  });
+  watch("a", id);
+  turn();
+  EXPECT_EQ(log, Log{"a: normal"});
+}
+
 // A name is a lease, which demands a word: it ends with its holder, by unregistering, or to be taken over.
 TEST_F(SystemTest, GivingANameBackBreaksNoPromise) {
   ActorId returns = spawn("returns", ends_after(kSecond, ExitReason::normal()));

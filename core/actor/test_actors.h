@@ -11,14 +11,22 @@ using Log = std::vector<std::string>;
 using rt::Cx;
 using rt::Task;
 
-// Whatever the actors of a test do, no promise is broken.
+// Whatever the actors of a test do, no promise is broken; and whose each was.
 struct Promises final : rt::Observer {
+  void task_spawned(const rt::TaskBase& task) override { tasks_[task.id()] = task.name(); }
+  void obligation_made(const rt::Obligation& made_now) override {
+    made.push_back(fmt::format("{} of {}", made_now.name(), tasks_[made_now.made_by()]));
+  }
   void promise_broken(const rt::Obligation&, const std::string& text) override { broken.push_back(text); }
   rt::Executor& of(rt::Executor& executor) {
     executor.observer = this;
     return executor;
   }
   Log broken;
+  Log made;
+
+ private:
+  std::map<uint64_t, std::string> tasks_;
 };
 
 struct ActorTest : testing::Test {
