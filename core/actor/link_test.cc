@@ -50,6 +50,28 @@ TEST_F(LinkTest, AShutdownCascades) {
   EXPECT_EQ(log, Log{"b: shutdown"});
 }
 
+// A body sees whether a link ended it, a request to shut down, or a kill.
+TEST_F(LinkTest, TheCancelTellsHowTheExitCame) {
+  auto body = [this](ActorId other) {
+    return [this, other](Self& self) -> Task<Result<>> {
+      if (other) EXPECT_TRUE(self.link(other));
+      EXPECT_FALSE(co_await self.receive());
+      log.push_back(rt::to_string(self.cx().cancel_reason()->kind));
+      co_return Result<>();
+    };
+  };
+  ActorId a = spawn("a", ends_after(kSecond, boom()));
+  spawn("linked", body(a));
+  ActorId asked = spawn("asked", body({}));
+  ActorId killed = spawn("killed", body({}));
+  world.run_for(kSecond);
+  EXPECT_TRUE(system.exit(asked, ExitReason::shutdown()));
+  turn();
+  system.kill(killed);
+  turn();
+  EXPECT_EQ(log, (Log{"linked_exit", "shutdown", "user"}));
+}
+
 TEST_F(LinkTest, CyclesEnd) {
   std::vector<ActorId> ids;
   for (int i = 0; i < 3; ++i) ids.push_back(spawn("a", logs(log)));

@@ -21,6 +21,7 @@ Result<> Mailbox::check(size_t bytes) const {
 }
 
 bool Mailbox::fits(size_t bytes) const {
+  if (ASPEN_MUTANT("actor-mailbox-unbounded")) return true;
   return messages_ < options_.messages_max && bytes <= options_.bytes_max - bytes_;
 }
 
@@ -135,7 +136,8 @@ Mailbox::Permit::Permit(std::shared_ptr<Mailbox> mailbox, size_t bytes, ActorId 
 
 Mailbox::Permit::~Permit() {
   if (mailbox_ == nullptr) return;
-  obligation_.drop();  // the next one's permit may need its place in the ledger
+  // Before the next one's permit, which may need its place in the ledger.
+  if (!ASPEN_MUTANT("actor-permit-in-ledger-too-long")) obligation_.drop();
   std::exchange(mailbox_, nullptr)->release(bytes_);
 }
 
@@ -182,7 +184,11 @@ Result<Mailbox::Permit> Mailbox::Reserve::await_resume() {
 // In the name of the task that waits, also when it runs in another's: its receiver's, the last sender's. What
 // it cannot have is its own error, and costs the others nothing.
 Result<Mailbox::Permit> Mailbox::Reserve::place() {
-  ASPEN_TRY(auto obligation, oblige(cx().region(), rt::ObligationKind::permit, "mailbox permit", origin_));
+  constexpr auto kKind = rt::ObligationKind::permit;
+  constexpr auto kName = "mailbox permit";
+  ASPEN_TRY(auto obligation, ASPEN_MUTANT("actor-permit-names-the-giver")
+                                 ? rt::Obligation::make(cx().region(), kKind, kName, origin_)
+                                 : oblige(cx().region(), kKind, kName, origin_));
   return Permit(mailbox_, bytes_, from_, std::move(obligation));
 }
 

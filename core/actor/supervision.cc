@@ -179,7 +179,8 @@ void Supervision::start_failed(Child& child, const ExitReason& reason) {
                          ? fmt::format("child {} failed to start: it was not ready in time", child.policy.id)
                          : fmt::format("child {} failed to start: {}", child.policy.id, reason.to_string());
   Error error(Code::UNAVAILABLE, Applied::NO, std::move(text));
-  if (child.start_token != 0) {  // whoever wanted it up is told; nobody else did
+  bool wanted = child.start_token != 0;  // by one who is told; nobody else did
+  if (wanted && !ASPEN_MUTANT("actor-added-child-fails-all")) {
     child.goal = Goal::held;
     answer_start(child, std::unexpected(std::move(error)));
     if (!child.was_up) forget(child);
@@ -191,9 +192,11 @@ void Supervision::start_failed(Child& child, const ExitReason& reason) {
 }
 
 void Supervision::ended(Child& child, const ExitReason& reason) {
-  if (now_ - child.up_since >= options_.period) child.attempts = 0;
+  bool ran_long = now_ - child.up_since >= options_.period;
+  if (ran_long && !ASPEN_MUTANT("actor-backoff-not-forgotten")) child.attempts = 0;
   Restart policy = child.policy.restart;
-  bool again = policy == Restart::permanent || (policy == Restart::transient && reason.failure()) ||
+  bool failed = reason.failure() || ASPEN_MUTANT("actor-transient-always-restarted");
+  bool again = policy == Restart::permanent || (policy == Restart::transient && failed) ||
                ASPEN_MUTANT("actor-temporary-restarted");
   if (again) return restart(child, reason);
   child.goal = Goal::done;
@@ -213,14 +216,15 @@ void Supervision::restart(Child& child, const ExitReason& reason) {
   child.due = after(now_, backoff(child));
   if (!grouped()) return;
   for (auto& [key, sibling] : children_) {
-    bool follows = options_.strategy == Strategy::one_for_all ||
-                   (key > child.key && !ASPEN_MUTANT("actor-rest-for-one-restarts-one"));
+    bool all = options_.strategy == Strategy::one_for_all ? !ASPEN_MUTANT("actor-one-for-all-spares-older")
+                                                          : ASPEN_MUTANT("actor-rest-for-one-restarts-all");
+    bool follows = all || (key > child.key && !ASPEN_MUTANT("actor-rest-for-one-restarts-one"));
     if (&sibling != &child && follows) restart_with(sibling, child.due);
   }
 }
 
 void Supervision::restart_with(Child& sibling, TimeNs due) {
-  if (sibling.goal == Goal::held) return;
+  if (sibling.goal == Goal::held && !ASPEN_MUTANT("actor-terminated-child-comes-back")) return;
   if (sibling.policy.restart == Restart::temporary) {
     if (sibling.state == State::down) return;  // it has not been started yet
     sibling.goal = Goal::held;
@@ -288,14 +292,15 @@ void Supervision::begin_stop(Child& child) {
     if (!std::exchange(child.killed, true)) effects_.push_back(Kill{child.key});
     child.deadline = kNever;
   } else {
-    child.deadline = after(now_, child.policy.shutdown_timeout);
+    child.deadline =
+        ASPEN_MUTANT("actor-shutdown-has-no-end") ? kNever : after(now_, child.policy.shutdown_timeout);
     effects_.push_back(Ask{child.key});
   }
 }
 
 void Supervision::start_next() {
   for (auto& [key, child] : children_) {
-    if (child.state == State::starting) return;
+    if (child.state == State::starting && !ASPEN_MUTANT("actor-starts-do-not-wait")) return;
   }
   for (auto& [key, child] : children_) {
     if (child.state != State::down || child.goal != Goal::up) continue;
@@ -324,7 +329,8 @@ TimeNs Supervision::next_due() const {
 
 DurationNs Supervision::backoff(Child& child) {
   DurationNs delay = options_.backoff.first;
-  for (unsigned i = 0; i < child.attempts && delay < options_.backoff.max && delay > 0; ++i) {
+  unsigned doublings = ASPEN_MUTANT("actor-backoff-stays") ? 0 : child.attempts;
+  for (unsigned i = 0; i < doublings && delay < options_.backoff.max && delay > 0; ++i) {
     delay = delay > options_.backoff.max / 2 ? options_.backoff.max : delay * 2;
   }
   ++child.attempts;

@@ -104,9 +104,10 @@ rt::Task<Result<ExitReason>> System::wait(rt::Cx& cx, ActorId actor) {
 void System::begin_close(DurationNs grace) {
   if (std::exchange(closing_, true)) return;
   auto ids = in_order();
-  for (auto id = ids.rbegin(); id != ids.rend(); ++id) {
+  if (!ASPEN_MUTANT("actor-close-oldest-first")) std::ranges::reverse(ids);
+  for (ActorId id : ids) {
     // One that traps and receives nothing is killed after the grace.
-    if (!find(find(*id)->supervisor)) (void)exit(*id, ExitReason::shutdown());
+    if (!find(find(id)->supervisor)) (void)exit(id, ExitReason::shutdown());
   }
   TimeNs now = region_.executor().now();
   if (!cells_.empty()) kill_timer_.arm(grace > kNever - now ? kNever : now + grace);
@@ -183,10 +184,12 @@ void System::take(Cell& cell, const ExitReason& reason, rt::CancelKind kind) {
 }
 
 void System::take_link_exit(Cell& to, ActorId from, const ExitReason& reason) {
-  if (to.traps_exits) {
+  if (ASPEN_MUTANT("actor-links-do-nothing")) return;
+  if (to.traps_exits && !ASPEN_MUTANT("actor-links-ignore-traps")) {
     to.mailbox->post_signal({.kind = Message::Kind::exit, .from = from, .reason = reason});
   } else if (reason.cascades() || ASPEN_MUTANT("actor-normal-exit-cascades")) {
-    take(to, reason, rt::CancelKind::linked_exit);
+    take(to, reason,
+         ASPEN_MUTANT("actor-link-exit-unnamed") ? rt::CancelKind::user : rt::CancelKind::linked_exit);
   }
 }
 
@@ -231,6 +234,7 @@ Result<Reference> System::monitor(Cell& self, ActorId target) {
                 relations_.watchers(target), limits::kActorWatchersMax);
   }
   Reference reference = next_reference();
+  if (ASPEN_MUTANT("actor-monitor-reference-shared")) reference = {1};
   if (alive(target)) {
     relations_.monitor(self.id, target, reference);
   } else if (!ASPEN_MUTANT("actor-no-down-for-missing")) {

@@ -308,6 +308,13 @@ TEST_F(SystemTest, CloseAsksAndThenKills) {
   EXPECT_TRUE(closed);
 }
 
+TEST_F(SystemTest, CloseAsksTheNewestFirst) {
+  for (const char* name : {"a", "b", "c"}) watch(name, spawn(name, idle()));
+  turn();
+  close();
+  EXPECT_EQ(log, (Log{"c: shutdown", "b: shutdown", "a: shutdown"}));
+}
+
 TEST_F(SystemTest, ACancelAroundTheSystemReachesAllActors) {
   watch("a", spawn("a", idle()));
   watch("b", spawn("b", logs(log)));
