@@ -15,8 +15,8 @@
 //   ASPEN_CO_TRY(ActorId id, system.spawn("counter", counter));
 //   ASPEN_CO_CHECK(system.register_name("counter", id));
 //   ASPEN_CO_CHECK(system.send(id, {.tag = kAdd}));                           // a cast: OVERLOADED when full
-//   ASPEN_CO_TRY(Payload total, co_await system.call(cx, id, {.tag = kTotal}));   // an answer or an error,
-//   in time co_await system.close();
+//   ASPEN_CO_TRY(Payload total, co_await system.call(cx, id, {.tag = kTotal}));   // or an error, in time
+//   co_await system.close();
 //
 // A supervisor keeps it running. Killed or crashed, it is started again; others find it by its name:
 //
