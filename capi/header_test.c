@@ -26,6 +26,10 @@ SAME(range_options_prefix, offsetof(aspen_range_options_t, prefix) == 16);
 SAME(range_options_continuation, offsetof(aspen_range_options_t, continuation) == 64);
 SAME(range_options_limit, offsetof(aspen_range_options_t, limit) == 80);
 SAME(range_options_keys_only, offsetof(aspen_range_options_t, keys_only) == 89);
+SAME(tuple_item_size, sizeof(aspen_tuple_item_t) == 48);
+SAME(tuple_item_data, offsetof(aspen_tuple_item_t, data) == 8);
+SAME(tuple_item_int, offsetof(aspen_tuple_item_t, int_value) == 24);
+SAME(tuple_item_float, offsetof(aspen_tuple_item_t, float_value) == 40);
 
 int main(void) {
   return ASPEN_OK;

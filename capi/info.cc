@@ -26,8 +26,10 @@ constexpr Limit kLimits[] = {
     {"RANGE_BYTES", limits::kRangeBytesMax},
     {"FRAME_BYTES", limits::kFrameBytesMax},
     {"OPS_IN_FLIGHT", limits::kOpsInFlightMax},
+    {"TUPLE_BYTES", limits::kTupleBytesMax},
+    {"TUPLE_DEPTH", limits::kTupleDepthMax},
 };
-static_assert(std::size(kLimits) == ASPEN_LIMIT_OPS_IN_FLIGHT);
+static_assert(std::size(kLimits) == ASPEN_LIMIT_TUPLE_DEPTH);
 
 #define ASPEN_ERROR(name, number, applied, retryable, text) static_assert(ASPEN_##name == (number));
 #include "capi/errors.def"
@@ -64,7 +66,7 @@ const char* aspen_version(void) {
   return ASPEN_VERSION;
 }
 uint32_t aspen_abi_version(void) {
-  return 1;
+  return 2;
 }
 
 int32_t aspen_error_count(void) {

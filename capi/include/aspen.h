@@ -57,6 +57,7 @@ typedef struct aspen_node aspen_node_t;   /* an opened node */
 typedef struct aspen_op aspen_op_t;       /* one operation and its result */
 typedef struct aspen_cq aspen_cq_t;       /* a completion queue */
 typedef struct aspen_batch aspen_batch_t; /* conditions and changes, applied together or not at all */
+typedef struct aspen_tuple aspen_tuple_t; /* a list of typed values, to be packed into a key */
 
 /* ---- version ---------------------------------------------------------------------------------------- */
 
@@ -122,7 +123,9 @@ enum {
   ASPEN_LIMIT_RANGE_ENTRIES = 5,
   ASPEN_LIMIT_RANGE_BYTES = 6,
   ASPEN_LIMIT_FRAME_BYTES = 7,
-  ASPEN_LIMIT_OPS_IN_FLIGHT = 8
+  ASPEN_LIMIT_OPS_IN_FLIGHT = 8,
+  ASPEN_LIMIT_TUPLE_BYTES = 9,
+  ASPEN_LIMIT_TUPLE_DEPTH = 10
 };
 
 /* Limits run from 1 to aspen_limit_count(); an unknown one is 0 with the name "UNKNOWN". */
@@ -365,6 +368,92 @@ ASPEN_API int32_t aspen_op_change(const aspen_op_t* op, size_t index, uint8_t* e
 /* Of a range: whether entries are left, and where to go on. */
 ASPEN_API uint8_t aspen_op_more(const aspen_op_t* op);
 ASPEN_API const uint8_t* aspen_op_continuation(const aspen_op_t* op, size_t* size);
+
+/* ---- tuples ----------------------------------------------------------------------------------------- */
+
+/* Keys of typed values, in the order of the values: packed, ("user", 9) is below ("user", 10), and everything
+ * that begins with ("user", 9) is one range of keys. docs/wire.md section 13 has the bytes, which are those
+ * of FoundationDB's tuple layer; the other languages' packages pack and unpack the same.
+ *
+ *   aspen_tuple_t* tuple;
+ *   const uint8_t* key;
+ *   size_t key_size;
+ *   aspen_tuple_new(&tuple);
+ *   aspen_tuple_add_text(tuple, "user", 4);
+ *   aspen_tuple_add_int(tuple, 9);
+ *   aspen_tuple_pack(tuple, NULL, 0, &key, &key_size);
+ *   aspen_kv_put(node, key, key_size, "v", 1, NULL, NULL, 0, &op);
+ *   aspen_tuple_free(tuple);
+ *
+ * A subspace is a prefix: the packed form of what its keys begin with, or any bytes. NULL: none.
+ *
+ * These calls complete at once. They return ASPEN_OK; ASPEN_INVALID_ARGUMENT, also for a NULL pointer;
+ * ASPEN_LIMIT_EXCEEDED over ASPEN_LIMIT_TUPLE_BYTES or ASPEN_LIMIT_TUPLE_DEPTH; or ASPEN_UNSUPPORTED; and
+ * aspen_tuple_message says which item or byte. A tuple is used by one thread at a time. */
+
+enum {
+  ASPEN_TUPLE_NULL = 0,
+  ASPEN_TUPLE_BYTES = 1,
+  ASPEN_TUPLE_TEXT = 2,
+  ASPEN_TUPLE_BEGIN = 3, /* a nested tuple: its items, and its END, follow */
+  ASPEN_TUPLE_END = 4,
+  ASPEN_TUPLE_INT = 5,
+  ASPEN_TUPLE_UINT = 6, /* only above INT64_MAX */
+  ASPEN_TUPLE_FLOAT = 7,
+  ASPEN_TUPLE_DOUBLE = 8,
+  ASPEN_TUPLE_BOOL = 9,
+  ASPEN_TUPLE_UUID = 10
+};
+
+typedef struct aspen_tuple_item {
+  int32_t type;
+  uint32_t reserved;
+  const uint8_t* data; /* of BYTES, TEXT (UTF-8 without a NUL at its end) and UUID; else NULL */
+  size_t size;
+  int64_t int_value; /* of INT; of BOOL: 0 or 1 */
+  uint64_t uint_value;
+  double float_value; /* of FLOAT and DOUBLE */
+} aspen_tuple_item_t;
+
+ASPEN_API int32_t aspen_tuple_new(aspen_tuple_t** out);
+ASPEN_API void aspen_tuple_free(aspen_tuple_t* tuple);
+/* Without items, as a new one. */
+ASPEN_API void aspen_tuple_clear(aspen_tuple_t* tuple);
+/* What the last call said that failed; "" when none has. Borrowed until the next call that fails. */
+ASPEN_API const char* aspen_tuple_message(const aspen_tuple_t* tuple);
+
+/* Append an item. One that is refused is not appended. */
+ASPEN_API int32_t aspen_tuple_add_null(aspen_tuple_t* tuple);
+ASPEN_API int32_t aspen_tuple_add_bytes(aspen_tuple_t* tuple, const void* data, size_t size);
+/* UTF-8, in which NUL may occur. */
+ASPEN_API int32_t aspen_tuple_add_text(aspen_tuple_t* tuple, const char* text, size_t size);
+ASPEN_API int32_t aspen_tuple_add_int(aspen_tuple_t* tuple, int64_t value);
+ASPEN_API int32_t aspen_tuple_add_uint(aspen_tuple_t* tuple, uint64_t value);
+ASPEN_API int32_t aspen_tuple_add_float(aspen_tuple_t* tuple, float value);
+ASPEN_API int32_t aspen_tuple_add_double(aspen_tuple_t* tuple, double value);
+ASPEN_API int32_t aspen_tuple_add_bool(aspen_tuple_t* tuple, uint8_t value);
+ASPEN_API int32_t aspen_tuple_add_uuid(aspen_tuple_t* tuple, const uint8_t uuid[16]);
+/* What is appended between these is the content of a nested tuple. */
+ASPEN_API int32_t aspen_tuple_begin(aspen_tuple_t* tuple);
+ASPEN_API int32_t aspen_tuple_end(aspen_tuple_t* tuple);
+
+/* The key: `prefix` and the packed items. Borrowed until the tuple is packed again or freed. */
+ASPEN_API int32_t aspen_tuple_pack(aspen_tuple_t* tuple, const void* prefix, size_t prefix_size,
+                                   const uint8_t** data, size_t* size);
+/* `start` (inclusive) and `end` (exclusive) of the keys of all tuples that begin with these items and have
+ * more. Borrowed as above. */
+ASPEN_API int32_t aspen_tuple_range(aspen_tuple_t* tuple, const void* prefix, size_t prefix_size,
+                                    const uint8_t** start, size_t* start_size, const uint8_t** end,
+                                    size_t* end_size);
+/* Makes the tuple the one that `key` holds after `prefix`; when that fails it is empty. A key that does not
+ * begin with the prefix, or whose last string only begins as the prefix ends, is INVALID_ARGUMENT. */
+ASPEN_API int32_t aspen_tuple_unpack(aspen_tuple_t* tuple, const void* prefix, size_t prefix_size,
+                                     const void* key, size_t key_size);
+
+/* Items with BEGINs and ENDs counted. */
+ASPEN_API size_t aspen_tuple_count(const aspen_tuple_t* tuple);
+/* ASPEN_OK, or ASPEN_NOT_FOUND past the end. Its data is borrowed until the tuple changes or is freed. */
+ASPEN_API int32_t aspen_tuple_item(const aspen_tuple_t* tuple, size_t index, aspen_tuple_item_t* item);
 
 #ifdef __cplusplus
 }
