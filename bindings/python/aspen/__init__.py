@@ -11,17 +11,18 @@
     with aspen.join("/var/lib/b", "10.0.0.2:7000", ticket) as node: ...   # a further one
     with aspen.connect(ticket) as node: ...                     # a client, which stores nothing
 
-`aspen.aio` has the same for asyncio, `aspen.errors` the errors. Durations are seconds. Keys and values are bytes;
-`str` is taken as UTF-8.
+`aspen.aio` has the same for asyncio, `aspen.errors` the errors, `aspen.tuple` keys of typed values. Durations are
+seconds. Keys and values are bytes; `str` is taken as UTF-8.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Literal
 
 from . import _native, aio
+from . import tuple as tuple
 from ._blocking import Batch, KeyValue, Node, connect, found, join, open
 from ._calls import inspect_ticket
 from ._types import (
@@ -66,18 +67,19 @@ from .errors import (
     WrongNode,
     WrongPeer,
 )
+from .tuple import Subspace
 
 __version__: str = _native.version()
 
 #: The engine's limits by name: KEY_BYTES, VALUE_BYTES, TRANSACTION_OPS, TRANSACTION_BYTES, RANGE_ENTRIES,
-#: RANGE_BYTES, FRAME_BYTES, OPS_IN_FLIGHT.
+#: RANGE_BYTES, FRAME_BYTES, OPS_IN_FLIGHT, TUPLE_BYTES, TUPLE_DEPTH.
 LIMITS: Mapping[str, int] = MappingProxyType(_native.limits())
 
 ABSENT = Expect.ABSENT
 PRESENT = Expect.PRESENT
 
-_PUBLIC: tuple[type, ...] = (Batch, KeyValue, Node, BatchResult, CasResult, Change, DeleteResult, Entry, Expect)
-for _class in _PUBLIC + (Member, Peer, Revision, Status, TicketInfo):
+_PUBLIC: Sequence[type] = (Batch, KeyValue, Node, BatchResult, CasResult, Change, DeleteResult, Entry, Expect)
+for _class in (*_PUBLIC, Member, Peer, Revision, Status, Subspace, TicketInfo):
     _class.__module__ = __name__  # where users find them
 
 _LEVELS = {"debug": 0, "info": 1, "warn": 2, "error": 3}
@@ -150,6 +152,7 @@ __all__ = [
     "SessionExpired",
     "Shutdown",
     "Status",
+    "Subspace",
     "TicketInfo",
     "TicketInvalid",
     "Unavailable",

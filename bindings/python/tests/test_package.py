@@ -29,6 +29,9 @@ def blocking() -> None:
         done: aspen.BatchResult = node.kv.batch().check("k", aspen.Revision(revision)).put("k", "v").apply()
         names: list[bytes] = [e.key for e in node.kv.range("p", limit=3)]
         leader: str = node.status().leader
+        users = aspen.Subspace(("app", 1, [None, 1.5]))
+        start, end = users.range((aspen.tuple.Float32(2), (True, b"")))
+        first: bytes = aspen.tuple.pack(("a", 1)) + start + users.pack(aspen.tuple.unpack(end))
 
 async def main() -> None:
     async with await aio.connect("t") as node:
@@ -48,6 +51,8 @@ WRONG = {
     'aspen.open("d").kv.get("k").value': "union-attr",
     'aspen.open("d").kv.cas("k", "v")': "call-arg",
     'aspen.open("d").kv.get("k", timeout="1")': "arg-type",
+    'aspen.tuple.pack("ab")': "arg-type",
+    "aspen.tuple.pack((object(),))": "arg-type",
     "aspen.opne": "attr-defined",
 }
 
