@@ -222,6 +222,88 @@ export function join(options: MemberOptions & { ticket: string }): Promise<Node>
 /** A client: uses the network, stores nothing. */
 export function connect(ticket: string, options?: CallOptions): Promise<Node>;
 
+/**
+ * Keys of typed values, in the order of the values: packed, `['user', 9]` is below `['user', 10]`. The bytes are
+ * the same in every language.
+ *
+ * The order is null < bytes < strings < tuples < integers < Float32 < doubles < false < true < Uuid; -0 is below
+ * 0, and NaN, which equals itself here, above Infinity.
+ */
+export namespace tuple {
+  /**
+   * A number that is whole is an integer (-0 is 0), any other a double; a whole one beyond 2^53 is refused with a
+   * RangeError, because it may not be the number that was meant. A bigint is an integer, from -2^63 to 2^64-1.
+   * A string is text, and Uint8Arrays are bytes.
+   */
+  type Item =
+    | null
+    | boolean
+    | number
+    | bigint
+    | string
+    | Uint8Array
+    | Float32
+    | Double
+    | Uuid
+    | readonly Item[];
+
+  /**
+   * What an item comes back as: integers as a number, beyond 2^53 as a bigint; doubles as a number, whole ones as
+   * a Double. So an item that was unpacked packs to the same bytes.
+   */
+  type Unpacked = null | boolean | number | bigint | string | Buffer | Float32 | Double | Uuid | Unpacked[];
+
+  /** Keys from `start`, inclusive, to `end`, exclusive: as `kv.range` takes them. */
+  interface KeyRange {
+    start: Buffer;
+    end: Buffer;
+  }
+
+  /** A number of 32 bits, the nearest one. */
+  class Float32 {
+    constructor(value: number);
+    readonly value: number;
+    valueOf(): number;
+  }
+
+  /** A number of 64 bits, also when it is whole. */
+  class Double {
+    constructor(value: number);
+    readonly value: number;
+    valueOf(): number;
+  }
+
+  class Uuid {
+    constructor(bytes: Uint8Array);
+    /** Throws INVALID_ARGUMENT when `text` is not of the form 8-4-4-4-12. */
+    static parse(text: string): Uuid;
+    readonly bytes: Buffer;
+    /** In lower case. */
+    toString(): string;
+  }
+
+  /** `prefix` and then the packed items. Throws LIMIT_EXCEEDED over 65,536 bytes or 32 tuples inside each other. */
+  function pack(items: readonly Item[], prefix?: Bytes): Buffer;
+  /** The items of a packed tuple. Throws INVALID_ARGUMENT, UNSUPPORTED or LIMIT_EXCEEDED, naming the byte. */
+  function unpack(key: Bytes): Unpacked[];
+  /** The keys of all tuples that begin with these items and have more. */
+  function range(items: readonly Item[], prefix?: Bytes): KeyRange;
+}
+
+/** A part of the key space: what its keys begin with, and tuples behind it. */
+export class Subspace {
+  /** `prefix` is any bytes; the packed items follow it. */
+  constructor(items?: readonly tuple.Item[], prefix?: Bytes);
+  readonly prefix: Buffer;
+  subspace(items: readonly tuple.Item[]): Subspace;
+  pack(items: readonly tuple.Item[]): Buffer;
+  /** Throws INVALID_ARGUMENT, too, when the key is not of this subspace. */
+  unpack(key: Bytes): tuple.Unpacked[];
+  /** The keys of all tuples here that begin with these items and have more. */
+  range(items?: readonly tuple.Item[]): tuple.KeyRange;
+  contains(key: Bytes): boolean;
+}
+
 /** The 32 bytes of a node id's text form. Throws INVALID_ARGUMENT when it is none in canonical form. */
 export function parseNodeId(text: string): Buffer;
 /** The text form of a node id's 32 bytes. */
@@ -248,6 +330,8 @@ export const limits: {
   readonly rangeBytes: number;
   readonly frameBytes: number;
   readonly opsInFlight: number;
+  readonly tupleBytes: number;
+  readonly tupleDepth: number;
 };
 
 /** The engine's version, "major.minor.patch". */

@@ -4,6 +4,7 @@ const native = require('./native.js');
 const { AspenError, errors } = require('./error.js');
 const { Node, open, found, join, connect } = require('./node.js');
 const { KV, Batch } = require('./kv.js');
+const { tuple, Subspace } = require('./tuple.js');
 const { parseNodeId, formatNodeId, inspectTicket } = require('./identifiers.js');
 
 // KEY_BYTES -> keyBytes
@@ -21,6 +22,8 @@ exports.connect = connect;
 exports.Node = Node;
 exports.KV = KV;
 exports.Batch = Batch;
+exports.tuple = tuple;
+exports.Subspace = Subspace;
 exports.AspenError = AspenError;
 exports.errors = errors;
 exports.parseNodeId = parseNodeId;

@@ -1,5 +1,5 @@
 // Compiled, not run: that the declarations are complete and strict.
-import aspen, { AspenError, type Entry, type ErrorCode, connect, found, join, open } from 'aspen';
+import aspen, { AspenError, type Entry, type ErrorCode, Subspace, connect, found, join, open, tuple } from 'aspen';
 
 export async function every(signal: AbortSignal): Promise<void> {
   await using node = await open('/tmp/x', { timeoutMs: 1000, signal });
@@ -38,7 +38,15 @@ export async function every(signal: AbortSignal): Promise<void> {
   console.log(id, revision, text, existed, failed, previous, aspen.version, aspen.limits.keyBytes);
   console.log(aspen.inspectTicket(ticket).notAfterUnixNs, aspen.formatNodeId(aspen.parseNodeId(id)));
   console.log(aspen.errors[0]?.text);
+  const users = new Subspace(['app', 1n, null, [true, new Uint8Array(1)]], 'prefix').subspace([tuple.Uuid.parse(id)]);
+  const items: tuple.Unpacked[] = users.unpack(users.pack([new tuple.Float32(1), new tuple.Double(2), 0.5]));
+  for await (const { key } of node.kv.range({ ...users.range(['a']), limit: 1 })) console.log(items, tuple.unpack(key));
+  console.log(aspen.tuple.pack(items).length + aspen.limits.tupleBytes, users.contains(users.prefix));
 
+  // @ts-expect-error undefined is no item
+  tuple.pack([undefined]);
+  // @ts-expect-error a tuple is an array
+  tuple.pack('ab');
   // @ts-expect-error a prefix excludes start and end
   node.kv.range({ prefix: 'a', start: 'b' });
   // @ts-expect-error a revision is a bigint
