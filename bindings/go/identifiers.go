@@ -80,6 +80,8 @@ type LimitTable struct {
 	RangeBytes       uint64
 	FrameBytes       uint64
 	OpsInFlight      uint64 // of one node; more are refused with ErrOverloaded
+	TupleBytes       uint64 // packed, with a subspace's prefix
+	TupleDepth       uint64 // tuples inside each other, the outermost not counted
 }
 
 // Limits gives the engine's bounds.
@@ -94,6 +96,8 @@ func Limits() LimitTable {
 		RangeBytes:       get(C.ASPEN_LIMIT_RANGE_BYTES),
 		FrameBytes:       get(C.ASPEN_LIMIT_FRAME_BYTES),
 		OpsInFlight:      get(C.ASPEN_LIMIT_OPS_IN_FLIGHT),
+		TupleBytes:       get(C.ASPEN_LIMIT_TUPLE_BYTES),
+		TupleDepth:       get(C.ASPEN_LIMIT_TUPLE_DEPTH),
 	}
 }
 
