@@ -165,7 +165,8 @@ Result<> Disk::sync(const std::string& path) {
     return crashed(path);
   }
   if (random_.chance(faults_.sync_fails)) {
-    file.poisoned = true;
+    // Of what is durable already nothing was to be written.
+    if (file.synced < file.bytes.size()) file.poisoned = true;
     return fault("sync", path);
   }
   if (!file.poisoned) file.synced = file.bytes.size();

@@ -217,6 +217,19 @@ TEST_F(DiskTest, AFailedSyncIsNotHealedByALaterOne) {
   EXPECT_EQ(store->get("unsure").value(), "1") << "the new store was built on what was never durable";
 }
 
+TEST_F(DiskTest, ASyncThatFailsWithNothingToWriteHarmsNoLaterOne) {
+  open();
+  write_numbered(0, 10, store::Sync::yes);
+  restart(DiskCrash::process_kill);  // an image, and nothing after it: the next store goes on in this file
+  disk.set_faults({.sync_fails = 1});
+  EXPECT_EQ(code_of(store->flush()), Code::IO);
+  disk.set_faults({});
+  restart(DiskCrash::process_kill);
+  write_numbered(10, 20, store::Sync::yes);
+  restart(DiskCrash::power_cut);
+  EXPECT_EQ(prefix(), 20);
+}
+
 TEST_F(DiskTest, AFailedWriteStopsTheStore) {
   for (bool wal : {true, false}) {
     open(wal);
