@@ -560,6 +560,11 @@ class Sim(Case):
         self.assert_fails(aspen("sim", "--faults", "gremlins"), 1, "gremlins", "partition")
         self.assert_fails(aspen("sim", "--scenario", "kv-mixed", "--against", "x"), 1, "--trace")
         self.assert_fails(aspen("sim", "--seeds", "1..2", "--trace", "x"), 1, "one seed")
+        self.assert_fails(aspen("sim", "--seeds", "1..1", "--trace", "/nowhere/x"), 1, "/nowhere/x")
+        self.assert_fails(aspen("sim", "--scenario", "disk-faults", "--faults", "partition"), 1, "bit-flip")
+        self.assert_fails(aspen("sim", "--nodes", "10"), 1, "10 nodes", "at most 9")
+        for minutes in ("nan", "inf", "1e300", "-1"):
+            self.assert_fails(aspen("sim", f"--minutes-virtual={minutes}"), 1, "--minutes-virtual", "1440")
 
 
 if __name__ == "__main__":

@@ -21,7 +21,8 @@ namespace {
 constexpr const char* kExamples =
     R"(One run is one seed: a cluster of real nodes in one process, over virtual time, with clients, faults and
 oracles that watch it. The same seed does the same thing again. A run that fails prints the command that
-replays it; with --shrink also a smaller one. Exits 1 when any run failed.
+replays it; with --shrink also a smaller one (with -o json on stderr). Exits 1 when any run failed.
+A run has the faults of --faults that belong to its scenario; --list says which do.
 
 Examples:
   aspen sim --list                                           scenarios and faults
@@ -81,31 +82,33 @@ int list(Format format) {
   if (format == Format::JSON) {
     Json scenarios = Json::array();
     for (const lab::ScenarioInfo& info : lab::scenarios()) {
-      scenarios.push_back({{"name", info.name}, {"what", info.what}});
+      scenarios.push_back({{"name", info.name}, {"what", info.what}, {"faults", info.faults.to_string()}});
     }
     print_json({{"scenarios", scenarios}, {"faults", faults}});
     return kExitOk;
   }
-  Table table({"SCENARIO", "WHAT"});
-  for (const lab::ScenarioInfo& info : lab::scenarios()) table.add({info.name, info.what});
+  Table table({"SCENARIO", "WHAT", "FAULTS"});
+  for (const lab::ScenarioInfo& info : lab::scenarios()) {
+    table.add({info.name, info.what, info.faults.to_string()});
+  }
   table.print(stdout);
   fmt::print("\nfaults: {}\n", fmt::join(faults, ", "));
   return kExitOk;
 }
 
-void print_run(Format format, const lab::RunReport& report) {
+void print_run(FILE* file, Format format, const lab::RunReport& report) {
   if (format == Format::JSON) {
-    fmt::print("{}\n", lab::to_json(report));
+    fmt::print(file, "{}\n", lab::to_json(report));
   } else {
-    fmt::print("{:<18}{:>8}  {:<5}{:>8.1f} s virtual{:>8.2f} s{:>9} events{:>6} faults{:>7} ops  {}\n",
+    fmt::print(file, "{:<18}{:>8}  {:<5}{:>8.1f} s virtual{:>8.2f} s{:>9} events{:>6} faults{:>7} ops  {}\n",
                report.scenario, report.seed, report.ok ? "ok" : "FAIL",
                static_cast<double>(report.virtual_time) / 1e9, static_cast<double>(report.wall_time) / 1e9,
                report.events, report.faults, report.operations, report.trace_hash);
     if (!report.ok) {
-      fmt::print("  {}: {}\n  replay: {}\n", report.oracle, report.detail, report.replay);
+      fmt::print(file, "  {}: {}\n  replay: {}\n", report.oracle, report.detail, report.replay);
     }
   }
-  std::fflush(stdout);
+  std::fflush(file);
 }
 
 // How often each rare path of the engine was taken, in all runs.
@@ -140,6 +143,14 @@ class Sites {
 };
 
 Result<lab::RunOptions> first_options(const SimArguments& arguments) {
+  constexpr double kMinutesMax = 24 * 60;
+  if (!(arguments.minutes_virtual >= 0 && arguments.minutes_virtual <= kMinutesMax)) {
+    return fail(ASPEN_INVALID_ARGUMENT, "--minutes-virtual is 0 to {}, not {}", kMinutesMax,
+                arguments.minutes_virtual);
+  }
+  if (arguments.faults.empty()) {
+    return fail(ASPEN_INVALID_ARGUMENT, "--faults names no fault; say none, all, or names of --list");
+  }
   lab::RunOptions options{.nodes = arguments.nodes, .operations_max = arguments.ops};
   options.trace_file = arguments.trace;
   options.verbose = arguments.log;
@@ -170,18 +181,37 @@ Result<std::vector<std::string>> read_trace(const std::string& path) {
   return *std::move(lines);
 }
 
-// Says where the run just traced and an earlier one part; true when they do not.
-Result<bool> same_trace(const SimArguments& arguments, FILE* file) {
+// Says where a run just traced and an earlier one part; true when they do not.
+Result<bool> same_trace(const SimArguments& arguments, const std::vector<std::string>& before, FILE* file) {
   TOOLS_TRY(std::vector<std::string> now, read_trace(arguments.trace));
-  TOOLS_TRY(std::vector<std::string> before, read_trace(arguments.against));
   auto parted = lab::first_divergence(before, now);
   if (parted) {
-    fmt::print(file, "{} and {} differ from line {} on:\n{}\n", arguments.against, arguments.trace,
-               parted->line + 1, parted->text);
+    fmt::print(file, "a is {}, b is {}: {}\n", arguments.against, arguments.trace, parted->text);
   } else {
     fmt::print(file, "{} and {} are the same: {} events\n", arguments.against, arguments.trace, now.size());
   }
   return !parted;
+}
+
+// What is wrong with them together; with all scenarios a fault may be of some of them only.
+Result<> check(const SimArguments& arguments, Seeds seeds, lab::RunOptions options,
+               const std::vector<std::string>& names) {
+  if (names.size() > 1) options.faults = lab::FaultSet::all();
+  options.scenario = names.front();
+  if (auto checked = lab::check_options(options); !checked) {
+    return fail(ASPEN_INVALID_ARGUMENT, "{}", checked.error().message);
+  }
+  if (!arguments.against.empty() && arguments.trace.empty()) {
+    return fail(ASPEN_INVALID_ARGUMENT, "--against needs --trace: where to write this run's events");
+  }
+  if (arguments.trace.empty()) return {};
+  if (seeds.first != seeds.last) {
+    return fail(ASPEN_INVALID_ARGUMENT, "--trace takes one seed, not {}", arguments.seeds);
+  }
+  if (!std::ofstream(arguments.trace, std::ios::app)) {
+    return fail(ASPEN_IO, "cannot write to {}: {}", arguments.trace, std::strerror(errno));
+  }
+  return {};
 }
 
 Result<int> sim(const Common& common, const SimArguments& arguments) {
@@ -190,12 +220,12 @@ Result<int> sim(const Common& common, const SimArguments& arguments) {
   TOOLS_TRY(Seeds seeds, parse_seeds(arguments.seeds));
   TOOLS_TRY(lab::RunOptions options, first_options(arguments));
   TOOLS_TRY(std::vector<std::string> names, chosen_scenarios(arguments.scenario));
-  if (!arguments.trace.empty() && seeds.first != seeds.last) {
-    return fail(ASPEN_INVALID_ARGUMENT, "--trace takes one seed, not {}", arguments.seeds);
+  TOOLS_CHECK(check(arguments, seeds, options, names));
+  std::vector<std::string> before;
+  if (!arguments.against.empty()) {
+    TOOLS_TRY(before, read_trace(arguments.against));
   }
-  if (!arguments.against.empty() && arguments.trace.empty()) {
-    return fail(ASPEN_INVALID_ARGUMENT, "--against needs --trace: where to write this run's events");
-  }
+  FILE* aside = common.format == Format::TABLE ? stdout : stderr;
   size_t jobs = arguments.jobs > 0 ? arguments.jobs : std::max(1u, std::thread::hardware_concurrency());
   uint64_t seed = seeds.first;
   uint64_t runs = 0;
@@ -216,7 +246,7 @@ Result<int> sim(const Common& common, const SimArguments& arguments) {
         virtual_s += static_cast<double>(report.virtual_time) / 1e9;
         wall_s += static_cast<double>(report.wall_time) / 1e9;
         if (!report.ok) ++failed;
-        print_run(common.format, report);
+        print_run(stdout, common.format, report);
         sites.add(report);
         if (report.ok || !arguments.shrink) return;
         lab::RunOptions failing = options;
@@ -226,16 +256,15 @@ Result<int> sim(const Common& common, const SimArguments& arguments) {
         lab::RunReport smallest = lab::shrink(
             failing, report, kShrinkAttempts,
             [](const lab::RunReport& step) { fmt::print(stderr, "still fails: {}\n", step.replay); });
-        print_run(common.format, smallest);
+        print_run(aside, common.format, smallest);
       });
   if (common.format == Format::TABLE) {
     fmt::print("sim: {} runs, {} failed, {:.0f} virtual s, {:.1f} virtual s per second of a core\n", runs,
                failed, virtual_s, virtual_s / std::max(wall_s, 1e-9));
   }
-  FILE* aside = common.format == Format::TABLE ? stdout : stderr;
   if (arguments.sites) sites.print(aside);
   if (!arguments.against.empty()) {
-    TOOLS_TRY(bool same, same_trace(arguments, aside));
+    TOOLS_TRY(bool same, same_trace(arguments, before, aside));
     if (!same) return kExitFailed;
   }
   return failed == 0 ? kExitOk : kExitFailed;

@@ -27,6 +27,7 @@ struct Child {
   int fd = -1;
   std::string output;
   Clock::time_point started;
+  bool stuck = false;  // and was ended for it
 };
 
 void print_line(LogLevel, std::string_view line, void*) {
@@ -86,11 +87,11 @@ RunReport broken(const Child& child, std::string oracle, std::string detail) {
 RunReport finish(const Child& child, int status) {
   nlohmann::json json = nlohmann::json::parse(child.output, nullptr, false);
   if (WIFSIGNALED(status)) {
-    bool stuck = WTERMSIG(status) == SIGKILL;
-    return broken(child, stuck ? "stuck" : "crash",
-                  stuck ? fmt::format("the run did not end within {} s of wall time", kRunWallMax / kSecond)
-                        : fmt::format("the process ended by signal {} ({})", WTERMSIG(status),
-                                      strsignal(WTERMSIG(status))));
+    return broken(child, child.stuck ? "stuck" : "crash",
+                  child.stuck
+                      ? fmt::format("the run did not end within {} s of wall time", kRunWallMax / kSecond)
+                      : fmt::format("the process ended by signal {} ({})", WTERMSIG(status),
+                                    strsignal(WTERMSIG(status))));
   }
   if (!json.is_object()) {
     return broken(child, "crash", fmt::format("the process ended with status {}", WEXITSTATUS(status)));
@@ -140,6 +141,7 @@ void run_all(size_t jobs, const std::function<std::optional<RunOptions>()>& next
     for (size_t i = children.size(); i-- > 0;) {
       Child& child = children[i];
       if (std::chrono::nanoseconds(Clock::now() - child.started).count() > kRunWallMax) {
+        child.stuck = true;
         ::kill(child.pid, SIGKILL);
       }
       if (fds[i].revents == 0 || !read_some(child)) continue;

@@ -78,7 +78,8 @@ void check_bank(World& world, Cluster& cluster) {
   constexpr int kSum = static_cast<int>(kAccounts) * kAccountOpening;
   for (const Operation& operation : cluster.history().operations()) {
     auto* range = std::get_if<RangeCall>(&operation.call);
-    if (range == nullptr || !operation.ok() || range->reply.more) continue;
+    if (range == nullptr || !operation.ok()) continue;
+    if (range->request.start > account_key(0) || range->reply.more) continue;  // not all of them
     int sum = 0;
     for (const kv::KeyRecord& entry : range->reply.entries) sum += std::atoi(entry.record.value.c_str());
     if (sum != kSum) {
@@ -113,10 +114,15 @@ void change_membership(World& world, Cluster& cluster, Random& random) {
 }
 
 // One member misses so much that it can only be brought up by a snapshot.
-void fall_behind(World&, Cluster& cluster, Random& random) {
+void fall_behind(World& world, Cluster& cluster, Random& random) {
   size_t i = random.below(cluster.size());
   if (random.chance(0.5)) return cluster.crash(i, DiskCrash::power_cut);
-  if (cluster.member(i).state() != Machine::State::off) cluster.member(i).pause();
+  Machine& machine = cluster.member(i);
+  if (machine.state() == Machine::State::off || machine.paused()) return;
+  machine.pause();
+  world.events().after(random.exponential(2 * kSecond), [&machine, incarnation = machine.incarnation()] {
+    if (machine.incarnation() == incarnation && machine.paused()) machine.resume();
+  });
 }
 
 void storm(World&, Cluster& cluster, Random& random) {
@@ -204,6 +210,32 @@ void set_up(World& world, Cluster& cluster, const WriteCall& call) {
   }
 }
 
+// Reads the whole store, a page after the other, again and again.
+class Reader final : public Script {
+ public:
+  explicit Reader(bool stale) : stale_(stale) {}
+  Operation::Call next(Random&) override { return RangeCall{.request = {.start = start_}, .stale = stale_}; }
+  void done(const Operation& operation) override {
+    const auto& range = std::get<RangeCall>(operation.call);
+    start_ = operation.ok() && range.reply.more ? range.reply.continuation : Bytes();
+  }
+
+ private:
+  bool stale_;
+  Bytes start_;
+};
+
+// What was acknowledged must still be there at the end, at every member: the history is judged with what they
+// say then. Their states are equal when this begins.
+void read_everything(World& world, Cluster& cluster) {
+  constexpr uint64_t kReads = 8;  // pages may be short
+  size_t readers = cluster.size() + cluster.client_machines().size();
+  cluster.add_clients(readers, [](uint64_t client) { return std::make_unique<Reader>(client % 2 == 0); },
+                      {.pause_mean = kMillisecond, .hurry = 0, .operations_max = kReads});
+  if (world.run_until([&] { return cluster.clients_idle(); }, kSetUpLimit)) return;
+  world.violate("liveness", "the last reads did not end");
+}
+
 void check_history(World& world, const History& history) {
   KvReport report = check_kv(history);
   if (report.linearizable()) return;
@@ -242,6 +274,11 @@ uint64_t inject_cancel(World& world, Cluster& cluster, uint64_t point) {
   return injection.injected() ? 1 : 0;
 }
 
+const Scenario* find(const std::string& name) {
+  auto found = std::ranges::find(table(), name, [](const Scenario& scenario) { return scenario.info.name; });
+  return found == table().end() ? nullptr : &*found;
+}
+
 uint64_t run(World& world, Cluster& cluster, const Scenario& scenario, const RunOptions& options) {
   if (!cluster.form()) return 0;
   if (scenario.set_up) set_up(world, cluster, *scenario.set_up);
@@ -260,6 +297,7 @@ uint64_t run(World& world, Cluster& cluster, const Scenario& scenario, const Run
   world.run_for(duration);
   injector.stop();
   if (!world.violation() && cluster.settle()) {
+    read_everything(world, cluster);
     check_history(world, cluster.history());
     if (scenario.check) scenario.check(world, cluster);
     if (!world.violation()) cluster.close();
@@ -272,16 +310,18 @@ uint64_t run(World& world, Cluster& cluster, const Scenario& scenario, const Run
 const std::vector<ScenarioInfo>& scenarios() {
   static const std::vector<ScenarioInfo> infos = [] {
     std::vector<ScenarioInfo> all;
-    for (const Scenario& scenario : table()) all.push_back(scenario.info);
+    for (const Scenario& scenario : table()) {
+      all.push_back(scenario.info);
+      all.back().faults = scenario.faults;
+    }
     return all;
   }();
   return infos;
 }
 
-Result<RunReport> run_scenario(const RunOptions& options) {
-  auto found = std::find_if(table().begin(), table().end(),
-                            [&](const Scenario& scenario) { return scenario.info.name == options.scenario; });
-  if (found == table().end()) {
+Result<> check_options(const RunOptions& options) {
+  const Scenario* scenario = find(options.scenario);
+  if (scenario == nullptr) {
     std::vector<std::string> names;
     for (const ScenarioInfo& info : scenarios()) names.push_back(info.name);
     return fail(Code::INVALID_ARGUMENT, "there is no scenario '{}'; there are: {}", options.scenario,
@@ -294,6 +334,17 @@ Result<RunReport> run_scenario(const RunOptions& options) {
     return fail(Code::INVALID_ARGUMENT, "{} virtual seconds; at most {}", options.duration / kSecond,
                 kDurationMax / kSecond);
   }
+  bool some = !options.faults.empty() && options.faults.to_string() != "all";
+  if (some && (options.faults & scenario->faults).empty()) {
+    return fail(Code::INVALID_ARGUMENT, "no fault of '{}' belongs to {}; its faults are: {}",
+                options.faults.to_string(), options.scenario, scenario->faults.to_string());
+  }
+  return {};
+}
+
+Result<RunReport> run_scenario(const RunOptions& options) {
+  ASPEN_CHECK(check_options(options));
+  const Scenario* found = find(options.scenario);
   auto started = std::chrono::steady_clock::now();
   bool record = !options.trace_file.empty();
   ClusterOptions cluster_options = found->cluster;

@@ -48,11 +48,15 @@ struct RunReport {
 
 struct ScenarioInfo {
   std::string name;
-  std::string what;  // one line
+  std::string what;      // one line
+  FaultSet faults = {};  // those that belong to it
 };
 const std::vector<ScenarioInfo>& scenarios();
 
-// Errors: INVALID_ARGUMENT naming the scenario and the known ones, or the option and its limit.
+// Errors: INVALID_ARGUMENT naming the scenario and the known ones, the option and its limit, or faults of
+// which none belongs to the scenario.
+Result<> check_options(const RunOptions& options);
+// Errors: those of check_options(), LIMIT_EXCEEDED, IO of the trace's file.
 Result<RunReport> run_scenario(const RunOptions& options);
 
 // The command that does a run again.

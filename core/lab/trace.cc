@@ -20,7 +20,7 @@ std::string shown(const std::vector<std::string>& lines, size_t from, const char
   std::string out;
   if (from == lines.size()) return fmt::format("{}: (ends)\n", whose);
   for (size_t i = from; i < std::min(lines.size(), from + kContextLines); ++i) {
-    out += fmt::format("{}: {}: {}\n", whose, i, lines[i]);
+    out += fmt::format("{}: {}: {}\n", whose, i + 1, lines[i]);
   }
   return out;
 }
@@ -100,8 +100,8 @@ std::optional<Divergence> first_divergence(const std::vector<std::string>& a,
   Divergence found;
   while (found.line < a.size() && found.line < b.size() && a[found.line] == b[found.line]) ++found.line;
   size_t from = found.line - std::min(found.line, kContextLines);
-  found.text = fmt::format("the traces differ from line {} on\n", found.line);
-  for (size_t i = from; i < found.line; ++i) found.text += fmt::format("both: {}: {}\n", i, a[i]);
+  found.text = fmt::format("the traces differ from line {} on\n", found.line + 1);
+  for (size_t i = from; i < found.line; ++i) found.text += fmt::format("both: {}: {}\n", i + 1, a[i]);
   found.text += shown(a, found.line, "a") + shown(b, found.line, "b");
   return found;
 }

@@ -74,7 +74,7 @@ Result<std::vector<std::string>> parse_trace(std::string_view text);
 
 struct Divergence {
   size_t line = 0;   // from 0: the first that differs, or that only one of them has
-  std::string text;  // for people: what both did before, and what each did then
+  std::string text;  // for people, lines counted from 1: what both did before, and what each did then
 };
 // nullopt when they are equal.
 std::optional<Divergence> first_divergence(const std::vector<std::string>& a,

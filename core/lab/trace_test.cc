@@ -83,9 +83,9 @@ TEST(Trace, FindsWhereTwoRunsPart) {
   auto found = first_divergence(a.lines(), b);
   ASSERT_TRUE(found);
   EXPECT_EQ(found->line, 1u);
-  EXPECT_NE(found->text.find("both: 0: 0 1 \"start\" \"\""), std::string::npos) << found->text;
-  EXPECT_NE(found->text.find("a: 1: 1000 2 \"deliver\""), std::string::npos);
-  EXPECT_NE(found->text.find("b: 1: 1000 2 \"drop\""), std::string::npos);
+  EXPECT_NE(found->text.find("both: 1: 0 1 \"start\" \"\""), std::string::npos) << found->text;
+  EXPECT_NE(found->text.find("a: 2: 1000 2 \"deliver\""), std::string::npos);
+  EXPECT_NE(found->text.find("b: 2: 1000 2 \"drop\""), std::string::npos);
 
   b = a.lines();
   b.pop_back();
