@@ -20,13 +20,11 @@
 //               time). A refusal that only tells of a later term is not kept: learning of one is always
 //               possible.
 //   locality    A write ends in the step that began it: until it has, its member can do nothing else (bound),
-//   and
-//               what the others do meanwhile they can do before or after.
+//               and what the others do meanwhile they can do before or after.
 //   superset    Pre-votes are always granted, and followers have always stopped hearing from a leader when a
 //               candidate asks for their votes. Both only keep the peace; safety must not rest on them.
 //   memory      A step depends on one member's state and its input alone, so the core runs once for each such
-//   pair
-//               that occurs, and its outcomes are remembered.
+//               pair that occurs, and its outcomes are remembered.
 // The promises are checked against all that ever was (who led a term, what was committed), which is part of
 // the state, so a violation cannot hide between two states that are visited.
 //

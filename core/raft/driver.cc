@@ -236,8 +236,7 @@ void Driver::take_effects() {
         dropped.mapped()(std::unexpected(not_leader(Applied::NO)));
       }
     }
-    Applied unless_told = ASPEN_MUTANT("raft-driver-deposed-says-no") ? Applied::NO : Applied::MAYBE;
-    if (was_leader_ && core_.role() != Role::leader) reject_waiting(not_leader(unless_told));
+    if (was_leader_ && core_.role() != Role::leader) reject_waiting(not_leader(Applied::MAYBE));
     was_leader_ = core_.role() == Role::leader;
     if (ASPEN_BUGGIFY("raft-driver-apply-one")) {
       for (const EntryPtr& entry : effects.committed) apply({entry});
