@@ -11,21 +11,25 @@ using Log = std::vector<std::string>;
 using rt::Cx;
 using rt::Task;
 
-// Whatever the actors of a test do, no promise is broken; and whose each was.
+// Whatever the actors of a test do, no promise is broken.
 struct Promises final : rt::Observer {
   void task_spawned(const rt::TaskBase& task) override { tasks_[task.id()] = task.name(); }
-  void obligation_made(const rt::Obligation& made_now) override {
-    made.push_back(fmt::format("{} of {}", made_now.name(), tasks_[made_now.made_by()]));
+  void obligation_made(const rt::Obligation& made) override {
+    last_name_ = made.name();
+    last_task_ = made.made_by();
   }
   void promise_broken(const rt::Obligation&, const std::string& text) override { broken.push_back(text); }
   rt::Executor& of(rt::Executor& executor) {
     executor.observer = this;
     return executor;
   }
+  // The one made last: "name of task".
+  std::string last() const { return fmt::format("{} of {}", last_name_, tasks_.at(last_task_)); }
   Log broken;
-  Log made;
 
  private:
+  std::string_view last_name_;
+  uint64_t last_task_ = 0;
   std::map<uint64_t, std::string> tasks_;
 };
 
