@@ -11,6 +11,11 @@
 // without it, at a free log index between the last moment at which its key was known and the one that
 // contradicts.
 //
+// What answers tell of a key narrows that down before the replay: that one who saw a revision knows of no
+// change from there to the answer (kv_spans.h), and how many puts a key had had at each put (kv_evidence.h).
+// So a put that comes as a later version than the replay has there says how many hidden ones are missing,
+// and that they are between it and the put of the last version that was known.
+//
 // Where several fit, one is tried: the latest place first, and the replay goes back to it by undoing what
 // came after. When it is stuck, the latest choice is made otherwise of those that had a part in it: that
 // changed the key since answers told all of it, or took the write or the last log index that is missed.
@@ -23,7 +28,7 @@
 //                            reordered writes); also a stale read of what was not written yet
 //   not-applied-took-effect  a write is seen whose error said that it was not applied
 //   applied-twice            a write is seen at two revisions
-//   never-written            a revision or value is seen that no write can have made
+//   never-written            a revision or value is seen that no write can have made there
 //   wrong-answer             an answer differs from the state at its revision
 //
 // Requires: the store was empty when the history began; the history has all its writes, and the answers from

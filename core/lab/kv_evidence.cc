@@ -1,12 +1,18 @@
 #include "core/lab/kv_evidence.h"
 
 #include <algorithm>
+#include <ranges>
+
+#include "core/base/mutant.h"
 
 namespace aspen::lab {
 
 KvEvidence::KvEvidence(const History& history) : history_(history) {
   for (size_t id = 0; id < history.size(); ++id) {
     const Operation& operation = history.at(id);
+    if (operation.ambiguous()) {
+      for (const kv::Op& op : operation.write()->ops) in_doubt_[op.key].push_back(id);
+    }
     if (!operation.ok()) continue;
     if (const auto* write = operation.write()) {
       events_.push_back({KvEvent::Kind::write, write->reply.revision, id});
@@ -23,6 +29,7 @@ KvEvidence::KvEvidence(const History& history) : history_(history) {
     }
   }
   order();
+  if (!ASPEN_MUTANT("lab-check-puts-uncounted")) count_puts();
 }
 
 void KvEvidence::collect(size_t id, const Operation::Write& write) {
@@ -85,7 +92,45 @@ void KvEvidence::order() {
       began_before = std::min(began_before, history_.at(event->id).returned);
     }
     event->began_before = began_before;
+    event->slot = static_cast<size_t>(events_.rend() - event) - 1;
   }
+}
+
+// A put is one version after the one it found: what is known of either tells the other.
+void KvEvidence::count_puts() {
+  auto each_put = [&](auto&& events, auto&& learn) {
+    for (const KvEvent& event : events) {
+      if (event.kind != KvEvent::Kind::write) continue;
+      const Operation::Write& write = *history_.at(event.id).write();
+      if (!write.reply.succeeded) continue;
+      for (size_t i = 0; i < std::min(write.ops.size(), write.reply.results.size()); ++i) {
+        if (write.ops[i].kind == kv::Op::Kind::put) learn(event, write.ops[i].key, write.reply.results[i]);
+      }
+    }
+  };
+  each_put(events_ | std::views::reverse,
+           [&](const KvEvent& event, BytesView key, const kv::OpResult& found) {
+             const Seen* known = life(event.revision, key);
+             if (known == nullptr || known->version < 2 || !found.existed) return;
+             see(event.id, key, found.previous_revision,
+                 {.create_revision = known->create_revision, .version = known->version - 1});
+           });
+  each_put(events_, [&](const KvEvent& event, BytesView key, const kv::OpResult& found) {
+    if (!found.existed) {
+      return see(event.id, key, event.revision, {.create_revision = event.revision, .version = 1});
+    }
+    const Seen* before = life(found.previous_revision, key);
+    if (before == nullptr) return;
+    see(event.id, key, event.revision,
+        {.create_revision = before->create_revision, .version = before->version + 1});
+  });
+}
+
+const KvEvidence::Seen* KvEvidence::life(uint64_t revision, BytesView key) const {
+  const SeenKeys* keys = seen(revision);
+  if (keys == nullptr) return nullptr;
+  auto found = keys->find(key);
+  return found == keys->end() || !found->second.create_revision ? nullptr : &found->second;
 }
 
 const KvEvidence::SeenKeys* KvEvidence::seen(uint64_t revision) const {

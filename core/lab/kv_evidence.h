@@ -1,6 +1,9 @@
 // What a history says about the log before anything is replayed: which operation is at which revision, what
 // was seen of each revision, and by when an operation must have begun to be there.
 //
+// How many puts a key had had since its creation, its version, is told by reads only. But a put tells which
+// put it found, so what is known of one put is known of all in such a chain.
+//
 // Views point into the history, which outlives it.
 // Thread safety: none.
 #pragma once
@@ -28,6 +31,8 @@ struct KvEvent {
   size_t id = kNoOperation;
   // Whatever is placed at or before this event began before this number.
   uint64_t began_before = kStillOpen;
+  // Of what is in KvEvidence::events() the index; of a hidden write that of the next event there.
+  size_t slot = 0;
 };
 
 struct KvFault {
@@ -50,10 +55,14 @@ class KvEvidence {
 
   // In the order of the log: all that returned, and the revisions found.
   const std::vector<KvEvent>& events() const { return events_; }
+  // Writes in doubt by the keys that they change, each in the order of their invocations.
+  const std::map<BytesView, std::vector<size_t>>& in_doubt() const { return in_doubt_; }
   // Null when nothing was seen of it.
   const SeenKeys* seen(uint64_t revision) const;
   // Two commands at one revision, or an order that contradicts real time.
   std::optional<KvFault> fault() const;
+  // What was seen of the key's put at that revision, if its creation and version are known. Or null.
+  const Seen* life(uint64_t revision, BytesView key) const;
   // Whether the write puts all that was seen of the revision.
   bool explains(size_t id, const SeenKeys& seen) const;
 
@@ -62,10 +71,12 @@ class KvEvidence {
   void see(size_t id, BytesView key, const kv::Record& record, bool with_value);
   void see(size_t id, BytesView key, uint64_t revision, const Seen& what);
   void order();
+  void count_puts();
 
   const History& history_;
   std::vector<KvEvent> events_;
   std::map<uint64_t, SeenKeys> seen_;
+  std::map<BytesView, std::vector<size_t>> in_doubt_;
 };
 
 }  // namespace aspen::lab
