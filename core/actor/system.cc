@@ -264,7 +264,7 @@ Result<> System::register_name(std::string_view name, ActorId actor) {
   ASPEN_CHECK(registry_.take(name, actor));
   auto lease = rt::Obligation::make(cell->region, rt::ObligationKind::lease, "actor name");
   if (!lease) {
-    registry_.release(name);
+    if (!ASPEN_MUTANT("actor-name-without-lease")) registry_.release(name);
     return forward_error(std::move(lease));
   }
   // At the actor's end, when nothing of it runs any more.
