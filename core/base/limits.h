@@ -106,4 +106,15 @@ inline constexpr size_t kAppendsInFlightMax = 64;    // per follower
 inline constexpr size_t kProposalsQueuedBytesMax = 64u << 20;
 inline constexpr size_t kSnapshotChunkBytes = 256u << 10;
 
+// A journal: what one may hold on disk and in memory.
+inline constexpr size_t kJournalSegmentBytes = 64u << 20;
+inline constexpr size_t kJournalSegmentBytesMax = 1u << 30;
+inline constexpr size_t kJournalSegmentsMax = 64;  // then appends wait for the slowest user
+inline constexpr size_t kJournalSparesMax = 2;     // segments kept to be used again
+inline constexpr size_t kJournalBatchBytesMax = 16u << 20;
+inline constexpr size_t kJournalPendingBytesMax = 4u << 20;  // appended and not yet handed to the disk
+inline constexpr size_t kJournalUsersMax = 65'536;
+inline constexpr size_t kJournalZeroBytes = 1u << 20;  // of a new segment, zeroed at a time
+inline constexpr size_t kJournalReadBytes = 1u << 20;  // read at a time
+
 }  // namespace aspen::limits
