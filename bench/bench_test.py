@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -42,6 +43,16 @@ class BenchTest(unittest.TestCase):
         for row in document["kv"]:
             self.assertGreater(row["ops_per_s"], 0)
             self.assertGreater(row["ratios"]["ops_per_sync"], 0)
+
+    def test_journal(self):
+        with tempfile.TemporaryDirectory(dir=BUILD) as directory:
+            command = [os.path.join(BUILD, "bin", "journal_bench"), directory, "--seconds", "0.02"]
+            document = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+        for what in ["fdatasync", "dsync", "direct", "reserved", "growing", "journal fdatasync", "journal dsync"]:
+            rows = [row for row in document["results"] if row["what"] == what]
+            self.assertEqual([row["records"] for row in rows], [1, 16, 64, 1024], what)
+            for row in rows:
+                self.assertGreaterEqual(row["p99_us"], row["p50_us"], what)
 
 
 if __name__ == "__main__":
