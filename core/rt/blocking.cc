@@ -4,6 +4,7 @@
 #include <system_error>
 
 #include "core/base/log.h"
+#include "core/base/mutant.h"
 
 namespace aspen::rt {
 
@@ -30,14 +31,21 @@ size_t BlockingPool::threads() const {
   return threads_.size();
 }
 
+size_t BlockingPool::ended_threads() const {
+  std::lock_guard lock(mutex_);
+  return gone_.size();
+}
+
 Result<> BlockingPool::submit(Work work, Work done) {
   std::lock_guard lock(mutex_);
-  if (queue_.size() >= limits::kBlockingQueueMax) {
+  if (queue_.size() >= limits::kBlockingQueueMax && !ASPEN_MUTANT("rt-blocking-queue-unbounded")) {
     return fail(Code::OVERLOADED, "{} blocking operations are queued; at most {}", queue_.size(),
                 limits::kBlockingQueueMax);
   }
-  join_all(gone_);  // they are past their last use of the lock
-  if (queue_.size() >= idle_ && threads_.size() < threads_max_) ASPEN_CHECK(start_thread());
+  // They are past their last use of the lock.
+  if (!ASPEN_MUTANT("rt-blocking-threads-not-joined")) join_all(gone_);
+  bool all_busy = queue_.size() >= idle_ || ASPEN_MUTANT("rt-blocking-threads-eager");
+  if (all_busy && threads_.size() < threads_max_) ASPEN_CHECK(start_thread());
   queue_.push_back({std::move(work), std::move(done)});
   wake_.notify_one();
   return {};
@@ -86,6 +94,7 @@ void BlockingPool::thread_main(Threads::iterator self) {
     try {
       item.work();
     } catch (...) {
+      if (ASPEN_MUTANT("rt-blocking-panic-loses-done")) item.done = [] {};
       log(LogLevel::error, "contained failure on a blocking thread: {}", current_panic_text());
     }
     item.work = nullptr;

@@ -30,6 +30,8 @@ class BlockingPool final : public Offload {
 
   Result<> submit(Work work, Work done) override;
   size_t threads() const;
+  // That went for want of work since the last submit(), which joins them.
+  size_t ended_threads() const;
 
  private:
   using Threads = std::list<std::thread>;

@@ -300,6 +300,38 @@ TEST_F(BlockingTest, IdleThreadsGoAllButOne) {
   }
 }
 
+// A thread that has told of its work may not be idle yet when the next comes; that all are late is no chance.
+TEST_F(BlockingTest, IdleThreadsAreUsedBeforeNewOnesStart) {
+  constexpr size_t kThreads = 16;
+  BlockingPool pool(loop, kThreads);
+  EXPECT_EQ(pool.threads(), 0u);
+  for (size_t i = 0; i < 2 * kThreads; ++i) {
+    EXPECT_TRUE(pool.submit([] {}, [&] { loop.stop(); }));
+    loop.run();
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  EXPECT_LT(pool.threads(), kThreads / 2);
+}
+
+TEST_F(BlockingTest, EndedThreadsAreJoinedByTheNextSubmission) {
+  BlockingPool pool(loop, 3, 5 * kMillisecond);
+  std::counting_semaphore<3> gate(0);
+  int left = 3;
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_TRUE(pool.submit([&] { gate.acquire(); },
+                            [&] {
+                              if (--left == 0) loop.stop();
+                            }));
+  }
+  gate.release(3);
+  loop.run();
+  while (pool.threads() > 1) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  EXPECT_EQ(pool.ended_threads(), 2u);
+  EXPECT_TRUE(pool.submit([] {}, [&] { loop.stop(); }));
+  EXPECT_EQ(pool.ended_threads(), 0u);
+  loop.run();
+}
+
 TEST_F(BlockingTest, ItsEndWaitsForRunningAndQueuedWork) {
   std::atomic<int> ran{0};
   int done = 0;

@@ -5,6 +5,13 @@
 // stays urgent through everything it starts. `meet` is associative, commutative and idempotent, and Budget{}
 // is its identity: it does not matter along which path limits come together.
 //
+// Polls and cost are each task's own: what a child takes is not charged to its parent, and two children may
+// each take all that the parent has left. What bounds the sum is the number of tasks
+// (RegionOptions::tasks_max) and the deadline, which is one moment for all.
+//
+// The scheduler orders by deadline (executor.h). The priority is kept and handed down for whoever asks
+// (Cx::priority); nothing in the engine acts on it.
+//
 //   region.spawn("fold", work, Budget{.deadline = cx.after(kSecond), .polls = 1000});
 #pragma once
 

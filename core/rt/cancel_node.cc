@@ -60,7 +60,7 @@ void CancelNode::request_cancel(const CancelReason& reason) {
   TimeNs end = later(executor_.now(), stamped->cleanup().duration);
   bool stronger = !cancel_ || compare(*stamped, *cancel_) > 0;
   CancelWalk::run(*this, std::move(stamped), false);
-  if (stronger) bound_cleanup(end);
+  if (stronger || ASPEN_MUTANT("rt-weaker-cancel-bounds")) bound_cleanup(end);
 }
 
 void CancelNode::force() {
@@ -76,7 +76,8 @@ void CancelNode::enforce_deadline() {
 
 void CancelNode::bound_cleanup(TimeNs end) {
   if (forced_ || ASPEN_MUTANT("rt-cleanup-unbounded")) return;
-  clock().cleanup_end = std::min(clock().cleanup_end, end);
+  bool extend = ASPEN_MUTANT("rt-later-cancel-extends");
+  clock().cleanup_end = extend ? end : std::min(clock().cleanup_end, end);
   arm_clock();
 }
 
@@ -110,6 +111,7 @@ void CancelNode::tick() {
 void CancelNode::cleanup_over() {
   if (!forced_) {
     force();
+    if (ASPEN_MUTANT("rt-stuck-unnoticed")) return;
     return extend_cleanup(limits::kCleanupGrace);
   }
   std::string left = stuck();

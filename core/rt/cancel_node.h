@@ -4,13 +4,15 @@
 // stops where a reason stands that is as strong, for then all below has one too. The walk is a loop with a
 // list, not a recursion: trees may be as deep as they like.
 //
-// Cleanup is bounded where the request came in. When the reason's cleanup budget is over there,
+// Cleanup is bounded where the request came in, once for all that is below: the tasks, the finalizers of the
+// regions they leave, however deep. A later request, stronger or weaker, never gives more time. When the
+// reason's cleanup budget is over there,
 //   1. the cancel is forced on everything below: masks stop masking, so a deferred cancel arrives and waits
 //      inside a mask fail;
 //   2. limits::kCleanupGrace later, what is still there is named in the log and to Executor::on_stuck.
 // A running task is never destroyed: what does not react stays, and its region stays open over it. A task
 // that has used up the resumes of the budget is forced alone. What comes below a node later inherits both
-// the reason and the force.
+// the reason and the force, and finalizers that begin under the force have no time left: their waits fail.
 //
 // Thread safety: none; one executor's thread.
 #pragma once
@@ -86,7 +88,9 @@ class CancelNode {
   void enforce_deadline();
   // Cleanup here ends at `end` at the latest.
   void bound_cleanup(TimeNs end);
-  bool cleanup_bounded() const { return clock_ && clock_->cleanup_end != kNever; }
+  // kNever: no bound is set here.
+  TimeNs cleanup_end() const { return clock_ ? clock_->cleanup_end : kNever; }
+  bool cleanup_bounded() const { return cleanup_end() != kNever; }
   // Calls cleanup_over() once more.
   void extend_cleanup(DurationNs duration);
   void force();

@@ -199,6 +199,128 @@ TEST_F(CleanupTest, ACancelShortensTheTimeOfRunningFinalizers) {
   EXPECT_EQ(ended, begin + kSecond + limits::kCleanupShutdownTime);
 }
 
+// The time counts from the request, whatever the number of regions that clean up after it.
+TEST_F(CleanupTest, NestedFinalizersShareOneBudget) {
+  for (size_t depth : {1, 2, 5, 20}) {
+    world.executor.read_clock();
+    TimeNs asked = now();
+    std::vector<TimeNs> closed_at;
+    std::vector<std::unique_ptr<Region>> regions;
+    regions.push_back(std::make_unique<Region>(root));
+    while (regions.size() < depth) regions.push_back(std::make_unique<Region>(*regions.back()));
+    for (auto& region : regions) {
+      region->add_finalizer([](Cx& cx) -> Task<void> { EXPECT_FALSE(co_await cx.sleep(kHour)); });
+    }
+    regions.front()->cancel({CancelKind::shutdown, "going down"});
+    for (auto& region : regions) region->close([&] { closed_at.push_back(now()); });
+    world.run_for(kHour);
+    EXPECT_EQ(closed_at, std::vector<TimeNs>(depth, asked + limits::kCleanupShutdownTime)) << depth;
+    while (!regions.empty()) regions.pop_back();
+  }
+  EXPECT_TRUE(stuck.empty());
+}
+
+TEST_F(CleanupTest, FinalizersHaveWhatTheTasksLeft) {
+  Region region(root);
+  TimeNs ended = 0;
+  TimeNs finalized = 0;
+  Result<> slept;
+  region.spawn("masked", masked_sleep(ended, slept, 4 * kSecond));
+  region.add_finalizer([&](Cx& cx) -> Task<void> {
+    EXPECT_TRUE(co_await cx.sleep(kSecond)) << "masked";
+    EXPECT_FALSE(co_await cx.sleep(kHour));
+    finalized = cx.now();
+  });
+  world.turn_all();
+  region.cancel({CancelKind::shutdown, "going down"});
+  region.close([] {});
+  world.run_for(kHour);
+  EXPECT_EQ(ended, begin + 4 * kSecond);
+  EXPECT_EQ(finalized, begin + limits::kCleanupShutdownTime);
+  EXPECT_EQ(region.state(), RegionState::closed);
+}
+
+// What was cancelled above and comes to its finalizers after the end: told of, once it hangs.
+TEST_F(CleanupTest, FinalizersUnderTheForceAreReportedAfterTheGrace) {
+  Region other(world.executor);
+  Oneshot<int> gate;
+  other.spawn("holds", [&](Cx& cx) -> Task<Result<int>> { co_return co_await gate.recv(cx); });
+  Region outer(root, {.name = "outer"});
+  Region inner(outer, {.name = "inner"});
+  inner.add_finalizer([](Cx& cx) -> Task<void> { (void)co_await cx.sleep(kHour); });
+  outer.add_finalizer([&](Cx&) -> Task<void> { co_await other.close(); });
+  outer.cancel({CancelKind::shutdown, "going down"});
+  inner.close([] {});
+  outer.close([] {});
+  world.run_for(limits::kCleanupShutdownTime);
+  EXPECT_EQ(inner.state(), RegionState::closed);
+  EXPECT_EQ(outer.state(), RegionState::finalizing);
+  EXPECT_TRUE(stuck.empty());
+  world.run_for(kHour);
+  ASSERT_EQ(stuck.size(), 1u);
+  EXPECT_NE(stuck[0].find("region outer is stuck"), std::string::npos) << stuck[0];
+  gate.set(1);
+  world.run();
+}
+
+TEST_F(CleanupTest, ALaterStrongerRequestGivesNoMoreTime) {
+  TimeNs ended = 0;
+  Result<> slept;
+  auto join = root.spawn("masked", masked_sleep(ended, slept));
+  world.turn_all();
+  join.cancel({CancelKind::user, "stop"});
+  world.run_for(limits::kCleanupRequestTime - kSecond);
+  world.executor.read_clock();
+  join.cancel({CancelKind::shutdown, "going down"});
+  world.run_for(kHour / 2);
+  EXPECT_EQ(ended, begin + limits::kCleanupRequestTime);
+}
+
+// It changes nothing, so no second clock tells of what is stuck.
+TEST_F(CleanupTest, AWeakerRequestBoundsNothing) {
+  Region other(world.executor);
+  Oneshot<int> gate;
+  other.spawn("holds", [&](Cx& cx) -> Task<Result<int>> { co_return co_await gate.recv(cx); });
+  auto join = root.spawn("hangs", [&](Cx&) -> Task<Result<>> {
+    co_await other.close();
+    co_return Result<>();
+  });
+  world.turn_all();
+  root.cancel({CancelKind::shutdown, "going down"});
+  join.cancel({CancelKind::user, "stop"});
+  world.run_for(kHour);
+  EXPECT_EQ(stuck.size(), 1u);
+  gate.set(1);
+  world.run();
+}
+
+TEST_F(CleanupTest, WaitingForTheLedgerHasTheBudgetOfTheCancelThatStood) {
+  Region region(root, {.broken_promise = BrokenPromise::recover});
+  Obligation forgotten(region, ObligationKind::permit, "place");
+  region.cancel({CancelKind::shutdown, "going down"});
+  region.close([] {});
+  world.run_for(limits::kCleanupShutdownTime - 1);
+  EXPECT_EQ(region.state(), RegionState::finalizing);
+  world.run_for(1);
+  EXPECT_EQ(region.state(), RegionState::closed);
+}
+
+// The quota of polls, and those of the cancel that follows from it.
+TEST_F(CleanupTest, FinalizersAreBoundedInResumesToo) {
+  constexpr uint64_t kMost = 2 * limits::kCleanupPolls + 2;
+  Region region(root);
+  uint64_t rounds = 0;
+  region.add_finalizer([&](Cx& cx) -> Task<void> {
+    while (rounds <= 2 * kMost && co_await cx.sleep(0)) ++rounds;
+  });
+  region.close([] {});
+  for (uint64_t i = 0; i <= 2 * kMost && region.state() != RegionState::closed; ++i) world.executor.turn();
+  EXPECT_LE(rounds, kMost);
+  EXPECT_GE(rounds, limits::kCleanupPolls - 1);
+  EXPECT_EQ(now(), begin) << "no time passed";
+  world.run();
+}
+
 TEST_F(CleanupTest, MasksInsideEachOtherAreBounded) {
   std::optional<Outcome<>> outcome;
   root.spawn("masks",

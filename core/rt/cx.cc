@@ -25,8 +25,9 @@ void Waiter::wake() {
   ListNode<WaiterTag>::unlink();
   TaskBase& task = cx_.task_;
   if (task.waiter_ == this) task.waiter_ = nullptr;
-  if (cx_.cancelled()) return cx_.executor_.schedule_cancel(*this);
-  if (task.deadline() == kNever) return cx_.executor_.schedule(*this);
+  bool hurried = cx_.cancelled() && !ASPEN_MUTANT("rt-wake-not-cancel-lane");
+  if (hurried) return cx_.executor_.schedule_cancel(*this);
+  if (task.deadline() == kNever || ASPEN_MUTANT("rt-wake-not-timed")) return cx_.executor_.schedule(*this);
   cx_.executor_.schedule_timed(*this, task.deadline());
 }
 

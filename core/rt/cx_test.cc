@@ -1,5 +1,6 @@
 #include "core/rt/cx.h"
 
+#include "core/rt/event.h"
 #include "core/rt/oneshot.h"
 #include "core/rt/test_world.h"
 
@@ -117,6 +118,65 @@ TEST(Cx, WaitingTwiceAtOncePanics) {
   EXPECT_EQ(outcome->severity(), Severity::panicked);
   EXPECT_TRUE(owner.done());
   root.close([] {});
+}
+
+// Which lane a task goes on in. Each writes its name when it does.
+struct TaskLanes : testing::Test {
+  ~TaskLanes() override {
+    root.close([] {});
+    EXPECT_TRUE(world.run());
+  }
+  auto waits(const char* name) {
+    return [this, name](Cx& cx) -> Task<Result<>> {
+      auto woken = co_await event.wait(cx);
+      log.push_back(name);
+      co_return woken;
+    };
+  }
+  auto starts(const char* name) {
+    return [this, name](Cx&) -> Task<Result<>> {
+      log.push_back(name);
+      co_return Result<>();
+    };
+  }
+  TimeNs in(int seconds) const { return world.env.time + seconds * kSecond; }
+
+  TestWorld world;
+  Event event;
+  std::vector<std::string> log;
+  Region root{world.executor};
+};
+
+TEST_F(TaskLanes, ACancelledTaskGoesBeforeAThousandReadyOnes) {
+  auto stopped = root.spawn("stopped", waits("stopped"));
+  world.turn_all();
+  for (int i = 0; i < 1000; ++i) root.spawn("ready", starts("ready"));
+  stopped.cancel({CancelKind::user, "stop"});
+  world.turn_all();
+  ASSERT_EQ(log.size(), 1001u);
+  EXPECT_EQ(log.front(), "stopped");
+}
+
+TEST_F(TaskLanes, TasksGoOnByTheirDeadlines) {
+  // One turn each, so that they wait in another order than that of their deadlines.
+  root.spawn("none", waits("none"));
+  world.turn_all();
+  for (auto [name, seconds] : {std::pair("third", 30), std::pair("first", 10), std::pair("second", 20)}) {
+    root.spawn(name, waits(name), in(seconds));
+    world.turn_all();
+  }
+  event.set();
+  world.turn_all();
+  EXPECT_EQ(log, (std::vector<std::string>{"first", "second", "third", "none"}));
+}
+
+TEST_F(TaskLanes, TasksStartByTheirDeadlines) {
+  root.spawn("none", starts("none"));
+  root.spawn("third", starts("third"), in(30));
+  root.spawn("first", starts("first"), in(10));
+  root.spawn("second", starts("second"), in(20));
+  world.turn_all();
+  EXPECT_EQ(log, (std::vector<std::string>{"first", "second", "third", "none"}));
 }
 
 }  // namespace

@@ -71,7 +71,7 @@ void Loop::post(std::move_only_function<void()> work) {
   while (!posted_.compare_exchange_weak(posted->next, posted)) {
   }
   // Pairs with poll(): either the loop sees the push before it sleeps, or we see that it sleeps.
-  if (asleep_.load() && asleep_.exchange(false)) {
+  if (asleep_.load() && asleep_.exchange(false) && !ASPEN_MUTANT("rt-post-wakes-nobody")) {
     uint64_t one = 1;
     while (::write(wake_fd_, &one, sizeof one) < 0 && errno == EINTR) {
     }

@@ -62,7 +62,7 @@ Result<Obligation> Obligation::make_for(uint64_t task, Region& region, Obligatio
   if (region.state_ == Region::State::closed) {
     return fail(Code::UNAVAILABLE, "{} is closed", region.describe());
   }
-  if (region.obligation_count_ >= region.obligations_max_) {
+  if (region.obligation_count_ >= region.obligations_max_ && !ASPEN_MUTANT("rt-ledger-unbounded")) {
     return fail(Code::OVERLOADED, "{} holds {} obligations; at most {} (RegionOptions::obligations_max)",
                 region.describe(), region.obligation_count_, region.obligations_max_);
   }
@@ -116,7 +116,7 @@ void Obligation::end(State state) {
 void Obligation::report(const std::string& text) const {
   log(LogLevel::error, "broken promise: {}", text);
   if (executor_->observer != nullptr) executor_->observer->promise_broken(*this, text);
-  if (broken_ == BrokenPromise::panic) throw Panic(text);
+  if (broken_ == BrokenPromise::panic && !ASPEN_MUTANT("rt-broken-promise-no-panic")) throw Panic(text);
 }
 
 std::string Obligation::to_string() const {

@@ -76,7 +76,7 @@ Region::~Region() {
 }
 
 void Region::join_parent(List<Region, RegionTag>& siblings) {
-  if (parent_->child_count_ >= parent_->children_max_) {
+  if (parent_->child_count_ >= parent_->children_max_ && !ASPEN_MUTANT("rt-region-takes-any-children")) {
     refused_self_ = std::make_unique<Error>(
         Code::OVERLOADED, fmt::format("{} has {} regions below it; at most {} (RegionOptions::children_max)",
                                       parent_->describe(), parent_->child_count_, parent_->children_max_));
@@ -117,7 +117,7 @@ std::optional<Error> Region::refusal() const {
 bool Region::too_late() const {
   if (ASPEN_MUTANT("rt-closing-admits")) return false;
   return state_ == State::closing || state_ == State::draining ||
-         (state_ == State::finalizing && task_count_ == 0);
+         (state_ == State::finalizing && task_count_ == 0 && !ASPEN_MUTANT("rt-ledger-wait-admits"));
 }
 
 const CancelPtr& Region::reason_below() {
@@ -161,7 +161,12 @@ void Region::add_finalizer(Finalizer finalizer) {
 
 bool Region::accepts(const CancelReason& reason, bool forced) {
   if (state_ == State::closed) return false;
-  if (state_ != State::finalizing || forced) return true;
+  if (state_ != State::finalizing) return true;
+  if (forced) {
+    bool cleans_up = task_count_ != 0 || !finalizers_.empty();
+    if (cleans_up && !forced_) extend_cleanup(limits::kCleanupGrace);
+    return true;
+  }
   if (cleanup_bounded()) bound_cleanup(executor_.now() + reason.cleanup().duration);
   return false;
 }
@@ -233,17 +238,25 @@ void Region::advance() {
   for (auto& closed : closers) executor.contained(closed);  // one of them may destroy this region
 }
 
-// Cleanup is no part of what was cancelled or timed out: it gets its own time, masked.
+// Cleanup is no part of what was cancelled or timed out: it is masked and has time. But it is part of the
+// cleanup of that cancel: what is left of its time is all there is, also when the tasks or the regions below
+// took the rest. A request that came in above has its clock there, and the force comes from there.
 void Region::begin_finalizing() {
   set_state(State::finalizing);
-  cleanup_ = cancel_ ? cancel_->cleanup() : CancelReason{}.cleanup();
+  bool asked = cancel_ && !ASPEN_MUTANT("rt-finalizers-forget-the-cancel");
+  cleanup_ = asked ? cancel_->cleanup() : CancelReason{}.cleanup();
+  TimeNs end = cleanup_end();
   stop_clock();
-  cancel_.reset();
-  below_.reset();
-  forced_ = false;
   due_ = kNever;
   budget_ = Budget{.priority = budget_.priority};
-  if (!finalizers_.empty()) extend_cleanup(cleanup_.duration);
+  if (!forced_ || ASPEN_MUTANT("rt-nested-cleanup-adds-up")) {
+    cancel_.reset();
+    below_.reset();
+    forced_ = false;
+  }
+  if (finalizers_.empty()) return;
+  extend_cleanup(forced_ ? limits::kCleanupGrace : cleanup_.duration);
+  if (!ASPEN_MUTANT("rt-finalizers-start-anew")) bound_cleanup(end);
 }
 
 void Region::run_finalizers() {
@@ -258,7 +271,8 @@ void Region::run_finalizers() {
     }
     co_return Result<>();
   };
-  Budget budget{.polls = cleanup_.polls, .priority = budget_.priority};
+  bool endless = ASPEN_MUTANT("rt-finalizers-polls-unlimited");
+  Budget budget{.polls = endless ? Budget::kUnlimited : cleanup_.polls, .priority = budget_.priority};
   adopt(Ref<TaskBase>(
       new detail::SpawnedTask<void, decltype(run)>(*this, "finalizers", budget, std::move(run))));
 }
@@ -269,10 +283,9 @@ void Region::cleanup_over() {
   if (state_ != State::finalizing || forced_) return CancelNode::cleanup_over();
   CancelReason late{
       CancelKind::timeout,
-      fmt::format("{}: its finalizers took more than {} ms", describe(), cleanup_.duration / kMillisecond),
+      fmt::format("{}: its finalizers had not ended when the time of its cleanup was over", describe()),
       describe(), executor_.now()};
   CancelWalk::run(*this, std::make_shared<CancelReason>(std::move(late)), true);
-  extend_cleanup(limits::kCleanupGrace);
 }
 
 // Whoever holds these will not run, or not because of this region.
@@ -284,7 +297,7 @@ void Region::report_hold_up() {
   for (Obligation* it : held) {
     std::string text = fmt::format("{} holds up the close of {}", it->to_string(), describe());
     executor_.contained([&] { it->report(text); });
-    if (broken_promise_ == BrokenPromise::recover) {
+    if (broken_promise_ == BrokenPromise::recover && !ASPEN_MUTANT("rt-hold-up-not-recovered")) {
       it->end(Obligation::State::gone);
     }
   }

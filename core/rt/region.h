@@ -21,9 +21,10 @@
 //   open        admits everything.
 //   closing     waits for what it has; what is spawned now starts cancelled, so that it still completes.
 //   draining    the same, and everything in it has been asked to stop.
-//   finalizing  runs the finalizers, last added first, one after the other. They are masked and have the
-//               cleanup budget of the cancel that stood, and not the region's deadline; while one runs, it
-//               may spawn. Then it waits for the ledger.
+//   finalizing  runs the finalizers, last added first, one after the other. They are masked and have what
+//               is left of the cleanup budget of the cancel that stood (cancel_node.h; a whole one if none
+//               did), and not the region's deadline; while one runs, it may spawn. Then it waits for the
+//               ledger, which is no cleanup: those who hold it up are told (obligation.h), not forced.
 //   closed      no task, no child, no finalizer left, ledger empty. Admits nothing.
 //
 // What is over a limit is refused, and said so where its end is awaited: a task over the limit completes with

@@ -224,6 +224,24 @@ TEST_F(RegionTest, SpawnWhileClosingStartsCancelled) {
   EXPECT_EQ(in_child->severity(), Severity::cancelled);
 }
 
+TEST_F(RegionTest, SpawnWhileOnlyTheLedgerIsAwaitedStartsCancelled) {
+  Region region(world.executor);
+  Obligation held(region, "held");
+  region.close([] {});
+  world.turn_all();
+  ASSERT_EQ(region.state(), Region::State::finalizing);
+  std::optional<Outcome<>> outcome;
+  region.spawn("late", [](Cx& cx) -> Task<Result<>> { co_return cx.checkpoint(); }).then([&](Outcome<> o) {
+    outcome = std::move(o);
+  });
+  world.turn_all();
+  EXPECT_EQ(outcome->severity(), Severity::cancelled);
+  EXPECT_EQ(outcome->error().code, Code::SHUTDOWN);
+  held.resolve();
+  world.turn_all();
+  EXPECT_EQ(region.state(), Region::State::closed);
+}
+
 TEST_F(RegionTest, AClosedRegionAdmitsNothing) {
   Region region(world.executor);
   region.close([] {});

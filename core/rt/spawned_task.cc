@@ -47,7 +47,7 @@ void TaskBase::refuse(Error error) {
 }
 
 void TaskBase::schedule_start() {
-  if (due_ == kNever) return executor_.schedule(*this);
+  if (due_ == kNever || ASPEN_MUTANT("rt-start-not-timed")) return executor_.schedule(*this);
   executor_.schedule_timed(*this, due_);
 }
 
@@ -123,7 +123,7 @@ void TaskBase::out_of_polls() {
 }
 
 void TaskBase::charge(uint64_t cost) {
-  if (budget_.cost == Budget::kUnlimited) return;
+  if (budget_.cost == Budget::kUnlimited || ASPEN_MUTANT("rt-cost-unlimited")) return;
   if (cost <= budget_.cost) {
     budget_.cost -= cost;
     return;

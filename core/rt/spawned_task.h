@@ -179,6 +179,9 @@ class SpawnedTask final : public TaskOf<T> {
   TaskBase::Root body() override {
     try {
       Result<T> result = co_await (*function_)(this->cx());
+      if (ASPEN_MUTANT("rt-cancel-loses-value") && this->cancel_reason() != nullptr) {
+        result = std::unexpected(this->cancel_reason()->to_error());
+      }
       bool hides = ASPEN_MUTANT("rt-cancel-hides-errors") && this->cancel_reason() != nullptr;
       bool cancelled = !result && (hides || this->is_own_cancel(result.error()));
       this->outcome =
@@ -186,7 +189,9 @@ class SpawnedTask final : public TaskOf<T> {
     } catch (...) {
       std::string text = current_panic_text();
       log(LogLevel::error, "task {} panicked: {}", this->name(), text);
-      this->outcome = Outcome<T>::panicked(std::move(text));
+      bool plain = ASPEN_MUTANT("rt-panic-is-an-error");
+      this->outcome =
+          plain ? Outcome<T>::of(fail(Code::INTERNAL, "{}", text)) : Outcome<T>::panicked(std::move(text));
     }
     // What it captured is the task's and goes with it, not with the last Join.
     function_.reset();

@@ -11,6 +11,7 @@
 #include <functional>
 
 #include "core/base/limits.h"
+#include "core/base/mutant.h"
 #include "core/rt/env.h"
 
 namespace aspen::rt {
@@ -25,7 +26,8 @@ class Watchdog {
     TimeNs now = env_.coarse_now();
     DurationNs took = now - begin_;
     begin_ = now;
-    if (took >= limits::kSlowStep) report(what, took);
+    DurationNs slow = ASPEN_MUTANT("rt-watchdog-late") ? 2 * limits::kSlowStep : limits::kSlowStep;
+    if (took >= slow) report(what, took);
   }
 
   // Called for every step of limits::kSlowStep or longer; the log gets one line in
