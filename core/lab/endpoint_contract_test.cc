@@ -3,7 +3,7 @@
 
 #include "core/lab/network_test_world.h"
 
-namespace aspen::lab {
+namespace aspen::lab::network_test {
 namespace {
 
 using net::Connection;
@@ -394,4 +394,4 @@ TEST_P(EndpointContract, CallbacksMayDestroyTheirEndpoint) {
 }
 
 }  // namespace
-}  // namespace aspen::lab
+}  // namespace aspen::lab::network_test

@@ -8,7 +8,7 @@
 #include "core/base/buggify.h"
 #include "core/lab/network_test_world.h"
 
-namespace aspen::lab {
+namespace aspen::lab::network_test {
 namespace {
 
 using net::Connection;
@@ -603,4 +603,4 @@ TEST_P(RareTest, ARefusedSenderIsTold) {
 }
 
 }  // namespace
-}  // namespace aspen::lab
+}  // namespace aspen::lab::network_test

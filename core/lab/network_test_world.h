@@ -7,7 +7,7 @@
 #include "core/lab/network.h"
 #include "core/net/test_node.h"
 
-namespace aspen::lab {
+namespace aspen::lab::network_test {
 
 enum class Transport { quic, simulated };
 
@@ -112,4 +112,4 @@ class ContractTest : public testing::TestWithParam<Transport> {
   std::unique_ptr<Machine> a = world.machine(1), b = world.machine(2);
 };
 
-}  // namespace aspen::lab
+}  // namespace aspen::lab::network_test

@@ -3,7 +3,7 @@
 
 #include "core/lab/network_test_world.h"
 
-namespace aspen::lab {
+namespace aspen::lab::network_test {
 namespace {
 
 using net::Connection;
@@ -186,4 +186,4 @@ TEST_P(StreamContract, DatagramsPass) {
 }
 
 }  // namespace
-}  // namespace aspen::lab
+}  // namespace aspen::lab::network_test
