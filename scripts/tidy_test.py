@@ -196,6 +196,12 @@ class TidyTest(unittest.TestCase):
             "core/rt/a.cc:8: rt-c is not in scripts/mutants.txt",
             "scripts/mutants.txt:3: rt-b is not planted anywhere",
         )
+        self.plant("docs/mutants.md", "| `rt-b` | b |\n")
+        self.plant("core/rt/a.cc", 'int a() {\n  return ASPEN_MUTANT("rt-a") + ASPEN_MUTANT("rt-b");\n}\n')
+        self.plant("scripts/mutants.txt", "rt-a | rt_test A | a\nrt-b | rt_test B | b\n")
+        self.expect(
+            "mutants", "scripts/mutants.txt:1: rt-a is not in docs/mutants.md; run scripts/mutants --docs"
+        )
 
     def test_no_architecture(self):
         os.remove(os.path.join(self.root, "docs/architecture.md"))
