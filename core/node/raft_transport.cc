@@ -2,6 +2,7 @@
 
 #include "core/base/buggify.h"
 #include "core/base/log.h"
+#include "core/base/mutant.h"
 #include "core/node/protocol.h"
 #include "core/rt/channel.h"
 #include "core/rt/oneshot.h"
@@ -241,7 +242,8 @@ rt::Task<Result<>> RaftTransport::receive(rt::Cx& cx, std::shared_ptr<SnapshotRe
   if (!received) {
     driver_->abandon_snapshot();
     // CORRUPT is what the sender sent; IO is our store, which takes no more writes.
-    if (received.error().code == Code::IO) driver_->state_failed(received.error());
+    bool broken = received.error().code == Code::IO && !ASPEN_MUTANT("node-broken-store-goes-on");
+    if (broken) driver_->state_failed(received.error());
     co_return received;
   }
   auto installed = std::make_shared<rt::Oneshot<Result<>>>();

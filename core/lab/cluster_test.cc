@@ -1,0 +1,48 @@
+#include "core/lab/cluster.h"
+
+#include <gtest/gtest.h>
+
+#include "core/base/buggify.h"
+#include "core/lab/scripts.h"
+
+namespace aspen::lab {
+namespace {
+
+constexpr DurationNs kLimit = 60 * kSecond;
+constexpr DurationNs kConnectionsEnd = 20 * kSecond;  // with what they would have sent again
+
+// Its store takes no more writes after a sync that failed: as a member it would answer and vote, and refuse
+// every snapshot from then on.
+TEST(Cluster, AMemberWhoseStoreFailsWhileItTakesASnapshotStops) {
+  World world({.seed = 5});
+  Cluster cluster(world, {.members = 3, .log_entries_max = 20});
+  ASSERT_TRUE(cluster.form());
+  ASSERT_TRUE(world.run_until([&] { return cluster.leader() != nullptr; }, kLimit));
+  Machine& machine = cluster.member(cluster.leader() == &cluster.member(0) ? 1 : 0);
+  for (size_t i = 0; i < cluster.size(); ++i) {
+    if (&cluster.member(i) == &machine) continue;
+    world.network().cut(cluster.member(i).address(), machine.address());
+    world.network().cut(machine.address(), cluster.member(i).address());
+  }
+  cluster.add_clients(4, [](uint64_t client) { return writer_script(client, 300); });
+  world.run_for(kConnectionsEnd);
+
+  static Disk* failing;
+  failing = &machine.disk();
+  buggify_hook = [](const char* site) {
+    if (std::string_view(site) != "kv-restore-synced") return false;
+    failing->set_faults({.sync_fails = 1});
+    return true;
+  };
+  world.network().heal();
+  ASSERT_TRUE(world.run_until([&] { return machine.disk().counters().faults > 0; }, kLimit));
+  machine.disk().set_faults({});
+  auto stopped = [&] { return machine.replica() != nullptr && machine.replica()->driver().failure(); };
+  ASSERT_TRUE(world.run_until(stopped, kLimit));
+  const Error& failure = *machine.replica()->driver().failure();
+  EXPECT_EQ(failure.code, Code::IO);
+  EXPECT_TRUE(failure.message.contains("node/state")) << failure.message;
+}
+
+}  // namespace
+}  // namespace aspen::lab
