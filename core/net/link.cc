@@ -257,6 +257,9 @@ void Link::remove_done_streams() {
     assembling_bytes_ -= stream->reader.pending_bytes();
     if (favoured_ == stream) favoured_ = nullptr;
     std::erase(unopened_, stream);
+    // A stream that was reset goes before QUIC has forgotten it, which may still repeat what was lost of it.
+    if (stream->id >= 0 && stream->out.buffered() > 0)
+      unforgotten_.emplace(stream->id, std::move(stream->out));
     streams_.erase(stream->serial);
   }
   done_.clear();

@@ -201,9 +201,10 @@ class Link : public rt::ListNode<LinkReadyTag>, public rt::ListNode<LinkDirtyTag
   rt::List<StreamState, StreamSendTag> sending_;
   std::vector<StreamState*> unopened_;  // wait for QUIC's stream limit
   size_t own_streams_ = 0;
-  bool may_open_ = false;               // the peer raised the limit
-  std::vector<int64_t> reset_by_peer_;  // streams whose other direction is still to be ended
-  std::vector<StreamState*> done_;      // wait to be removed
+  bool may_open_ = false;                      // the peer raised the limit
+  std::vector<int64_t> reset_by_peer_;         // streams whose other direction is still to be ended
+  std::vector<StreamState*> done_;             // wait to be removed
+  std::map<int64_t, SendBuffer> unforgotten_;  // of removed streams that QUIC still knows
   // Bytes of incomplete frames, all streams together. Over the budget only one stream, the favoured one,
   // gets credit to complete its frame; then the next does.
   size_t assembling_bytes_ = 0;

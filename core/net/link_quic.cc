@@ -131,6 +131,7 @@ struct LinkCallbacks {
   static int stream_close(ngtcp2_conn* quic, uint32_t flags, int64_t id, uint64_t code, void* user,
                           void* stream_user) {
     Link& self = link(user);
+    self.unforgotten_.erase(id);
     if (StreamState* to = stream(stream_user); to != nullptr) {
       if ((flags & NGTCP2_STREAM_CLOSE_FLAG_APP_ERROR_CODE_SET) != 0) {
         to->end(from_wire(code, {}, "the peer reset the stream"));
