@@ -341,16 +341,35 @@ class OverUp(Case):
             self.json_of(aspen("status", "-o", "json", "--ticket", "@" + file.name))
 
     def test_bench_on_a_running_network(self):
+        before = self.run_json("kv", "range", "--prefix", "bench/")["count"]
         document = self.run_json("bench", "kv", "--clients", "4", "--seconds", "0.5", "--warm-up", "0",
                                  "--read-ratio", "0.5", "--keys", "100", "--value-bytes", "32")  # fmt: skip
-        self.assertEqual(list(document), ["bench", "nodes", "clients", "value_bytes", "read_ratio", "durable",
-                                          "encrypted", "ops", "seconds", "ops_per_s", "p50_us", "p99_us",
+        self.assertEqual(list(document), ["bench", "work", "nodes", "clients", "value_bytes", "read_ratio",
+                                          "stale", "durable", "encrypted", "ops", "ops_all", "failed",
+                                          "longest_gap_us", "seconds", "ops_per_s", "p50_us", "p99_us",
                                           "p999_us"])  # fmt: skip
         self.assertEqual((document["bench"], document["nodes"], document["clients"]), ("kv", 3, 4))
         self.assertGreater(document["ops"], 0)
         self.assertAlmostEqual(document["ops_per_s"], document["ops"] / document["seconds"], delta=1)
         self.assertLessEqual(document["p50_us"], document["p99_us"])
-        self.assertEqual(self.run_json("kv", "range", "--prefix", "bench/")["count"], 0)
+        self.assertEqual(self.run_json("kv", "range", "--prefix", "bench/")["count"], before)
+
+    def test_bench_of_keys_that_stay(self):
+        shared = ["bench", "kv", "--clients", "2", "--seconds", "0.2", "--warm-up", "0", "--value-bytes", "16",
+                  "--keys", "1000", "--prefix", "kept"]  # fmt: skip
+        self.assertEqual(self.run_json(*shared, "--fill", "--read-ratio", "1", "--stale")["stale"], True)
+        self.assertEqual(self.run_json("kv", "range", "--prefix", "bench/kept/")["count"], 1000)
+        for work in ["txn", "range"]:
+            document = self.run_json(*shared, "--work", work)
+            self.assertEqual((document["work"], document["failed"]), (work, 0))
+            self.assertGreater(document["ops"], 0)
+            self.assertLess(document["longest_gap_us"], 200_001)
+        self.assertEqual(self.run_json("kv", "range", "--prefix", "bench/kept/")["count"], 1000)
+        # A transaction or a range that found less than it should is no result.
+        for work in ["txn", "range"]:
+            result = self.run_aspen(*shared[:-1], "empty", "--work", work)
+            self.assertEqual(result.returncode, 1)
+            self.assertIn(b"so this is no result", result.stderr)
 
 
 class Processes(Case):

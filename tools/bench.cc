@@ -1,4 +1,5 @@
 // aspen bench kv: how many reads and writes a network does, and how long one takes.
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <optional>
@@ -14,20 +15,25 @@ namespace {
 constexpr const char* kExamples =
     R"(Closed loop: each client has one request outstanding, and sends the next when it is answered. Puts are
 acknowledged when they are on the disks of a majority, gets are linearizable, all traffic is encrypted.
+A transaction puts two keys if the first is there, and a range is of 1,000 keys.
 With --nodes, that many `aspen node` processes are started on loopback in a temporary directory (--dir says
 under which, and so on which disk) and ended afterwards. With a ticket, a running network is measured; the
-keys, all under bench/, are deleted at the end.
+keys, all under bench/, are deleted at the end. With --prefix they stay for the next run with the same one,
+and only --fill puts them there.
 
 Examples:
   aspen bench kv --nodes 3 --clients 64 --seconds 10 --value-bytes 256 --read-ratio 0 -o json
   aspen bench kv --nodes 3 --clients 1                  the latency of one writer
   aspen bench kv --nodes 3 --read-ratio 0.95            mostly reads
-  aspen bench kv --ticket @cluster.ticket --clients 256)";
+  aspen bench kv --ticket @cluster.ticket --clients 256
+  aspen bench kv --nodes 3 --work txn --clients 16      transactions)";
 
 constexpr size_t kNodesMax = 16;
+constexpr size_t kKeysMax = 50'000'000;
 
 struct BenchArguments {
   KvLoadOptions load;
+  bool fill = false;  // also when it is not a must
   size_t nodes = 0;
   std::string dir;
 };
@@ -74,16 +80,35 @@ Result<Measured> measure(const Common& common, const BenchArguments& arguments) 
   TOOLS_TRY(Node node, open_client(network, deadline));
   TOOLS_TRY(measured.nodes, member_count(node, deadline));
   KvLoadOptions options = arguments.load;
-  options.prefix = fmt::format("bench/{:x}/", monotonic_ns());
+  const bool stays = !options.prefix.empty();
+  options.prefix =
+      stays ? fmt::format("bench/{}/", options.prefix) : fmt::format("bench/{:x}/", monotonic_ns());
   KvLoad load(node.get(), options, signals);
-  if (options.read_ratio > 0) TOOLS_CHECK(load.fill());
+  const bool expects_keys = options.read_ratio > 0 || options.work != KvWork::KV;
+  if (arguments.fill || (expects_keys && !stays)) TOOLS_CHECK(load.fill());
   Result<KvLoadResult> result = load.run(show_progress);
   if (is_terminal(stderr)) fmt::print(stderr, "\r\x1b[K");
-  if (!cluster) {
+  if (!cluster && !stays) {
     if (Result<> removed = load.remove(); !removed && result) return std::unexpected(removed.error());
   }
   TOOLS_TRY(measured.load, std::move(result));
   return measured;
+}
+
+const std::vector<std::pair<std::string, KvWork>> kWorks = {
+    {"kv", KvWork::KV}, {"txn", KvWork::TXN}, {"range", KvWork::RANGE}};
+
+std::string work_name(KvWork work) {
+  return std::ranges::find(kWorks, work, &std::pair<std::string, KvWork>::second)->first;
+}
+
+std::string describe(const KvLoadOptions& load) {
+  const char* reads = load.stale ? "stale" : "linearizable";
+  if (load.work == KvWork::TXN) return "transactions of two puts";
+  if (load.work == KvWork::RANGE) return fmt::format("{} ranges of {} keys", reads, kRangeKeys);
+  if (load.read_ratio == 0) return "puts";
+  if (load.read_ratio == 1) return fmt::format("{} gets", reads);
+  return fmt::format("{:.0f}% {} gets, else puts,", load.read_ratio * 100, reads);
 }
 
 void print_result(const Common& common, const BenchArguments& arguments, const Measured& measured) {
@@ -94,13 +119,18 @@ void print_result(const Common& common, const BenchArguments& arguments, const M
   };
   if (common.format == Format::JSON) {
     print_json({{"bench", "kv"},
+                {"work", work_name(arguments.load.work)},
                 {"nodes", measured.nodes},
                 {"clients", arguments.load.clients},
                 {"value_bytes", arguments.load.value_bytes},
                 {"read_ratio", arguments.load.read_ratio},
+                {"stale", arguments.load.stale},
                 {"durable", measured.durable},
                 {"encrypted", true},
                 {"ops", latency.count()},
+                {"ops_all", measured.load.ops_all},
+                {"failed", measured.load.failed},
+                {"longest_gap_us", std::round(static_cast<double>(measured.load.longest_gap_ns) / 100) / 10},
                 {"seconds", measured.load.seconds},
                 {"ops_per_s", std::round(ops_per_s * 10) / 10},
                 {"p50_us", us(0.5)},
@@ -108,11 +138,7 @@ void print_result(const Common& common, const BenchArguments& arguments, const M
                 {"p999_us", us(0.999)}});
     return;
   }
-  const bool puts = arguments.load.read_ratio == 0, gets = arguments.load.read_ratio == 1;
-  fmt::print("{} of {} B, {} nodes, {} clients, {}, encrypted\n\n",
-             puts   ? "puts"
-             : gets ? "linearizable gets"
-                    : fmt::format("{:.0f}% linearizable gets, else puts,", arguments.load.read_ratio * 100),
+  fmt::print("{} of {} B, {} nodes, {} clients, {}, encrypted\n\n", describe(arguments.load),
              arguments.load.value_bytes, measured.nodes, arguments.load.clients,
              measured.durable ? "durable on a majority" : "NOT durable: data in memory");
   Table table({"OPS", "SECONDS", "OPS/S", "P50 US", "P99 US", "P99.9 US"});
@@ -127,12 +153,17 @@ Result<int> bench(const Common& common, const BenchArguments& arguments) {
     return fail_hint(kUsage, "--nodes starts a network and --ticket names a running one",
                      "give one of the two");
   }
+  if (arguments.load.work == KvWork::RANGE && arguments.load.keys < kRangeKeys) {
+    return fail_hint(kUsage,
+                     fmt::format("a range is of {} keys, and there are {}", kRangeKeys, arguments.load.keys),
+                     "give more --keys");
+  }
   if (arguments.nodes == 0 && !ticket_of(common)) {
     return fail_hint(kUsage, "nothing to measure",
                      "--nodes 3 starts a network for it; --ticket or $ASPEN_TICKET names a running one");
   }
   TOOLS_TRY(const Measured measured, measure(common, arguments));
-  if (measured.load.failed > 0) {
+  if (measured.load.failed > 0 && !arguments.load.through_failures) {
     Failure failure = *measured.load.first_failure;
     failure.message = fmt::format(
         "{} operations failed beside {} that were answered, so this is no result; the "
@@ -163,7 +194,19 @@ void add_load_options(CLI::App* command, KvLoadOptions& load) {
       ->check(CLI::Range(0.0, 1.0));
   command->add_option("--keys", load.keys, "distinct keys, chosen uniformly (10000)")
       ->option_text("N")
-      ->check(CLI::Range(size_t{1}, size_t{1'000'000}));
+      ->check(CLI::Range(size_t{1}, kKeysMax));
+  command->add_option("--work", load.work, "kv (gets and puts, the default), txn or range")
+      ->option_text("W")
+      ->transform(CLI::CheckedTransformer(kWorks));
+  command->add_flag("--stale", load.stale, "reads are not linearizable")->option_text(" ");
+  command->add_option("--op-timeout", load.op_timeout_seconds, "of each operation (10)")
+      ->option_text("S")
+      ->check(CLI::Range(0.001, 3'600.0));
+  command
+      ->add_flag("--through-failures", load.through_failures,
+                 "go on when one fails; longest_gap_us is the longest time without a success")
+      ->option_text(" ");
+  command->add_option("--prefix", load.prefix, "of the keys, which then stay")->option_text("P");
 }
 
 }  // namespace
@@ -174,6 +217,8 @@ void add_bench(Program& program) {
   CLI::App* command = program.command(group, "kv", "measure puts and gets", kExamples,
                                       [&program, arguments] { return bench(program.common(), *arguments); });
   add_load_options(command, arguments->load);
+  command->add_flag("--fill", arguments->fill, "put every key first, also when nothing will read it")
+      ->option_text(" ");
   command->add_option("--nodes", arguments->nodes, "start so many node processes to measure")
       ->option_text("N")
       ->check(CLI::Range(size_t{1}, kNodesMax));

@@ -7,7 +7,7 @@ namespace aspen::tools {
 namespace {
 
 constexpr int64_t kProgressNs = 1'000'000'000;
-constexpr int64_t kOpTimeoutNs = 10'000'000'000;
+constexpr int64_t kFillTimeoutNs = 60'000'000'000;
 constexpr size_t kBatchBytesMax = 1u << 20;
 constexpr size_t kBatchKeysMax = 1000;
 constexpr size_t kEventsMax = 256;
@@ -16,6 +16,9 @@ constexpr size_t kEventsMax = 256;
 
 KvLoad::KvLoad(aspen_node_t* node, KvLoadOptions options, Signals& signals)
     : node_(node), options_(std::move(options)), signals_(signals), clients_(options_.clients) {
+  aspen_call_options_init(&call_options_, sizeof call_options_);
+  call_options_.timeout_ns = static_cast<int64_t>(options_.op_timeout_seconds * 1e9);
+  call_options_.consistency = options_.stale ? ASPEN_READ_STALE : ASPEN_READ_LINEARIZABLE;
   // Not compressible, as most values that programs keep are not.
   for (size_t i = 0; i < options_.value_bytes; ++i) value_.push_back(static_cast<char>(random() >> 32));
 }
@@ -37,7 +40,7 @@ Result<> KvLoad::apply_in_batches(const std::function<int32_t(aspen_batch_t*, co
   const size_t per_batch = std::clamp<size_t>(by_bytes, 1, kBatchKeysMax);
   aspen_call_options_t call_options;
   aspen_call_options_init(&call_options, sizeof call_options);
-  call_options.timeout_ns = kOpTimeoutNs;
+  call_options.timeout_ns = kFillTimeoutNs;
   for (size_t from = 0; from < options_.keys; from += per_batch) {
     aspen_batch_t* raw = nullptr;
     if (const int32_t status = aspen_batch_new(&raw); status != ASPEN_OK)
@@ -64,39 +67,87 @@ Result<> KvLoad::remove() {
   });
 }
 
+int32_t KvLoad::submit_put(size_t client, const std::string& key, aspen_op_t** op) {
+  const uint64_t stamp = random();  // every put writes something new
+  std::memcpy(value_.data(), &stamp, std::min(sizeof stamp, value_.size()));
+  return aspen_kv_put(node_, key.data(), key.size(), value_.data(), value_.size(), &call_options_,
+                      queue_.get(), client, op);
+}
+
+int32_t KvLoad::submit_txn(size_t client, size_t index, aspen_op_t** op) {
+  aspen_batch_t* raw = nullptr;
+  if (const int32_t status = aspen_batch_new(&raw); status != ASPEN_OK) return status;
+  const Batch batch(raw);
+  const std::string first = key(index), second = key((index + 1) % options_.keys);
+  aspen_batch_check(raw, first.data(), first.size(), ASPEN_IF_PRESENT, nullptr, 0, 0);
+  aspen_batch_put(raw, first.data(), first.size(), value_.data(), value_.size());
+  aspen_batch_put(raw, second.data(), second.size(), value_.data(), value_.size());
+  return aspen_kv_apply(node_, raw, &call_options_, queue_.get(), client, op);
+}
+
+int32_t KvLoad::submit_range(size_t client, size_t index, aspen_op_t** op) {
+  // Not beyond the last key from which there are enough.
+  const size_t from = index % (options_.keys - kRangeKeys + 1);
+  const std::string first = key(from), end = key(from + kRangeKeys);
+  aspen_range_options_t range;
+  aspen_range_options_init(&range, sizeof range);
+  range.consistency = call_options_.consistency;
+  range.timeout_ns = call_options_.timeout_ns;
+  range.start = first.data();
+  range.start_size = first.size();
+  range.end = end.data();
+  range.end_size = end.size();
+  return aspen_kv_range(node_, &range, queue_.get(), client, op);
+}
+
 Result<> KvLoad::start(size_t client) {
-  const std::string name = key(random() % options_.keys);
+  const size_t index = random() % options_.keys;
   const double draw = static_cast<double>(random() >> 11) * 0x1p-53;  // in [0, 1)
-  clients_[client].reading = draw < options_.read_ratio;
+  clients_[client].reading = options_.work == KvWork::RANGE || draw < options_.read_ratio;
   aspen_op_t* op = nullptr;
   int32_t status;
   clients_[client].start_ns = monotonic_ns();
-  if (clients_[client].reading) {
-    status = aspen_kv_get(node_, name.data(), name.size(), nullptr, queue_.get(), client, &op);
+  if (options_.work == KvWork::TXN) {
+    status = submit_txn(client, index, &op);
+  } else if (options_.work == KvWork::RANGE) {
+    status = submit_range(client, index, &op);
+  } else if (const std::string name = key(index); clients_[client].reading) {
+    status = aspen_kv_get(node_, name.data(), name.size(), &call_options_, queue_.get(), client, &op);
   } else {
-    const uint64_t stamp = random();  // every put writes something new
-    std::memcpy(value_.data(), &stamp, std::min(sizeof stamp, value_.size()));
-    status = aspen_kv_put(node_, name.data(), name.size(), value_.data(), value_.size(), nullptr,
-                          queue_.get(), client, &op);
+    status = submit_put(client, name, &op);
   }
   if (status != ASPEN_OK) return std::unexpected(refused(status));
   ++outstanding_;
   return {};
 }
 
+std::optional<Failure> KvLoad::failure(const aspen_event_t& event) const {
+  const bool reading = clients_[event.tag].reading;
+  if (event.status != ASPEN_OK) return failure_of(event.op, reading ? Kind::READ : Kind::WRITE);
+  // Quick answers that are not what is measured.
+  if (options_.work == KvWork::TXN && !aspen_op_succeeded(event.op)) {
+    return fail(ASPEN_INTERNAL, "a transaction found its key absent").error();
+  }
+  if (options_.work == KvWork::RANGE && aspen_op_entry_count(event.op) != kRangeKeys) {
+    return fail(ASPEN_INTERNAL, "a range had {} keys", aspen_op_entry_count(event.op)).error();
+  }
+  return std::nullopt;
+}
+
 void KvLoad::finish(const aspen_event_t& event, KvLoadResult& result) {
   const Op op(event.op);
   --outstanding_;
   const int64_t now_ns = monotonic_ns();
-  const Client& client = clients_[event.tag];
-  if (event.status != ASPEN_OK) {
+  if (std::optional<Failure> failed = failure(event)) {
     ++result.failed;
-    if (!result.first_failure) {
-      result.first_failure = failure_of(event.op, client.reading ? Kind::READ : Kind::WRITE);
-    }
-  } else if (now_ns >= count_from_ns_ && now_ns < count_to_ns_) {
-    result.latency.add(now_ns - client.start_ns);
+    if (!result.first_failure) result.first_failure = std::move(failed);
+    return;
   }
+  ++result.ops_all;
+  if (now_ns < count_from_ns_ || now_ns >= count_to_ns_) return;
+  result.latency.add(now_ns - clients_[event.tag].start_ns);
+  result.longest_gap_ns = std::max(result.longest_gap_ns, now_ns - succeeded_ns_);
+  succeeded_ns_ = now_ns;
 }
 
 void KvLoad::drain(KvLoadResult& result) {
@@ -117,11 +168,13 @@ Result<KvLoadResult> KvLoad::run(const std::function<void(uint64_t, double)>& pr
   const int64_t begin_ns = monotonic_ns();
   count_from_ns_ = begin_ns + static_cast<int64_t>(options_.warm_up_seconds * 1e9);
   count_to_ns_ = count_from_ns_ + static_cast<int64_t>(options_.seconds * 1e9);
+  succeeded_ns_ = count_from_ns_;
   for (size_t client = 0; client < options_.clients; ++client) TOOLS_CHECK(start(client));
   int64_t told_ns = begin_ns;
   uint64_t done = 0;
   bool ended = false;
-  for (int64_t now_ns = begin_ns; !ended && now_ns < count_to_ns_; now_ns = monotonic_ns()) {
+  const auto gives_up = [&] { return result.failed > 0 && !options_.through_failures; };
+  for (int64_t now_ns = begin_ns; !ended && !gives_up() && now_ns < count_to_ns_; now_ns = monotonic_ns()) {
     aspen_event_t events[kEventsMax];
     const size_t n = aspen_cq_poll(queue_.get(), events, kEventsMax);
     for (size_t i = 0; i < n; ++i) {
@@ -139,6 +192,7 @@ Result<KvLoadResult> KvLoad::run(const std::function<void(uint64_t, double)>& pr
     }
   }
   drain(result);
+  result.longest_gap_ns = std::max(result.longest_gap_ns, count_to_ns_ - succeeded_ns_);
   if (ended) return fail(ASPEN_CANCELLED, "ended by a signal before the measurement was done");
   result.seconds = options_.seconds;
   return result;
