@@ -1,7 +1,7 @@
 # Shortcuts; the work is done by CMake (CMakePresets.json) and scripts/.
 .DEFAULT_GOAL := help
 SEEDS ?= 10000..1000000000
-.PHONY: help setup build test demo soak mutants asan tsan fuzz bench format clean
+.PHONY: help setup build test demo soak mutants asan tsan fuzz bench bench-etcd format clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -38,6 +38,10 @@ fuzz: setup ## fuzz every decoder, 60 seconds each
 bench: build ## measure, beside what bounds it
 	@bench/kv
 	@bench/rt
+
+bench-etcd: build ## measure beside etcd, which is fetched for it
+	@scripts/setup --bench
+	@bench/vs_etcd
 
 format: ## format C and C++ sources
 	@scripts/format

@@ -11,11 +11,12 @@ import tempfile
 import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+PEERS = os.path.join(os.path.dirname(HERE), "build", "peers")
 
 
-def run(command, statuses):
+def run(command, statuses, *more):
     """The document that bench/COMMAND prints."""
-    arguments = [sys.executable, os.path.join(HERE, command), "--quick", "--build", BUILD, "-o", "json"]
+    arguments = [sys.executable, os.path.join(HERE, command), "--quick", "--build", BUILD, "-o", "json", *more]
     if command == "rt":
         arguments.append("--built")
     result = subprocess.run(arguments, capture_output=True, text=True)
@@ -43,6 +44,28 @@ class BenchTest(unittest.TestCase):
         for row in document["kv"]:
             self.assertGreater(row["ops_per_s"], 0)
             self.assertGreater(row["ratios"]["ops_per_sync"], 0)
+
+    @unittest.skipUnless(os.path.exists(os.path.join(PEERS, "etcd_load")), "no etcd here (scripts/setup --bench)")
+    def test_vs_etcd(self):
+        for only in ["put, 64 clients", "failover"]:
+            document = run("vs_etcd", [0, 1], "--only", only)  # 1: a goal is missed
+            self.assertGreaterEqual(len(document["systems"]), 2)
+            self.assertGreater(len(document["goals"]), 0)
+            self.assertGreater(len(document["rows"]) + len(document["facts"]), 0)
+            for name, results in document["rows"].items():
+                self.assertEqual(list(results), document["systems"], name)
+                for one in results.values():
+                    self.assertGreater(one["ops_per_s"], 0, name)
+                    self.assertGreater(one["members_cpu_us_per_op"], 0, name)
+            for what, measured, _, met in document["goals"]:
+                self.assertGreater(float(measured), 0, what)
+                self.assertIsInstance(met, bool)
+
+    def test_round_trip(self):
+        command = [os.path.join(BUILD, "bin", "round_trip"), "--seconds", "0.05"]
+        document = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+        self.assertGreater(document["trips"], 0)
+        self.assertGreaterEqual(document["p99_us"], document["p50_us"])
 
     def test_journal(self):
         with tempfile.TemporaryDirectory(dir=BUILD) as directory:

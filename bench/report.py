@@ -44,3 +44,11 @@ def print_columns(rows):
         cells = [cell.rjust(width) if column else cell.ljust(width)
                  for column, (cell, width) in enumerate(zip(row, widths))]  # fmt: skip
         print("  ".join(cells).rstrip())
+
+
+def print_markdown(rows):
+    """The same as a table for a document."""
+    for number, row in enumerate(rows):
+        print("| " + " | ".join(row) + " |")
+        if number == 0:
+            print("|" + "---|" * len(row))
