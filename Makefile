@@ -1,7 +1,7 @@
 # Shortcuts; the work is done by CMake (CMakePresets.json) and scripts/.
 .DEFAULT_GOAL := help
 SEEDS ?= 10000..1000000000
-.PHONY: help setup build test demo soak mutants asan tsan fuzz bench bench-etcd format clean
+.PHONY: help setup build test demo torture soak mutants asan tsan fuzz bench bench-etcd format clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -19,6 +19,10 @@ test: setup ## build and run every test in every language
 
 demo: build ## three nodes, five languages, a killed leader, and no lost write
 	@scripts/demo
+
+torture: build ## real processes under kills, partitions, full disks, clock jumps (TORTURE_SECONDS=600); needs root
+	@cmake --build --preset release --target torture_tools >build/torture.log 2>&1 || { cat build/torture.log; exit 1; }
+	@scripts/torture
 
 soak: build ## simulate clusters under faults until interrupted or a seed fails (SEEDS=A..B)
 	@build/release/bin/aspen sim --scenario all --seeds $(SEEDS) --faults all --stop
