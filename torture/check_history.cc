@@ -50,10 +50,13 @@ kv::Condition condition_of(const Json& check) {
   if (kind == "value") {
     condition.kind = kv::Condition::Kind::value_equals;
     condition.value = check.at(2);
+  } else if (kind == "revision") {
+    condition.kind = kv::Condition::Kind::mod_revision_equals;
+    condition.revision = std::stoull(check.at(3).get<std::string>());
   } else if (kind == "present") {
     condition.kind = kv::Condition::Kind::present;
   } else if (kind != "absent") {
-    throw std::invalid_argument("a check is absent, present or value, not " + kind);
+    throw std::invalid_argument("a check is absent, present, value or revision, not " + kind);
   }
   return condition;
 }
@@ -76,7 +79,7 @@ Line line_of(Json json) {
     const Bytes prefix = json.at("prefix");
     line.call = lab::RangeCall{.request = {.start = prefix, .end = after(prefix)}};
   } else {
-    line.call = lab::GetCall{.key = json.at("key")};
+    line.call = lab::GetCall{.key = json.at("key"), .stale = json.value("stale", false)};
   }
   line.json = std::move(json);
   return line;

@@ -24,6 +24,7 @@ from workload import Plan
 
 CONNECT_SECONDS = 120
 PROBE_SECONDS_MAX = 60
+READ_BACK = "read-back"
 
 
 class Recorder:
@@ -65,7 +66,18 @@ def write_reply(op):
     }
 
 
-EXPECT = {"absent": _native.IF_ABSENT, "present": _native.IF_PRESENT, "value": _native.IF_VALUE}
+EXPECT = {
+    "absent": _native.IF_ABSENT,
+    "present": _native.IF_PRESENT,
+    "value": _native.IF_VALUE,
+    "revision": _native.IF_REVISION,
+}
+
+
+def comparison(check):
+    """(kind, value, revision) as aspen.h takes them."""
+    revision = int(check[3]) if check[1] == "revision" else 0
+    return EXPECT[check[1]], check[2].encode(), revision
 
 
 def call_of(node, op, timeout_ns):
@@ -73,9 +85,9 @@ def call_of(node, op, timeout_ns):
     native = node._native
     checks, changes = op.get("checks", []), op.get("changes", [])
     if op["op"] == "get":
-        key = op["key"].encode()
+        key, stale = op["key"].encode(), op.get("stale", False)
         return _calls.Call(
-            lambda queue, tag: native.get(key, False, timeout_ns, queue, tag),
+            lambda queue, tag: native.get(key, stale, timeout_ns, queue, tag),
             lambda done: {"revision": done.revision(), "entry": first(done.entries())},
         )
     if op["op"] == "range":
@@ -94,13 +106,13 @@ def call_of(node, op, timeout_ns):
         return _calls.Call(lambda queue, tag: native.delete(key, timeout_ns, queue, tag), write_reply)
     if op["op"] == "cas":
         _, key, value = (part.encode() for part in changes[0])
-        kind, expected = checks[0][1], checks[0][2].encode()
+        expected = comparison(checks[0])
         return _calls.Call(
-            lambda queue, tag: native.cas(key, EXPECT[kind], expected, 0, value, timeout_ns, queue, tag), write_reply
+            lambda queue, tag: native.cas(key, *expected, value, timeout_ns, queue, tag), write_reply
         )
     batch = _native.Batch()
-    for key, kind, expected in checks:
-        batch.check(key.encode(), EXPECT[kind], expected.encode(), 0)
+    for check in checks:
+        batch.check(check[0].encode(), *comparison(check))
     for change in changes:
         if change[0] == "put":
             batch.put(change[1].encode(), change[2].encode())
@@ -186,7 +198,7 @@ def read_back(arguments):
         groups = file.read().split()
     with aspen.connect(arguments.ticket, timeout=CONNECT_SECONDS) as node:
         for group in groups:
-            line = perform(node, "read-back", {"op": "range", "prefix": group + "/"}, 30)
+            line = perform(node, READ_BACK, {"op": "range", "prefix": group + "/"}, 30)
             if line["outcome"] != "ok":
                 sys.exit(f"cannot read {group} back: {line['error']}: {line['message']}")
             recorder.write(line)

@@ -1,5 +1,6 @@
 """A cluster for one phase: members, the network between them, the clients that load it, and the looks at its end."""
 
+import concurrent.futures
 import json
 import os
 import subprocess
@@ -16,6 +17,7 @@ EQUAL_SECONDS_MAX = 60
 CLIENT_STOP_SECONDS_MAX = 30
 STATUS_SECONDS = 2
 AUDITOR = "auditor"
+READ_BACK = "read-back"
 
 
 class Violation(Exception):
@@ -28,7 +30,8 @@ class Cluster:
         self.tools = tools  # paths: aspen, python, go, preload, checker
         names = [f"n{i + 1}" for i in range(size)]
         self.clients = ["py1", "py2", "go1"]
-        self.network = Network([*names, *self.clients, AUDITOR])
+        self.auditors = {name: f"{AUDITOR}-{name}" for name in names}  # each reaches one member only
+        self.network = Network([*names, *self.clients, AUDITOR, *self.auditors.values()])
         self.members = [
             Member(name, self.network, tools["aspen"], directory, tools["preload"], mutant) for name in names
         ]
@@ -68,10 +71,18 @@ class Cluster:
         return wrong
 
     def abandon(self):
-        """As down(), without ceremony."""
+        """As down(), at once."""
         for member in self.members:
             member.kill()
         self.down()
+
+    def records_complete(self):
+        """Ends the load of a cluster that has failed. True when all that clients did is on record."""
+        try:
+            self.end_load()
+        except Violation:
+            return False
+        return len(self.records) > 0
 
     # --- how it is ---
 
@@ -178,9 +189,9 @@ class Cluster:
 
     # --- the looks at the end ---
 
-    def client(self, *arguments, seconds):
+    def client(self, *arguments, seconds, host=AUDITOR):
         command = [self.tools["python"], os.path.join(HERE, "client.py"), *arguments]
-        return self.run(AUDITOR, command, seconds)
+        return self.run(host, command, seconds)
 
     def probe(self):
         """Liveness: a write and a read work again."""
@@ -193,29 +204,27 @@ class Cluster:
         groups = os.path.join(self.directory, "groups")
         with open(groups, "w") as file:
             file.write("\n".join(history.groups(history.read(self.records))))
-        record = os.path.join(self.directory, "read-back.jsonl")
+        record = os.path.join(self.directory, READ_BACK + ".jsonl")
         status, _, error = self.client("read-back", self.ticket, record, groups, seconds=300)
         if status != 0:
             raise Violation(f"reading back failed: {error.strip()[-1000:]}")
         self.records.append(record)
 
-    def state_of(self, member):
-        """What the member has applied: asked from a host that reaches it alone."""
-        others = [m.name for m in self.members if m is not member]
-        self.network.drops["audit"] = {(AUDITOR, o) for o in others} | {(o, AUDITOR) for o in others}
-        self.network.apply()
-        try:
-            status, out, error = self.client("state", self.ticket, seconds=40)
-        finally:
-            self.network.drops.pop("audit")
-            self.network.apply()
+    def state_of(self, name):
+        """What the member has applied."""
+        status, out, error = self.client("state", self.ticket, seconds=40, host=self.auditors[name])
         return json.loads(out) if status == 0 else {"error": error.strip()[-300:]}
 
     def equal_states(self):
-        """The members' common state; every member's is looked at."""
+        """The members' common state; every member's is looked at, from a host that reaches it alone."""
+        names = [member.name for member in self.members]
+        ways = [(host, other) for name, host in self.auditors.items() for other in names if other != name]
+        self.network.drops["audit"] = {*ways, *((b, a) for a, b in ways)}
+        self.network.apply()
         deadline = time.monotonic() + EQUAL_SECONDS_MAX
         while True:
-            states = {member.name: self.state_of(member) for member in self.members}
+            with concurrent.futures.ThreadPoolExecutor(len(names)) as pool:
+                states = dict(zip(names, pool.map(self.state_of, names)))
             first = next(iter(states.values()))
             if "error" not in first and all(state == first for state in states.values()):
                 return first

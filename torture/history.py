@@ -5,8 +5,10 @@ A line is one operation, as JSON:
     client      who; one operation at a time
     op          get, range, put, cas, batch or delete
     key         of a get; `prefix` of a range
-    changes     of a write: ["put", key, value], ["delete", key]; `checks`, if any: [key, "absent" | "present" | "value",
-                value]
+    stale       of a get that may answer what was true earlier
+    changes     of a write: ["put", key, value], ["delete", key]
+    checks      of a write, if any: [key, "absent" | "present" | "value" | "revision", value, revision as text]; with a
+                revision the value is the one that was written there
     call, return    nanoseconds of the machine's monotonic clock
     outcome     ok; no: certainly not done; maybe: done now, later or never (`error` and `message` say why)
     reply       when ok. Of a get: revision, entry; of a range: revision, entries; of a write: succeeded, revision,
@@ -67,7 +69,7 @@ def longest_gap_s(lines):
 
 def seen(line):
     """The one entry that a get saw, when its answer tells the revision too, in a group that both checkers look at."""
-    if line["op"] != "get" or line["outcome"] != "ok" or line["reply"]["revision"] is None:
+    if line["op"] != "get" or "stale" in line or line["outcome"] != "ok" or line["reply"]["revision"] is None:
         return None
     return line["reply"]["entry"] if line["key"].startswith(FULLY_TOLD) else None
 

@@ -70,10 +70,15 @@ class Lane:
         self.kind = None
         self.fault = None
         self.stopped = False
+        self.stopped_at = 0.0
         self.next_at = None
 
     def idle(self):
         return self.fault is None
+
+    def unsettled_s(self, now):
+        """How long the cluster has been getting over the last fault."""
+        return now - self.stopped_at if self.fault is not None and self.stopped else 0.0
 
     def step(self, now, begin=True):
         """Does what is due. Without `begin` no further fault begins."""
@@ -107,7 +112,7 @@ class Lane:
 
     def _stop(self, now):
         self.record(self.kind, "stop", self.fault.stop() or "")
-        self.stopped = True
+        self.stopped, self.stopped_at = True, now
         self.next_at = now + SETTLE_SECONDS_MAX
 
     def end(self, now):

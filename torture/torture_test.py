@@ -176,7 +176,7 @@ class WorkloadTest(unittest.TestCase):
         plan = Plan("c", random.Random(5), 0)
         ops = [plan.next(i * 10_000_000) for i in range(2000)]
         self.assertEqual(sum(MIX.values()), 100)
-        self.assertEqual({op["op"] for op in ops}, set(MIX))
+        self.assertEqual({"stale" if "stale" in op else op["op"] for op in ops}, set(MIX))
         values = [c[2] for op in ops for c in op.get("changes", []) if c[0] == "put"]
         self.assertEqual(len(values), len(set(values)))
         for op in ops:
@@ -197,10 +197,13 @@ class Store:
 
     def write(self, checks, changes):
         self.revision += 1
-        for i, (key, kind, value) in enumerate(checks):
+        for i, (key, kind, *expected) in enumerate(checks):
             found = self.records.get(key)
-            holds = {"absent": found is None, "present": found is not None, "value": found and found[1] == value}
-            if not holds[kind]:
+            if kind in ("absent", "present"):
+                holds = (found is None) == (kind == "absent")
+            else:
+                holds = found and (found[1] == expected[0] if kind == "value" else str(found[3]) == expected[1])
+            if not holds:
                 reply = {"succeeded": False, "failed_check": i, "current": found, "changes": None}
                 return {"revision": self.revision, **reply}
         made = []

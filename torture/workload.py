@@ -13,7 +13,7 @@ KINDS = ("p", "q")
 GROUPS = 2  # of each kind at a time
 KEYS = ("a", "b", "c")
 
-MIX = {"get": 28, "put": 20, "cas": 20, "batch": 18, "delete": 6, "range": 8}
+MIX = {"get": 24, "stale": 4, "put": 20, "cas": 20, "batch": 18, "delete": 6, "range": 8}
 PAUSE_S = 0.02
 TIMEOUTS_S = (1.0, 4.0)
 
@@ -24,7 +24,7 @@ class Plan:
         self.random = random
         self.start_ns = start_ns
         self.written = 0
-        self.known = {}  # of the groups met last: key to value or None, as this client last saw it
+        self.known = {}  # of the groups met last: key to (value, mod revision) or None, as this client last saw it
 
     def group(self, now_ns):
         slot = (now_ns - self.start_ns) // (SLOT_SECONDS * 1_000_000_000)
@@ -39,7 +39,10 @@ class Plan:
         if self.random.random() < 0.1:
             return [key, "present", ""]
         seen = self.known.get(key)
-        return [key, "absent", ""] if seen is None else [key, "value", seen]
+        if seen is None:
+            return [key, "absent", ""]
+        value, revision = seen
+        return [key, "value", value] if self.random.random() < 0.5 else [key, "revision", value, str(revision)]
 
     def next(self, now_ns):
         prefix = self.group(now_ns) + "/"
@@ -47,6 +50,8 @@ class Plan:
         op = self.random.choices(list(MIX), list(MIX.values()))[0]
         if op == "get":
             return {"op": op, "key": key}
+        if op == "stale":
+            return {"op": "get", "stale": True, "key": key}
         if op == "range":
             return {"op": op, "prefix": prefix}
         if op == "put":
@@ -75,13 +80,15 @@ class Plan:
             self.known.clear()
         reply = line["reply"]
         if line["op"] == "get":
-            self.known[line["key"]] = reply["entry"] and reply["entry"][1]
+            self.see(line["key"], reply["entry"])
         elif line["op"] == "range":
             for entry in reply["entries"]:
-                self.known[entry[0]] = entry[1]
+                self.see(entry[0], entry)
         elif reply["succeeded"]:
             for change in line["changes"]:
-                self.known[change[1]] = change[2] if change[0] == "put" else None
+                self.known[change[1]] = (change[2], reply["revision"]) if change[0] == "put" else None
         else:
-            key = line["checks"][reply["failed_check"] or 0][0]
-            self.known[key] = reply["current"] and reply["current"][1]
+            self.see(line["checks"][reply["failed_check"]][0], reply["current"])
+
+    def see(self, key, entry):
+        self.known[key] = entry and (entry[1], entry[3])

@@ -84,7 +84,7 @@ func answersTo(s state, one *operation, failed int) bool {
 func failedCheck(s state, checks [][]string) int {
 	for i, check := range checks {
 		found := s[index(check[0])]
-		holds := found == check[2]
+		holds := found == check[2] // also of a revision: no other write has its value
 		switch check[1] {
 		case "absent":
 			holds = found == ""
@@ -105,14 +105,15 @@ func value(found *entry) string {
 	return found.Value
 }
 
-// partitions are the histories of the groups. Reads that failed say nothing, and a write that was certainly not made
+// partitions are the histories of the groups. Stale reads may answer what was, and reads that failed say
+// nothing. A write that was certainly not made
 // is left out: whoever saw it has seen what nobody wrote.
 func partitions(history []operation) map[string][]porcupine.Operation {
 	clients := map[string]int{}
 	out := map[string][]porcupine.Operation{}
 	for i := range history {
 		one := &history[i]
-		if one.Outcome == "no" || (one.Outcome != "ok" && !one.isWrite()) {
+		if one.Stale || one.Outcome == "no" || (one.Outcome != "ok" && !one.isWrite()) {
 			continue
 		}
 		if _, met := clients[one.Client]; !met {

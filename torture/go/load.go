@@ -7,6 +7,7 @@ import (
 	"math/rand"
 	"os"
 	"os/signal"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -47,7 +48,13 @@ type worker struct {
 	random  *rand.Rand
 	start   int64
 	written int
-	known   map[string]string // as this client last saw it; "" when absent
+	known   map[string]seen // present keys, as this client last saw them
+}
+
+// What a client has seen at a key.
+type seen struct {
+	value    string
+	revision uint64
 }
 
 func (w *worker) value() string {
@@ -59,10 +66,14 @@ func (w *worker) check(key string) []string {
 	if w.random.Float64() < 0.1 {
 		return []string{key, "present", ""}
 	}
-	if seen := w.known[key]; seen != "" {
-		return []string{key, "value", seen}
+	found, met := w.known[key]
+	if !met {
+		return []string{key, "absent", ""}
 	}
-	return []string{key, "absent", ""}
+	if w.random.Intn(2) == 0 {
+		return []string{key, "revision", found.value, strconv.FormatUint(found.revision, 10)}
+	}
+	return []string{key, "value", found.value}
 }
 
 func (w *worker) change(key string) []string {
@@ -196,6 +207,12 @@ func expect(check []string) aspen.Expect {
 		return aspen.Absent()
 	case "present":
 		return aspen.Present()
+	case "revision":
+		revision, err := strconv.ParseUint(check[3], 10, 64)
+		if err != nil {
+			panic(err)
+		}
+		return aspen.RevisionIs(revision)
 	}
 	return aspen.ValueIs([]byte(check[2]))
 }
@@ -213,12 +230,12 @@ func (w *worker) learn(one *operation) {
 		return
 	}
 	if len(w.known) > 100 {
-		w.known = map[string]string{}
+		w.known = map[string]seen{}
 	}
 	set := func(key string, found *entry) {
 		delete(w.known, key)
 		if found != nil {
-			w.known[key] = found.Value
+			w.known[key] = seen{found.Value, found.Mod}
 		}
 	}
 	switch {
@@ -234,7 +251,7 @@ func (w *worker) learn(one *operation) {
 		for _, made := range one.Changes {
 			delete(w.known, made[1])
 			if made[0] == "put" {
-				w.known[made[1]] = made[2]
+				w.known[made[1]] = seen{made[2], *one.Reply.Revision}
 			}
 		}
 	}
@@ -278,7 +295,7 @@ func load(ticket, record, name string, start, seed int64, count int) error {
 	failures := make(chan error, count)
 	var workers sync.WaitGroup
 	for i := 0; i < count; i++ {
-		w := &worker{name: fmt.Sprintf("%s.%d", name, i), kv: node.KV(), start: start, known: map[string]string{}}
+		w := &worker{name: fmt.Sprintf("%s.%d", name, i), kv: node.KV(), start: start, known: map[string]seen{}}
 		w.random = rand.New(rand.NewSource(seed + int64(i)))
 		workers.Add(1)
 		go func() {

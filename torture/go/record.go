@@ -14,6 +14,7 @@ type operation struct {
 	Client  string     `json:"client"`
 	Op      string     `json:"op"`
 	Key     string     `json:"key,omitempty"`
+	Stale   bool       `json:"stale,omitempty"`
 	Prefix  string     `json:"prefix,omitempty"`
 	Checks  [][]string `json:"checks,omitempty"`
 	Changes [][]string `json:"changes,omitempty"`
