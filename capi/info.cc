@@ -40,7 +40,7 @@ constexpr int32_t kErrorCount = 0
 #include "capi/errors.def"
 #undef ASPEN_ERROR
     ;
-static_assert(kErrorCount == ASPEN_INTERNAL);
+static_assert(kErrorCount == ASPEN_QUOTA_EXCEEDED);
 
 const Limit* find_limit(int32_t limit) {
   return limit >= 1 && limit <= aspen_limit_count() ? &kLimits[limit - 1] : nullptr;

@@ -90,26 +90,19 @@ int32_t submit_write(aspen_node_t* node, kv::Command command, const aspen_call_o
   Result<> valid = check_call(options);
   if (valid) valid = kv::validate(command);
   if (!valid) return refuse(*state, valid.error());
-  // A failed condition's key, for the result's entry.
-  std::vector<Bytes> condition_keys;
-  for (const kv::Condition& condition : command.conditions) condition_keys.push_back(condition.key);
-  auto id = node->handle->node->write(
-      std::move(command), aspen::capi::timeout_or_default(options.timeout_ns),
-      [state, condition_keys = std::move(condition_keys)](Result<kv::WriteReply> reply) mutable {
-        if (!reply) return complete_with_error(*state, reply.error());
-        OpResult result;
-        result.revision = reply->revision;
-        result.succeeded = reply->succeeded;
-        result.changes = std::move(reply->results);
-        if (!reply->succeeded && reply->failed_condition < condition_keys.size()) {
-          result.failed_condition = reply->failed_condition;
-          if (reply->current) {
-            result.entries.push_back(
-                {std::move(condition_keys[reply->failed_condition]), std::move(*reply->current)});
-          }
-        }
-        state->complete(std::move(result));
-      });
+  auto id = node->handle->node->write(std::move(command), aspen::capi::timeout_or_default(options.timeout_ns),
+                                      [state](Result<kv::WriteReply> reply) {
+                                        if (!reply) return complete_with_error(*state, reply.error());
+                                        OpResult result;
+                                        result.revision = reply->revision;
+                                        result.succeeded = reply->succeeded;
+                                        result.changes = std::move(reply->results);
+                                        if (!reply->succeeded)
+                                          result.failed_condition = reply->failed_compare;
+                                        if (reply->current)
+                                          result.entries.push_back(*std::move(reply->current));
+                                        state->complete(std::move(result));
+                                      });
   aspen::capi::cancel_with(*state, node->handle, id);
   return ASPEN_OK;
 }
@@ -125,9 +118,9 @@ size_t expected_bytes(int32_t comparison, size_t expected_size) {
 // Whether the batch has room for one more; if not, applying it will say why.
 bool admit(aspen_batch_t& batch, size_t key_size, size_t value_size) {
   if (batch.refused) return false;
-  const kv::Command& command = batch.command;
+  const kv::Transaction& transaction = batch.command.transaction;
   Result<> room = check_sizes(key_size, value_size);
-  if (room && command.ops.size() + command.conditions.size() >= limits::kTransactionOpsMax) {
+  if (room && transaction.then.size() + transaction.compares.size() >= limits::kTransactionOpsMax) {
     room = aspen::fail(Code::LIMIT_EXCEEDED, "the batch has more than {} conditions and changes",
                        limits::kTransactionOpsMax);
   }
@@ -140,12 +133,26 @@ bool admit(aspen_batch_t& batch, size_t key_size, size_t value_size) {
   return room.has_value();
 }
 
-kv::Condition make_condition(const void* key, size_t key_size, int32_t comparison, const void* expected,
-                             size_t expected_size, uint64_t revision) {
-  kv::Condition condition{.kind = static_cast<kv::Condition::Kind>(comparison), .key = copy(key, key_size)};
-  if (comparison == ASPEN_IF_VALUE) condition.value = copy(expected, expected_size);
-  if (comparison == ASPEN_IF_REVISION) condition.revision = revision;
-  return condition;
+kv::Compare make_compare(const void* key, size_t key_size, int32_t comparison, const void* expected,
+                         size_t expected_size, uint64_t revision) {
+  switch (comparison) {
+    case ASPEN_IF_ABSENT:
+      return kv::key_absent(copy(key, key_size));
+    case ASPEN_IF_PRESENT:
+      return kv::key_present(copy(key, key_size));
+    case ASPEN_IF_VALUE:
+      return kv::value_is(copy(key, key_size), copy(expected, expected_size));
+    default:
+      return kv::mod_revision_is(copy(key, key_size), revision);
+  }
+}
+
+kv::Op make_put(const void* key, size_t key_size, const void* value, size_t value_size) {
+  return {.kind = kv::Op::Kind::put, .key = copy(key, key_size), .value = copy(value, value_size)};
+}
+
+kv::Op make_erase(const void* key, size_t key_size) {
+  return {.kind = kv::Op::Kind::erase, .key = copy(key, key_size)};
 }
 
 Result<kv::RangeRequest> make_range(const aspen_range_options_t& options) {
@@ -197,7 +204,7 @@ int32_t aspen_kv_get(aspen_node_t* node, const void* key, size_t key_size,
     return ASPEN_OK;
   }
   Bytes copied = copy(key, key_size);
-  auto id = node->handle->node->get(copied, call.consistency == ASPEN_READ_STALE,
+  auto id = node->handle->node->get({copied}, call.consistency == ASPEN_READ_STALE,
                                     aspen::capi::timeout_or_default(call.timeout_ns),
                                     [state, key = copied](Result<kv::GetReply> reply) mutable {
                                       if (!reply) return complete_with_error(*state, reply.error());
@@ -223,7 +230,7 @@ int32_t aspen_kv_put(aspen_node_t* node, const void* key, size_t key_size, const
   if (state == nullptr) return ASPEN_INVALID_ARGUMENT;
   if (auto sizes = check_sizes(key_size, value_size); !sizes) return refuse(*state, sizes.error());
   kv::Command command;
-  command.ops.push_back({kv::Op::Kind::put, copy(key, key_size), copy(value, value_size)});
+  command.transaction.then.push_back(make_put(key, key_size, value, value_size));
   return submit_write(node, std::move(command), call, state);
 }
 
@@ -237,7 +244,7 @@ int32_t aspen_kv_delete(aspen_node_t* node, const void* key, size_t key_size,
   if (state == nullptr) return ASPEN_INVALID_ARGUMENT;
   if (auto sizes = check_key(key_size); !sizes) return refuse(*state, sizes.error());
   kv::Command command;
-  command.ops.push_back({kv::Op::Kind::erase, copy(key, key_size), {}});
+  command.transaction.then.push_back(make_erase(key, key_size));
   return submit_write(node, std::move(command), call, state);
 }
 
@@ -258,8 +265,9 @@ int32_t aspen_kv_cas(aspen_node_t* node, const void* key, size_t key_size, int32
     return refuse(*state, sizes.error());
   }
   kv::Command command;
-  command.conditions.push_back(make_condition(key, key_size, comparison, expected, expected_size, revision));
-  command.ops.push_back({kv::Op::Kind::put, copy(key, key_size), copy(value, value_size)});
+  command.transaction.compares.push_back(
+      make_compare(key, key_size, comparison, expected, expected_size, revision));
+  command.transaction.then.push_back(make_put(key, key_size, value, value_size));
   return submit_write(node, std::move(command), call, state);
 }
 
@@ -310,14 +318,14 @@ int32_t aspen_batch_put(aspen_batch_t* batch, const void* key, size_t key_size, 
   if (batch == nullptr || !readable(key, key_size) || !readable(value, value_size))
     return ASPEN_INVALID_ARGUMENT;
   if (!admit(*batch, key_size, value_size)) return ASPEN_OK;
-  batch->command.ops.push_back({kv::Op::Kind::put, copy(key, key_size), copy(value, value_size)});
+  batch->command.transaction.then.push_back(make_put(key, key_size, value, value_size));
   return ASPEN_OK;
 }
 
 int32_t aspen_batch_delete(aspen_batch_t* batch, const void* key, size_t key_size) {
   if (batch == nullptr || !readable(key, key_size)) return ASPEN_INVALID_ARGUMENT;
   if (!admit(*batch, key_size, 0)) return ASPEN_OK;
-  batch->command.ops.push_back({kv::Op::Kind::erase, copy(key, key_size), {}});
+  batch->command.transaction.then.push_back(make_erase(key, key_size));
   return ASPEN_OK;
 }
 
@@ -328,8 +336,8 @@ int32_t aspen_batch_check(aspen_batch_t* batch, const void* key, size_t key_size
     return ASPEN_INVALID_ARGUMENT;
   }
   if (!admit(*batch, key_size, expected_bytes(comparison, expected_size))) return ASPEN_OK;
-  batch->command.conditions.push_back(
-      make_condition(key, key_size, comparison, expected, expected_size, revision));
+  batch->command.transaction.compares.push_back(
+      make_compare(key, key_size, comparison, expected, expected_size, revision));
   return ASPEN_OK;
 }
 

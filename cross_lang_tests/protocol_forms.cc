@@ -144,31 +144,80 @@ Json spell(const kv::Record& record) {
   return {{"create_revision", number(record.create_revision)},
           {"mod_revision", number(record.mod_revision)},
           {"version", number(record.version)},
+          {"lease", number(record.lease)},
           {"value", hex(record.value)}};
 }
 
-Json spell(const kv::Condition& condition) {
-  Json out{{"kind", number(static_cast<uint64_t>(condition.kind))}, {"key", hex(condition.key)}};
-  if (condition.kind == kv::Condition::Kind::value_equals) out["value"] = hex(condition.value);
-  if (condition.kind == kv::Condition::Kind::mod_revision_equals)
-    out["revision"] = number(condition.revision);
+Json spell(const kv::Compare& compare) {
+  Json out{{"target", number(static_cast<uint64_t>(compare.target))},
+           {"relation", number(static_cast<uint64_t>(compare.relation))},
+           {"key", hex(compare.key)},
+           {"end", maybe(compare.end, [](const Bytes& end) { return Json(hex(end)); })}};
+  if (compare.target == kv::Compare::Target::value) {
+    out["value"] = hex(compare.value);
+  } else {
+    out["number"] = number(compare.number);
+  }
   return out;
 }
 
+Json spell(const kv::RangeRequest& request) {
+  return {{"start", hex(request.start)},    {"end", hex(request.end)},
+          {"limit", number(request.limit)}, {"reverse", request.reverse},
+          {"keys_only", request.keys_only}, {"revision", number(request.revision)}};
+}
+
+Json spell(const kv::Transaction& transaction);
+
 Json spell(const kv::Op& op) {
-  Json out{{"kind", number(static_cast<uint64_t>(op.kind))}, {"key", hex(op.key)}};
-  if (op.kind == kv::Op::Kind::put) out["value"] = hex(op.value);
+  Json out{{"kind", number(static_cast<uint64_t>(op.kind))}};
+  switch (op.kind) {
+    case kv::Op::Kind::put:
+      out.update({{"value", hex(op.value)}, {"lease", number(op.lease)}});
+      [[fallthrough]];
+    case kv::Op::Kind::erase:
+      out["previous"] = op.previous;
+      [[fallthrough]];
+    case kv::Op::Kind::get:
+      out["key"] = hex(op.key);
+      break;
+    case kv::Op::Kind::erase_range:
+      out.update({{"start", hex(op.range.start)}, {"end", hex(op.range.end)}, {"previous", op.previous}});
+      break;
+    case kv::Op::Kind::range:
+      out["range"] = spell(op.range);
+      break;
+    case kv::Op::Kind::transaction:
+      out["transaction"] = spell(op.nested.at(0));
+      break;
+  }
   return out;
+}
+
+Json spell(const kv::Transaction& transaction) {
+  auto op = [](const kv::Op& op) { return spell(op); };
+  return {{"compares", each(transaction.compares, [](const kv::Compare& c) { return spell(c); })},
+          {"then", each(transaction.then, op)},
+          {"otherwise", each(transaction.otherwise, op)}};
 }
 
 Json spell(const kv::Command& command) {
+  using enum kv::Command::Kind;
   Json out{{"kind", number(static_cast<uint64_t>(command.kind))}};
-  if (command.kind != kv::Command::Kind::open_session) out["session"] = number(command.session);
-  if (command.kind == kv::Command::Kind::write) {
+  if (command.kind != open_session) out["session"] = number(command.session);
+  if (command.kind != open_session && command.kind != close_session) {
     out["sequence"] = number(command.sequence);
     out["acknowledged_below"] = number(command.acknowledged_below);
-    out["conditions"] = each(command.conditions, [](const kv::Condition& c) { return spell(c); });
-    out["operations"] = each(command.ops, [](const kv::Op& op) { return spell(op); });
+  }
+  if (command.kind == write) out["transaction"] = spell(command.transaction);
+  if (command.kind == compact) out["revision"] = number(command.revision);
+  if (command.kind == lease_grant) out["ttl"] = time_of(command.ttl);
+  if (command.kind == lease_revoke) out["lease"] = number(command.leases.at(0));
+  if (command.kind == leases_expire) out["leases"] = each(command.leases, number);
+  if (command.kind == quota_set) {
+    out.update({{"prefix", hex(command.prefix)},
+                {"bytes_max", number(command.bytes_max)},
+                {"keys_max", number(command.keys_max)}});
   }
   return out;
 }
@@ -177,6 +226,47 @@ Json spell(const Error& error) {
   return {{"code", number(static_cast<uint64_t>(error.code))},
           {"maybe_applied", error.applied == Applied::MAYBE},
           {"message", error.message}};
+}
+
+Json spell(const kv::KeyRecord& entry) {
+  return {{"key", hex(entry.key)}, {"record", spell(entry.record)}};
+}
+
+Json spell(const kv::RangeReply& reply) {
+  return {{"entries", each(reply.entries, [](const kv::KeyRecord& entry) { return spell(entry); })},
+          {"continuation", reply.more ? Json(hex(reply.continuation)) : Json()},
+          {"revision", number(reply.revision)}};
+}
+
+Json spell(const std::vector<kv::OpResult>& results);
+
+Json spell(const kv::OpResult& result) {
+  auto record = [](const kv::Record& r) { return spell(r); };
+  Json out{{"kind", number(static_cast<uint64_t>(result.kind))}};
+  switch (result.kind) {
+    case kv::OpResult::Kind::change:
+      out["previous_revision"] = result.existed ? number(result.previous_revision) : Json();
+      if (result.existed) out["previous"] = maybe(result.record, record);
+      break;
+    case kv::OpResult::Kind::erased:
+      out["count"] = number(result.count);
+      out["erased"] = each(result.erased, [](const kv::KeyRecord& entry) { return spell(entry); });
+      break;
+    case kv::OpResult::Kind::got:
+      out["record"] = maybe(result.record, record);
+      break;
+    case kv::OpResult::Kind::ranged:
+      out["range"] = spell(result.range);
+      break;
+    case kv::OpResult::Kind::nested:
+      out.update({{"succeeded", result.succeeded}, {"results", spell(result.results)}});
+      break;
+  }
+  return out;
+}
+
+Json spell(const std::vector<kv::OpResult>& results) {
+  return each(results, [](const kv::OpResult& result) { return spell(result); });
 }
 
 // The decoders of replies hand out an error that was encoded as their own; PROTOCOL is theirs.
@@ -191,15 +281,19 @@ Result<Read> read_write_reply(BytesView bytes) {
   auto reply = kv::decode_write_reply(bytes);
   if (!reply) return read_error_reply(reply.error());
   Json value{{"kind", "2"}, {"succeeded", reply->succeeded}, {"revision", number(reply->revision)}};
-  if (reply->succeeded) {
-    value["results"] = each(reply->results, [](const kv::OpResult& result) {
-      return result.existed ? number(result.previous_revision) : Json();
-    });
-  } else {
-    value["failed_condition"] = number(reply->failed_condition);
-    value["current"] = maybe(reply->current, [](const kv::Record& r) { return spell(r); });
+  if (!reply->succeeded) {
+    value["failed_compare"] = number(reply->failed_compare);
+    value["current"] = maybe(reply->current, [](const kv::KeyRecord& entry) { return spell(entry); });
   }
+  value["results"] = spell(reply->results);
   return Read{value, kv::encode(*reply)};
+}
+
+Result<Read> read_done_reply(BytesView bytes) {
+  auto reply = kv::decode_done_reply(bytes);
+  if (!reply) return read_error_reply(reply.error());
+  return Read{{{"kind", "4"}, {"revision", number(reply->revision)}, {"result", number(reply->result)}},
+              kv::encode(*reply)};
 }
 
 Result<Read> read_session_reply(BytesView bytes) {
@@ -208,21 +302,8 @@ Result<Read> read_session_reply(BytesView bytes) {
   return Read{{{"kind", "3"}, {"session", number(*session)}}, kv::encode_session_reply(*session)};
 }
 
-Json spell(const kv::RangeRequest& request) {
-  return {{"start", hex(request.start)},
-          {"end", hex(request.end)},
-          {"limit", number(request.limit)},
-          {"reverse", request.reverse},
-          {"keys_only", request.keys_only}};
-}
-
-Json spell(const kv::RangeReply& reply) {
-  Json entries = each(reply.entries, [](const kv::KeyRecord& entry) {
-    return Json{{"key", hex(entry.key)}, {"record", spell(entry.record)}};
-  });
-  return {{"entries", entries},
-          {"continuation", reply.more ? Json(hex(reply.continuation)) : Json()},
-          {"revision", number(reply.revision)}};
+Json spell(const kv::GetRequest& request) {
+  return {{"key", hex(request.key)}, {"revision", number(request.revision)}};
 }
 
 Json spell(const kv::GetReply& reply) {
@@ -352,6 +433,8 @@ const Form& form(const Json& name) {
       {"command", plain_form<kv::Command>(kv::decode_command)},
       {"write_reply", read_write_reply},
       {"session_reply", read_session_reply},
+      {"done_reply", read_done_reply},
+      {"get_request", plain_form<kv::GetRequest>(kv::decode_get_request)},
       {"range_request", plain_form<kv::RangeRequest>(kv::decode_range_request)},
       {"range_reply", plain_form<kv::RangeReply>(kv::decode_range_reply)},
       {"get_reply", plain_form<kv::GetReply>(kv::decode_get_reply)},

@@ -44,17 +44,17 @@ Bytes after(Bytes prefix) {
   return prefix;
 }
 
-kv::Condition condition_of(const Json& check) {
-  kv::Condition condition{.key = check.at(0)};
+lab::Condition condition_of(const Json& check) {
+  lab::Condition condition{.key = check.at(0)};
   const std::string kind = check.at(1);
   if (kind == "value") {
-    condition.kind = kv::Condition::Kind::value_equals;
+    condition.kind = lab::Condition::Kind::value_equals;
     condition.value = check.at(2);
   } else if (kind == "revision") {
     condition.kind = kv::Condition::Kind::mod_revision_equals;
     condition.revision = std::stoull(check.at(3).get<std::string>());
   } else if (kind == "present") {
-    condition.kind = kv::Condition::Kind::present;
+    condition.kind = lab::Condition::Kind::present;
   } else if (kind != "absent") {
     throw std::invalid_argument("a check is absent, present, value or revision, not " + kind);
   }
@@ -100,7 +100,7 @@ std::set<std::string> groups_of(const Line& line) {
   std::set<std::string> groups;
   const auto add = [&](const std::string& key) { groups.insert(key.substr(0, key.find('/'))); };
   if (const auto* write = std::get_if<lab::WriteCall>(&line.call)) {
-    for (const kv::Condition& condition : write->conditions) add(condition.key);
+    for (const lab::Condition& condition : write->conditions) add(condition.key);
     for (const kv::Op& op : write->ops) add(op.key);
   } else if (const auto* range = std::get_if<lab::RangeCall>(&line.call)) {
     add(range->request.start);
@@ -139,8 +139,11 @@ void answer(lab::History& history, size_t id, const Line& line) {
     if (write.succeeded) {
       for (const Json& change : reply.at("changes")) write.results.push_back({change.at(0), change.at(1)});
     } else {
-      write.failed_condition = reply.at("failed_check");
-      write.current = optional_record(reply.at("current"));
+      write.failed_compare = reply.at("failed_check");
+      const Json& current = reply.at("current");
+      if (!current.is_null()) {
+        write.current = kv::KeyRecord{current.at(0).get<Bytes>(), record_of(current)};
+      }
     }
     history.succeed(id, now, std::move(write));
   } else if (line.json.contains("prefix")) {

@@ -35,4 +35,6 @@ var errorTable = []errorInfo{
 	{"CORRUPT", 22, false, false, "stored data failed its checks"},
 	{"IO", 23, true, false, "the disk or the operating system reported a failure"},
 	{"INTERNAL", 24, true, false, "an invariant of the engine was broken; please report it"},
+	{"COMPACTED", 25, false, false, "the revision is older than what the store keeps"},
+	{"QUOTA_EXCEEDED", 26, false, false, "the change would take more than the quota of its prefix"},
 }

@@ -94,7 +94,9 @@ enum {
   ASPEN_WRONG_NODE = 21,
   ASPEN_CORRUPT = 22,
   ASPEN_IO = 23,
-  ASPEN_INTERNAL = 24
+  ASPEN_INTERNAL = 24,
+  ASPEN_COMPACTED = 25,
+  ASPEN_QUOTA_EXCEEDED = 26
 };
 
 /* What a failed mutation may have done. */

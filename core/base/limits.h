@@ -13,8 +13,23 @@ namespace aspen::limits {
 inline constexpr size_t kFrameBytesMax = 16u << 20;
 inline constexpr size_t kKeyBytesMax = 4u << 10;
 inline constexpr size_t kValueBytesMax = 4u << 20;
-inline constexpr size_t kTransactionOpsMax = 4096;
+// A transaction: what follows counts over all that are nested in it.
+inline constexpr size_t kTransactionOpsMax = 4096;  // compares and operations
 inline constexpr size_t kTransactionBytesMax = 8u << 20;
+inline constexpr size_t kTransactionDepthMax = 8;  // inside each other, below the outermost
+inline constexpr size_t kTransactionReplyBytesMax = 8u << 20;
+inline constexpr size_t kTransactionRowsMax = 100'000;  // that compares of ranges look at
+// What one revision may change: keys, and their bytes.
+inline constexpr size_t kRevisionKeysMax = 10'000;
+inline constexpr size_t kRevisionKeyBytesMax = 8u << 20;
+// Leases. All keys of one go at one revision.
+inline constexpr size_t kLeasesMax = 100'000;
+inline constexpr size_t kLeaseKeysMax = kRevisionKeysMax;
+inline constexpr size_t kLeaseKeyBytesMax = kRevisionKeyBytesMax;
+inline constexpr DurationNs kLeaseTtlMin = 100 * kMillisecond;
+inline constexpr DurationNs kLeaseTtlMax = 365 * 24 * 3600 * kSecond;
+inline constexpr size_t kLeasesExpireMax = 4096;  // in one command
+inline constexpr size_t kQuotasMax = 1000;
 inline constexpr size_t kRangeEntriesMax = 10'000;  // per reply; a larger range continues
 inline constexpr size_t kRangeBytesMax = 4u << 20;  // per reply, at least one entry is always returned
 inline constexpr size_t kAddressBytesMax = 255;     // "host:port"

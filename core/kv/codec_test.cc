@@ -17,6 +17,32 @@ Code code_of(const Result<T>& result) {
   return result ? Code::OK : result.error().code;
 }
 
+Op put(Bytes key, Bytes value, LeaseId lease = 0, bool previous = false) {
+  return {.key = std::move(key), .value = std::move(value), .lease = lease, .previous = previous};
+}
+Op erase(Bytes key, bool previous = false) {
+  return {.kind = Op::Kind::erase, .key = std::move(key), .previous = previous};
+}
+
+Transaction everything() {
+  Transaction inner{.compares = {key_absent("i")}, .then = {put("i", "")}, .otherwise = {erase("i")}};
+  Transaction all;
+  all.compares = {key_absent("a"), key_present(Bytes("\0", 1)), value_is("c", "value"),
+                  mod_revision_is("d", 1u << 20)};
+  all.compares.push_back({.target = Compare::Target::version,
+                          .relation = Compare::Relation::greater,
+                          .key = "",
+                          .end = "z",
+                          .number = 300});
+  all.compares.push_back({.target = Compare::Target::unchanged_since, .key = "u", .end = "", .number = 7});
+  all.then = {put("k", Bytes("\0\xff", 2), 300, true), erase("gone"), put("e", ""), erase("x", true)};
+  all.then.push_back({.kind = Op::Kind::erase_range, .previous = true, .range = {.start = "a", .end = "b"}});
+  all.then.push_back({.kind = Op::Kind::get, .key = "g"});
+  all.otherwise.push_back({.kind = Op::Kind::range, .range = {.start = "a", .limit = 300, .reverse = true}});
+  all.otherwise.push_back({.kind = Op::Kind::transaction, .nested = {inner}});
+  return all;
+}
+
 std::vector<Command> commands() {
   Command open, close, empty, full;
   open.kind = Command::Kind::open_session;
@@ -25,27 +51,38 @@ std::vector<Command> commands() {
   full.session = 1;
   full.sequence = UINT64_MAX;
   full.acknowledged_below = 5;
-  full.conditions = {{Condition::Kind::absent, "a"},
-                     {Condition::Kind::present, Bytes("\0", 1)},
-                     {Condition::Kind::value_equals, "c", "value"},
-                     {Condition::Kind::mod_revision_equals, "d", "", 1u << 20}};
-  full.ops = {{Op::Kind::put, "k", Bytes("\0\xff", 2)}, {Op::Kind::erase, "gone"}, {Op::Kind::put, "e", ""}};
-  return {open, close, empty, full};
+  full.transaction = everything();
+  Command compact{.kind = Command::Kind::compact, .revision = 300};
+  Command grant{.kind = Command::Kind::lease_grant, .session = 1, .sequence = 2, .ttl = 10 * kSecond};
+  Command revoke{.kind = Command::Kind::lease_revoke, .leases = {300}};
+  Command expire{.kind = Command::Kind::leases_expire, .leases = {1, 300, UINT64_MAX}};
+  Command quota{.kind = Command::Kind::quota_set, .prefix = "p", .bytes_max = 300, .keys_max = 1};
+  return {open, close, empty, full, compact, grant, revoke, expire, quota};
 }
 
 std::vector<WriteReply> write_replies() {
+  const Record record{"v", 1, 2, 3, 4};
   WriteReply done, failed, failed_absent;
   done.succeeded = true;
   done.revision = 1000;
-  done.results = {{true, 999}, {false, 0}, {true, 0}};
+  done.results = {{true, 999}, {false, 0}, {true, 2, OpResult::Kind::change, record}};
+  done.results.push_back({.kind = OpResult::Kind::erased, .count = 300});
+  done.results.push_back({.kind = OpResult::Kind::erased, .count = 1, .erased = {{"k", record}}});
+  done.results.push_back({.kind = OpResult::Kind::got, .record = record});
+  done.results.push_back({.kind = OpResult::Kind::got});
+  done.results.push_back({.kind = OpResult::Kind::ranged});
+  done.results.back().range = {.entries = {{"k", record}}, .more = true, .continuation = "k", .revision = 9};
+  done.results.push_back({.kind = OpResult::Kind::nested, .results = {{false, 0}}});
   failed.revision = 7;
-  failed.failed_condition = 3;
-  failed.current = Record{"v", 1, 2, 3};
+  failed.failed_compare = 3;
+  failed.current = {"k", record};
+  failed.results = {{true, 5}};
   return {done, failed, failed_absent};
 }
 
+const std::vector<GetRequest> kGetRequests = {{}, {"key", 300}};
 const std::vector<RangeRequest> kRangeRequests = {
-    {}, {.start = "a", .end = "b", .limit = UINT32_MAX, .reverse = true, .keys_only = true}};
+    {}, {.start = "a", .end = "b", .limit = UINT32_MAX, .reverse = true, .keys_only = true, .revision = 7}};
 
 std::vector<RangeReply> range_replies() {
   RangeReply some;
@@ -59,6 +96,10 @@ std::vector<RangeReply> range_replies() {
 TEST(Codec, RoundTrips) {
   for (const Command& command : commands()) EXPECT_EQ(decode_command(encode(command)).value(), command);
   for (const WriteReply& reply : write_replies()) EXPECT_EQ(decode_write_reply(encode(reply)).value(), reply);
+  for (const GetRequest& request : kGetRequests) {
+    EXPECT_EQ(decode_get_request(BytesView(encode(request))).value(), request);
+  }
+  EXPECT_EQ(decode_done_reply(encode(DoneReply{300, 7})).value(), (DoneReply{300, 7}));
   for (SessionId id : {SessionId(0), SessionId(1), UINT64_MAX}) {
     EXPECT_EQ(decode_session_reply(encode_session_reply(id)).value(), id);
   }
@@ -120,7 +161,7 @@ TEST(Codec, AWriteWithoutASessionHasNoNumbers) {
   for (size_t field : {1u, 2u}) {
     wire::Writer writer;
     writer.begin(2);
-    for (size_t i = 0; i < 5; ++i) writer.u64(i == field ? 1 : 0);
+    for (size_t i = 0; i < 6; ++i) writer.u64(i == field ? 1 : 0);
     writer.end();
     EXPECT_EQ(code_of(decode_command(writer.view())), Code::PROTOCOL);
   }
@@ -189,6 +230,9 @@ TEST(Codec, AcceptsOnlyCanonicalBytes) {
     expect_only_canonical(encode(request),
                           reencode_with([](BytesView b) { return decode_range_request(b); }));
   }
+  for (const GetRequest& request : kGetRequests) {
+    expect_only_canonical(encode(request), reencode_with([](BytesView b) { return decode_get_request(b); }));
+  }
   for (const RangeReply& reply : range_replies()) {
     expect_only_canonical(encode(reply), reencode_with([](BytesView b) { return decode_range_reply(b); }));
   }
@@ -210,63 +254,71 @@ TEST(Codec, AcceptsOnlyCanonicalBytes) {
 TEST(Codec, RefusesWhatIsOverALimit) {
   auto refused = [](const Command& command) { return code_of(decode_command(encode(command))); };
   Command command;
-  command.ops = {{Op::Kind::erase, Bytes(limits::kKeyBytesMax + 1, 'k')}};
+  auto& ops = command.transaction.then;
+  ops = {erase(Bytes(limits::kKeyBytesMax + 1, 'k'))};
   EXPECT_EQ(refused(command), Code::PROTOCOL);
-  command.ops = {{Op::Kind::put, "k", Bytes(limits::kValueBytesMax + 1, 'v')}};
+  ops = {put("k", Bytes(limits::kValueBytesMax + 1, 'v'))};
   EXPECT_EQ(refused(command), Code::PROTOCOL);
-  command.ops.assign(limits::kTransactionOpsMax + 1, {Op::Kind::erase, "k"});
+  ops.assign(limits::kTransactionOpsMax + 1, erase("k"));
+  EXPECT_EQ(refused(command), Code::PROTOCOL);
+  Transaction deep;
+  for (size_t i = 0; i < limits::kTransactionDepthMax; ++i) {
+    deep = {.then = {{.kind = Op::Kind::transaction, .nested = {std::move(deep)}}}};
+  }
+  command.transaction = deep;
+  EXPECT_EQ(refused(command), Code::OK);
+  command.transaction = {.then = {{.kind = Op::Kind::transaction, .nested = {std::move(deep)}}}};
   EXPECT_EQ(refused(command), Code::PROTOCOL);
   // A count far beyond the bytes that follow must not make us allocate.
   wire::Writer huge;
   huge.begin(2);
-  for (uint64_t field : {0u, 0u, 0u, 4096u}) huge.u64(field);
+  for (uint64_t field : {0u, 0u, 0u, 0u, 4096u}) huge.u64(field);
   huge.end();
   EXPECT_EQ(code_of(decode_command(huge.view())), Code::PROTOCOL);
 }
 
-TEST(Codec, AFailedConditionIsOneThatAWriteCanHave) {
+TEST(Codec, AFailedCompareIsOneThatAWriteCanHave) {
   WriteReply reply;
-  reply.failed_condition = limits::kTransactionOpsMax - 1;
+  reply.failed_compare = limits::kTransactionOpsMax - 1;
   EXPECT_EQ(code_of(decode_write_reply(encode(reply))), Code::OK);
-  ++reply.failed_condition;
+  ++reply.failed_compare;
   EXPECT_EQ(code_of(decode_write_reply(encode(reply))), Code::PROTOCOL);
 }
 
 TEST(Validate, NamesTheThingAndTheLimit) {
-  auto with_op = [](Op op) {
-    Command command;
-    command.ops = {std::move(op)};
-    return command;
-  };
+  auto with = [](Op op) { return Command{.transaction = {.then = {std::move(op)}}}; };
   auto refusal = [](const Command& command) {
     auto valid = validate(command);
     return valid ? "OK" : valid.error().to_string();
   };
   for (const Command& command : commands()) EXPECT_EQ(refusal(command), "OK");
-  EXPECT_EQ(refusal(with_op({Op::Kind::put, Bytes(4096, 'k'), Bytes(4u << 20, 'v')})), "OK");
-  EXPECT_EQ(refusal(with_op({Op::Kind::put, ""})), "INVALID_ARGUMENT: key is empty");
-  EXPECT_EQ(refusal(with_op({Op::Kind::erase, Bytes(4097, 'k')})),
-            "LIMIT_EXCEEDED: key is 4097 bytes; at most 4096");
-  EXPECT_EQ(refusal(with_op({Op::Kind::put, "k", Bytes((4u << 20) + 1, 'v')})),
+  EXPECT_EQ(refusal(with(put(Bytes(4096, 'k'), Bytes(4u << 20, 'v')))), "OK");
+  EXPECT_EQ(refusal(with(put("", ""))), "INVALID_ARGUMENT: key is empty");
+  EXPECT_EQ(refusal(with(erase(Bytes(4097, 'k')))), "LIMIT_EXCEEDED: key is 4097 bytes; at most 4096");
+  EXPECT_EQ(refusal(with(put("k", Bytes((4u << 20) + 1, 'v')))),
             "LIMIT_EXCEEDED: value is 4194305 bytes; at most 4194304");
 
   Command command;
-  command.conditions = {{Condition::Kind::present, ""}};
-  EXPECT_EQ(refusal(command), "INVALID_ARGUMENT: key is empty");
-  command.conditions.assign(4097, {Condition::Kind::present, "k"});
-  EXPECT_EQ(refusal(command), "LIMIT_EXCEEDED: transaction has 4097 conditions; at most 4096");
-  command.conditions.assign(4096, {Condition::Kind::present, "k"});
+  auto& [compares, then, otherwise] = command.transaction;
+  compares.assign(4097, key_present("k"));
+  EXPECT_EQ(refusal(command), "LIMIT_EXCEEDED: transaction has 4097 compares and operations; at most 4096");
+  compares.assign(96, key_present("k"));
+  then.assign(4000, put("k", "v"));
   EXPECT_EQ(refusal(command), "OK");
-  command.conditions.clear();
-  for (int i = 0; i < 4096; ++i) command.ops.push_back({Op::Kind::put, std::to_string(i), "v"});
-  EXPECT_EQ(refusal(command), "OK");
-  command.ops.push_back({Op::Kind::erase, "one more"});
-  EXPECT_EQ(refusal(command), "LIMIT_EXCEEDED: transaction has 4097 operations; at most 4096");
-  command.ops = {{Op::Kind::put, "a"}, {Op::Kind::put, "b"}, {Op::Kind::erase, "a"}};
-  EXPECT_EQ(refusal(command), "INVALID_ARGUMENT: a key is changed by two operations of one transaction");
-  command.ops.clear();
-  for (Bytes key : {"a", "b", "c"}) command.ops.push_back({Op::Kind::put, key, Bytes(3u << 20, 'v')});
+  otherwise = {erase("one more")};
+  EXPECT_EQ(refusal(command), "LIMIT_EXCEEDED: transaction has 4097 compares and operations; at most 4096");
+  compares.clear();
+  then.clear();
+  for (Bytes key : {"a", "b", "c"}) then.push_back(put(key, Bytes(3u << 20, 'v')));
+  otherwise.clear();
   EXPECT_EQ(refusal(command), "LIMIT_EXCEEDED: transaction is 9437187 bytes; at most 8388608");
+
+  EXPECT_EQ(refusal({.kind = Command::Kind::lease_grant, .ttl = 99'999'999}),
+            "INVALID_ARGUMENT: the lease's time is 99999999 ns; 100000000 to 31536000000000000");
+  EXPECT_EQ(refusal({.kind = Command::Kind::leases_expire, .leases = std::vector<LeaseId>(4097)}),
+            "LIMIT_EXCEEDED: 4097 leases expire in one command; at most 4096");
+  EXPECT_EQ(refusal({.kind = Command::Kind::quota_set, .prefix = Bytes(4097, 'p')}),
+            "LIMIT_EXCEEDED: the quota's prefix is 4097 bytes; at most 4096");
 }
 
 TEST(Layout, RowsRoundTrip) {

@@ -7,66 +7,68 @@
 namespace aspen::kv {
 namespace {
 
-void encode(wire::Writer& writer, const Condition& condition) {
-  writer.u8(static_cast<uint8_t>(condition.kind));
-  writer.bytes(condition.key);
-  if (condition.kind == Condition::Kind::value_equals) writer.bytes(condition.value);
-  if (condition.kind == Condition::Kind::mod_revision_equals) writer.u64(condition.revision);
+using Kind = Command::Kind;
+
+bool is_numbered(Kind kind) {
+  return kind != Kind::open_session && kind != Kind::close_session;
 }
 
-void encode(wire::Writer& writer, const Op& op) {
-  writer.u8(static_cast<uint8_t>(op.kind));
-  writer.bytes(op.key);
-  if (op.kind == Op::Kind::put) writer.bytes(op.value);
-}
-
-// The byte of an enum whose values are 1 to `last`.
-template <typename Kind>
-Kind decode_kind(wire::Reader& reader, Kind last, const char* what) {
-  uint8_t value = reader.u8();
-  if (reader.ok() && (value == 0 || value > static_cast<uint8_t>(last))) {
-    reader.refuse(fmt::format("unknown {} {}", what, value));
+void encode_body(wire::Writer& writer, const Command& command) {
+  switch (command.kind) {
+    case Kind::open_session:
+    case Kind::close_session:
+      return;
+    case Kind::write:
+      return encode(writer, command.transaction);
+    case Kind::compact:
+      return writer.u64(command.revision);
+    case Kind::lease_grant:
+      return writer.i64(command.ttl);
+    case Kind::lease_revoke:
+      return writer.u64(command.leases.at(0));
+    case Kind::leases_expire:
+      writer.u64(command.leases.size());
+      for (LeaseId lease : command.leases) writer.u64(lease);
+      return;
+    case Kind::quota_set:
+      writer.bytes(command.prefix);
+      writer.u64(command.bytes_max);
+      writer.u64(command.keys_max);
+      return;
   }
-  return static_cast<Kind>(value);
 }
 
-Condition decode_condition(wire::Reader& reader) {
-  Condition condition;
-  condition.kind = decode_kind(reader, Condition::Kind::mod_revision_equals, "condition");
-  condition.key = reader.bytes(limits::kKeyBytesMax, "key");
-  if (condition.kind == Condition::Kind::value_equals) {
-    condition.value = reader.bytes(limits::kValueBytesMax, "value");
+void decode_body(wire::Reader& reader, Command& command) {
+  switch (command.kind) {
+    case Kind::open_session:
+    case Kind::close_session:
+      return;
+    case Kind::write:
+      command.transaction = decode_transaction(reader);
+      return;
+    case Kind::compact:
+      command.revision = reader.u64();
+      return;
+    case Kind::lease_grant:
+      command.ttl = reader.i64();
+      return;
+    case Kind::lease_revoke:
+      command.leases = {reader.u64()};
+      return;
+    case Kind::leases_expire:
+      command.leases.resize(reader.count(limits::kLeasesExpireMax, "leases"));
+      for (LeaseId& lease : command.leases) lease = reader.u64();
+      if (reader.ok() &&
+          std::ranges::adjacent_find(command.leases, std::greater_equal()) != command.leases.end()) {
+        reader.refuse("leases are not in order");
+      }
+      return;
+    case Kind::quota_set:
+      command.prefix = reader.bytes(limits::kKeyBytesMax, "prefix");
+      command.bytes_max = reader.u64();
+      command.keys_max = reader.u64();
+      return;
   }
-  if (condition.kind == Condition::Kind::mod_revision_equals) condition.revision = reader.u64();
-  return condition;
-}
-
-Op decode_op(wire::Reader& reader) {
-  Op op;
-  op.kind = decode_kind(reader, Op::Kind::erase, "operation");
-  op.key = reader.bytes(limits::kKeyBytesMax, "key");
-  if (op.kind == Op::Kind::put) op.value = reader.bytes(limits::kValueBytesMax, "value");
-  return op;
-}
-
-Result<> validate_value(BytesView value) {
-  if (value.size() <= limits::kValueBytesMax) return {};
-  return fail(Code::LIMIT_EXCEEDED, "value is {} bytes; at most {}", value.size(), limits::kValueBytesMax);
-}
-
-Result<> validate_count(size_t count, const char* what) {
-  if (count <= limits::kTransactionOpsMax) return {};
-  return fail(Code::LIMIT_EXCEEDED, "transaction has {} {}; at most {}", count, what,
-              limits::kTransactionOpsMax);
-}
-
-Result<> validate_distinct(const std::vector<Op>& ops) {
-  if (ops.size() < 2) return {};
-  std::vector<BytesView> keys(ops.size());
-  std::ranges::transform(ops, keys.begin(), [](const Op& op) { return BytesView(op.key); });
-  std::ranges::sort(keys);
-  if (std::ranges::adjacent_find(keys) == keys.end()) return {};
-  return fail(Code::INVALID_ARGUMENT, "a key is changed by two operations of one transaction");
 }
 
 }  // namespace
@@ -74,15 +76,12 @@ Result<> validate_distinct(const std::vector<Op>& ops) {
 Bytes encode(const Command& command) {
   wire::Writer writer;
   writer.begin(static_cast<uint64_t>(command.kind));
-  if (command.kind != Command::Kind::open_session) writer.u64(command.session);
-  if (command.kind == Command::Kind::write) {
+  if (command.kind != Kind::open_session) writer.u64(command.session);
+  if (is_numbered(command.kind)) {
     writer.u64(command.session == 0 ? 0 : command.sequence);
     writer.u64(command.session == 0 ? 0 : command.acknowledged_below);
-    writer.u64(command.conditions.size());
-    for (const Condition& condition : command.conditions) encode(writer, condition);
-    writer.u64(command.ops.size());
-    for (const Op& op : command.ops) encode(writer, op);
   }
+  encode_body(writer, command);
   writer.end();
   return writer.take();
 }
@@ -91,49 +90,50 @@ Result<Command> decode_command(BytesView bytes) {
   wire::Reader reader(bytes);
   uint64_t kind = reader.begin();
   Command command;
-  command.kind = static_cast<Command::Kind>(kind);
-  if (kind == 0 || kind > static_cast<uint64_t>(Command::Kind::close_session)) {
+  if (kind == 0 || kind > static_cast<uint64_t>(Kind::quota_set)) {
     reader.refuse(fmt::format("unknown command {}", kind));
+    kind = static_cast<uint64_t>(Kind::open_session);
   }
-  if (command.kind != Command::Kind::open_session) command.session = reader.u64();
-  if (command.kind == Command::Kind::write) {
+  command.kind = static_cast<Kind>(kind);
+  if (command.kind != Kind::open_session) command.session = reader.u64();
+  if (is_numbered(command.kind)) {
     command.sequence = reader.u64();
     command.acknowledged_below = reader.u64();
     if (command.session == 0 && (command.sequence != 0 || command.acknowledged_below != 0)) {
-      reader.refuse("sequence numbers in a write without a session");
+      reader.refuse("sequence numbers in a command without a session");
     }
-    size_t conditions = reader.count(limits::kTransactionOpsMax, "conditions");
-    command.conditions.reserve(conditions);
-    for (size_t i = 0; i < conditions; ++i) command.conditions.push_back(decode_condition(reader));
-    size_t ops = reader.count(limits::kTransactionOpsMax, "operations");
-    command.ops.reserve(ops);
-    for (size_t i = 0; i < ops; ++i) command.ops.push_back(decode_op(reader));
   }
+  decode_body(reader, command);
   reader.end();
   ASPEN_CHECK(reader.finish("command"));
   return command;
 }
 
 Result<> validate(const Command& command) {
-  if (command.kind != Command::Kind::write) return {};
-  ASPEN_CHECK(validate_count(command.ops.size(), "operations"));
-  ASPEN_CHECK(validate_count(command.conditions.size(), "conditions"));
-  size_t bytes = 0;
-  for (const Condition& condition : command.conditions) {
-    ASPEN_CHECK(validate_key(condition.key));
-    ASPEN_CHECK(validate_value(condition.value));
-    bytes += condition.key.size() + condition.value.size();
+  switch (command.kind) {
+    case Kind::write:
+      return validate(command.transaction);
+    case Kind::lease_grant:
+      if (command.ttl >= limits::kLeaseTtlMin && command.ttl <= limits::kLeaseTtlMax) return {};
+      return fail(Code::INVALID_ARGUMENT, "the lease's time is {} ns; {} to {}", command.ttl,
+                  limits::kLeaseTtlMin, limits::kLeaseTtlMax);
+    case Kind::lease_revoke:
+      if (command.leases.size() == 1) return {};
+      return fail(Code::INVALID_ARGUMENT, "{} leases to revoke; 1", command.leases.size());
+    case Kind::leases_expire:
+      if (command.leases.size() <= limits::kLeasesExpireMax) return {};
+      return fail(Code::LIMIT_EXCEEDED, "{} leases expire in one command; at most {}", command.leases.size(),
+                  limits::kLeasesExpireMax);
+    case Kind::quota_set:
+      if (command.prefix.size() <= limits::kKeyBytesMax) return {};
+      return fail(Code::LIMIT_EXCEEDED, "the quota's prefix is {} bytes; at most {}", command.prefix.size(),
+                  limits::kKeyBytesMax);
+    case Kind::open_session:
+    case Kind::close_session:
+    case Kind::compact:
+      return {};
   }
-  for (const Op& op : command.ops) {
-    ASPEN_CHECK(validate_key(op.key));
-    ASPEN_CHECK(validate_value(op.value));
-    bytes += op.key.size() + op.value.size();
-  }
-  if (bytes > limits::kTransactionBytesMax) {
-    return fail(Code::LIMIT_EXCEEDED, "transaction is {} bytes; at most {}", bytes,
-                limits::kTransactionBytesMax);
-  }
-  return validate_distinct(command.ops);
+  return {};
 }
 
 }  // namespace aspen::kv

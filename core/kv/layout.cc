@@ -7,7 +7,7 @@ namespace {
 
 constexpr size_t kSessionBytes = 8;
 constexpr size_t kMetaBytesMax = 64u << 10;  // a configuration of limits::kMembersMax members fits
-constexpr size_t kReplyBytesMax = limits::kValueBytesMax + (64u << 10);
+constexpr size_t kReplyBytesMax = limits::kTransactionReplyBytesMax + (64u << 10);
 static_assert(limits::kSessionResultsMax < 1u << (8 * kSlotBytes));  // at most one more row than replies
 
 void append_big_endian(Bytes& out, uint64_t value, size_t size) {

@@ -24,7 +24,7 @@
 
 namespace aspen::kv::layout {
 
-inline constexpr uint64_t kFormatVersion = 1;
+inline constexpr uint64_t kFormatVersion = 2;
 
 enum class RowKind : uint8_t { progress = 0, record = 1, session = 2 };
 

@@ -7,9 +7,6 @@
 namespace aspen::kv {
 namespace {
 
-// A continuation is a key and one zero byte.
-constexpr size_t kBoundBytesMax = limits::kKeyBytesMax + 1;
-
 template <typename T>
 Bytes encode_alone(const T& value) {
   wire::Writer writer;
@@ -27,12 +24,18 @@ bool in_order(const std::vector<KeyRecord>& entries) {
 
 }  // namespace
 
+void encode(wire::Writer& writer, const GetRequest& request) {
+  writer.bytes(request.key);
+  writer.u64(request.revision);
+}
+
 void encode(wire::Writer& writer, const RangeRequest& request) {
   writer.bytes(request.start);
   writer.bytes(request.end);
   writer.u64(request.limit);
   writer.boolean(request.reverse);
   writer.boolean(request.keys_only);
+  writer.u64(request.revision);
 }
 
 void encode(wire::Writer& writer, const RangeReply& reply) {
@@ -52,6 +55,13 @@ void encode(wire::Writer& writer, const GetReply& reply) {
   writer.u64(reply.revision);
 }
 
+GetRequest decode_get_request(wire::Reader& reader) {
+  GetRequest request;
+  request.key = reader.bytes(limits::kKeyBytesMax, "key");
+  request.revision = reader.u64();
+  return request;
+}
+
 RangeRequest decode_range_request(wire::Reader& reader) {
   RangeRequest request;
   request.start = reader.bytes(kBoundBytesMax, "range start");
@@ -59,6 +69,7 @@ RangeRequest decode_range_request(wire::Reader& reader) {
   request.limit = static_cast<uint32_t>(reader.u64_max(UINT32_MAX, "range limit"));
   request.reverse = reader.boolean();
   request.keys_only = reader.boolean();
+  request.revision = reader.u64();
   return request;
 }
 
@@ -84,6 +95,9 @@ GetReply decode_get_reply(wire::Reader& reader) {
   return reply;
 }
 
+Bytes encode(const GetRequest& request) {
+  return encode_alone(request);
+}
 Bytes encode(const RangeRequest& request) {
   return encode_alone(request);
 }
@@ -92,6 +106,13 @@ Bytes encode(const RangeReply& reply) {
 }
 Bytes encode(const GetReply& reply) {
   return encode_alone(reply);
+}
+
+Result<GetRequest> decode_get_request(BytesView bytes) {
+  wire::Reader reader(bytes);
+  GetRequest request = decode_get_request(reader);
+  ASPEN_CHECK(reader.finish("get request"));
+  return request;
 }
 
 Result<RangeRequest> decode_range_request(BytesView bytes) {

@@ -14,7 +14,7 @@ class SessionTest : public testing::Test {
     return in_session(session_, sequence, acknowledged_below,
                       write({put("count", std::to_string(sequence))}));
   }
-  uint64_t version() { return must(machine_->get("count")).record.value_or(Record()).version; }
+  uint64_t version() { return must(machine_->get({"count"})).record.value_or(Record()).version; }
   Code refusal(const Command& command) { return log_.refusal(*machine_, command); }
 
   // Replaces the machine by another that has only what the first one's store or snapshot holds.
@@ -45,13 +45,12 @@ TEST_F(SessionTest, ARetryGetsTheSameReply) {
 
 TEST_F(SessionTest, AFailedConditionIsRememberedWithWhatItSaw) {
   log_.run(*machine_, write({put("k", "old")}));
-  Command command =
-      in_session(session_, 1, 0, write({put("k", "mine")}, {{Condition::Kind::value_equals, "k", "x"}}));
+  Command command = in_session(session_, 1, 0, write({put("k", "mine")}, {value_is("k", "x")}));
   Bytes first = log_.run_raw(*machine_, command);
   log_.run(*machine_, write({put("k", "x")}));
   EXPECT_EQ(log_.run_raw(*machine_, command), first);
-  EXPECT_EQ(must(decode_write_reply(first)).current->value, "old");
-  EXPECT_EQ(must(machine_->get("k")).record->value, "x");
+  EXPECT_EQ(must(decode_write_reply(first)).current->record.value, "old");
+  EXPECT_EQ(must(machine_->get({"k"})).record->value, "x");
 }
 
 TEST_F(SessionTest, WritesArriveInAnyOrder) {
@@ -115,7 +114,7 @@ TEST_F(SessionTest, LargeRepliesAreBounded) {
   log_.run(*machine_, write({put("large", Bytes(2u << 20, 'v'))}));
   auto failing = [&](uint64_t sequence, uint64_t acknowledged_below) {
     return in_session(session_, sequence, acknowledged_below,
-                      write({put("count", "x")}, {{Condition::Kind::absent, "large"}}));
+                      write({put("count", "x")}, {key_absent("large")}));
   };
   for (uint64_t sequence = 1; sequence <= 2; ++sequence) EXPECT_EQ(refusal(failing(sequence, 0)), Code::OK);
   EXPECT_EQ(refusal(count(3)), Code::OVERLOADED);
@@ -128,7 +127,7 @@ TEST_F(SessionTest, AllSessionsTogetherAreBounded) {
   log_.run(*machine_, write({put("large", Bytes(limits::kValueBytesMax, 'v'))}));
   for (size_t i = 0; i <= limits::kSessionsReplyBytesMax / limits::kValueBytesMax; ++i) {
     SessionId other = log_.open(*machine_);
-    log_.run(*machine_, in_session(other, 1, 0, write({}, {{Condition::Kind::absent, "large"}})));
+    log_.run(*machine_, in_session(other, 1, 0, write({}, {key_absent("large")})));
   }
   EXPECT_EQ(refusal(count(1)), Code::SESSION_EXPIRED);  // the least recently used one
 }

@@ -7,10 +7,11 @@
 namespace aspen::kv {
 namespace {
 
-constexpr std::string_view kDomain = "aspen/kv/snapshot/1";
+constexpr std::string_view kDomain = "aspen/kv/snapshot/2";
 constexpr size_t kRowKeyBytesMax = limits::kKeyBytesMax + 1;
 // The largest row is a session's: replies up to their limit, and one more.
-constexpr size_t kRowValueBytesMax = limits::kSessionReplyBytesMax + limits::kValueBytesMax + (1u << 20);
+constexpr size_t kRowValueBytesMax =
+    limits::kSessionReplyBytesMax + limits::kTransactionReplyBytesMax + (1u << 20);
 
 // Whether a replica would write this row: a session that could come in other rows as well would give one
 // state two hashes.

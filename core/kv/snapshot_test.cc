@@ -72,7 +72,7 @@ TEST_F(SnapshotTest, RestoresTheState) {
   EXPECT_EQ(other->restored(), log_.meta());
   EXPECT_EQ(must(other->fingerprint()), must(machine_->fingerprint()));
   EXPECT_EQ(must(other->range({})), must(machine_->range({})));
-  EXPECT_EQ(must(other->get("not in the snapshot")).record, std::nullopt);
+  EXPECT_EQ(must(other->get({"not in the snapshot"})).record, std::nullopt);
   // And it goes on like the original.
   fill(log_, *machine_, 60, 80);
   log_.apply(*other);
@@ -149,7 +149,7 @@ TEST_F(SnapshotTest, RefusesRowsThatAreNotRows) {
       body.boolean(last);
       body.u64(rows.size());
       body.fixed(encoded);
-      previous = hash("aspen/kv/snapshot/1", {hash_view(previous), body.view()});
+      previous = hash("aspen/kv/snapshot/2", {hash_view(previous), body.view()});
       chunks.push_back(Bytes(hash_view(previous)).append(body.view()));
     };
     wire::Writer encoded;
@@ -287,7 +287,7 @@ TEST_P(OnDisk, ReopensWithItsSessions) {
   machine = open("s");
   EXPECT_EQ(machine->applied(), 2u);
   EXPECT_EQ(log_.run_raw(*machine, command), reply);
-  EXPECT_EQ(must(machine->get("k")).record->version, 1u);
+  EXPECT_EQ(must(machine->get({"k"})).record->version, 1u);
 }
 
 TEST_P(OnDisk, AfterACrashTheLogBringsItForward) {
@@ -356,7 +356,7 @@ TEST_P(OnDisk, OpeningErasesWhatAnUnfinishedRestoreLeft) {
   EXPECT_EQ(foreign_rows(store, 2), 3u);
   auto machine = open_machine(std::move(owned));
   EXPECT_EQ(foreign_rows(store, 2), 0u);
-  EXPECT_EQ(must(machine->get("k")).record->value, "v");
+  EXPECT_EQ(must(machine->get({"k"})).record->value, "v");
   EXPECT_EQ(machine->restored(), log_.meta());
 }
 

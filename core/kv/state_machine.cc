@@ -1,44 +1,18 @@
 #include "core/kv/state_machine.h"
 
-#include <unordered_map>
-
 #include "core/base/assert.h"
 #include "core/base/buggify.h"
 #include "core/base/limits.h"
 #include "core/base/mutant.h"
+#include "core/kv/evaluator.h"
 #include "core/kv/layout.h"
+#include "core/kv/overlay.h"
+#include "core/kv/range_read.h"
+#include "core/kv/revision.h"
 #include "core/kv/snapshot.h"
 
 namespace aspen::kv {
 namespace {
-
-// A record as a command finds it, and where its row is.
-struct Found {
-  Bytes row_key;
-  Bytes row;
-  bool exists = false;
-  uint64_t create_revision = 0;
-  uint64_t mod_revision = 0;  // 0 when it does not exist
-  uint64_t version = 0;
-  size_t value_size = 0;
-
-  BytesView value() const { return BytesView(row).substr(row.size() - value_size); }  // the row's last field
-};
-
-bool holds(const Condition& condition, const Found& found) {
-  switch (condition.kind) {
-    case Condition::Kind::absent:
-      return !found.exists;
-    case Condition::Kind::present:
-      return found.exists;
-    case Condition::Kind::value_equals:
-      return found.exists && found.value() == condition.value;
-    case Condition::Kind::mod_revision_equals:
-      return found.mod_revision == condition.revision ||
-             (ASPEN_MUTANT("kv-condition-ignored") && found.exists);
-  }
-  return false;
-}
 
 bool is_session(BytesView row_key) {
   auto name = layout::parse_row_name(row_key);
@@ -47,51 +21,14 @@ bool is_session(BytesView row_key) {
 
 }  // namespace
 
-// The changes of one apply(): a batch whose records can be read before it is written.
-class StateMachine::Changes {
- public:
-  Changes(const store::Reader& before, uint32_t generation) : before_(before), generation_(generation) {}
+// What one apply() has done so far, before it is written.
+struct StateMachine::Span {
+  Span(const store::Reader& before, uint32_t generation) : rows(before), generation(generation) {}
 
-  Result<Found> find(BytesView key) {
-    Found found;
-    found.row_key = layout::record_key(generation_, key);
-    if (auto changed = changed_.find(found.row_key); changed != changed_.end()) {
-      const store::Batch::Change& change = batch_.changes()[changed->second];
-      if (change.kind == store::Batch::Change::Kind::erase) return found;
-      found.row = change.value;
-    } else {
-      ASPEN_TRY(std::optional<Bytes> row, before_.get(found.row_key));
-      if (!row) return found;
-      found.row = *std::move(row);
-    }
-    ASPEN_TRY(RecordView record, layout::decode_record(found.row));
-    found.exists = true;
-    found.create_revision = record.create_revision;
-    found.mod_revision = record.mod_revision;
-    found.version = record.version;
-    found.value_size = record.value.size();
-    return found;
-  }
-
-  void put(Bytes row_key, const RecordView& record) {
-    wire::Writer row;
-    encode(row, record);
-    batch_.put(row_key, row.view());
-    changed_[std::move(row_key)] = batch_.changes().size() - 1;
-  }
-
-  void erase(Bytes row_key) {
-    batch_.erase(row_key);
-    changed_[std::move(row_key)] = batch_.changes().size() - 1;
-  }
-
-  store::Batch& batch() { return batch_; }
-
- private:
-  const store::Reader& before_;
-  const uint32_t generation_;
-  store::Batch batch_;
-  std::unordered_map<Bytes, size_t> changed_;  // row key -> its latest change in the batch
+  Overlay rows;
+  uint32_t generation;
+  store::Batch others;  // rows that no command reads
+  std::vector<ChangeSet> changes;
 };
 
 // Writes a snapshot into a generation of its own, and makes that the state.
@@ -210,89 +147,83 @@ Result<std::vector<Bytes>> StateMachine::apply(std::span<const raft::EntryPtr> e
   std::vector<Bytes> replies;
   if (entries.empty()) return replies;
   replies.reserve(entries.size());
-  raft::Index index = applied();
-  Changes changes(*store_, generation_);
+  const raft::Index before = applied();
+  raft::Index index = before;
+  Span span(*store_, generation_);
   for (const raft::EntryPtr& entry : entries) {
     ASPEN_ASSERT(entry->index == index + 1);
     index = entry->index;
-    ASPEN_TRY(replies.emplace_back(), apply_entry(*entry, changes));
+    ASPEN_TRY(replies.emplace_back(), apply_entry(*entry, span));
   }
   last_time_ = entries.back()->time;
-  sessions_.write_used(changes.batch());
+  store::Batch batch = std::move(span.others);
+  sessions_.write_used(batch);
+  span.rows.move_into(batch);
   if (ASPEN_MUTANT("kv-applied-index-not-in-batch")) {
-    ASPEN_CHECK(store_->write(std::exchange(changes.batch(), {}), store::Sync::no));
+    ASPEN_CHECK(store_->write(std::exchange(batch, {}), store::Sync::no));
   }
-  changes.batch().put(layout::progress_key(generation_), encode(layout::Progress{index, last_time_}));
+  batch.put(layout::progress_key(generation_), encode(layout::Progress{index, last_time_}));
   // Durable before anybody asked for it: nothing is lost by that.
   bool durable = ASPEN_BUGGIFY("kv-apply-synced");
-  ASPEN_CHECK(store_->write(std::move(changes.batch()), durable ? store::Sync::yes : store::Sync::no));
+  ASPEN_CHECK(store_->write(std::move(batch), durable ? store::Sync::yes : store::Sync::no));
   // A store flushes by itself when its memory is full, which is at any time.
   if (ASPEN_BUGGIFY("kv-apply-flushed")) ASPEN_CHECK(store_->flush());
   applied_.store(index, std::memory_order_release);
+  if (on_changes_) on_changes_({before, index, std::move(span.changes)});
   return replies;
 }
 
-Result<Bytes> StateMachine::apply_entry(const raft::Entry& entry, Changes& changes) {
+Result<Bytes> StateMachine::apply_entry(const raft::Entry& entry, Span& span) {
   if (entry.kind != raft::EntryKind::command) return Bytes();
   Result<Command> command = decode_command(entry.data);
   if (!command) return encode_error_reply(Error(Code::INVALID_ARGUMENT, command.error().message));
   if (Result<> valid = validate(*command); !valid) return encode_error_reply(valid.error());
   switch (command->kind) {
     case Command::Kind::open_session:
-      sessions_.open(entry.index, entry.time, changes.batch());
+      sessions_.open(entry.index, entry.time, span.others);
       return encode_session_reply(entry.index);
     case Command::Kind::close_session:
-      sessions_.close(command->session, changes.batch());
+      sessions_.close(command->session, span.others);
       return encode_session_reply(command->session);
-    case Command::Kind::write:
+    default:
       break;
   }
-  if (command->session != 0) return apply_in_session(*command, entry, changes);
-  ASPEN_TRY(WriteReply reply, apply_write(*command, entry.index, changes));
-  return encode(reply);
+  if (command->session == 0) return apply_command(*command, entry.index, span);
+  return apply_in_session(*command, entry, span);
 }
 
-Result<Bytes> StateMachine::apply_in_session(const Command& command, const raft::Entry& entry,
-                                             Changes& changes) {
+Result<Bytes> StateMachine::apply_in_session(const Command& command, const raft::Entry& entry, Span& span) {
   auto given = sessions_.admit(command.session, command.sequence, command.acknowledged_below, entry.time);
   if (!given) return encode_error_reply(given.error());
-  if (*given && ASPEN_MUTANT("kv-retry-without-session")) {
-    ASPEN_TRY(WriteReply again, apply_write(command, entry.index, changes));
-    return encode(again);
-  }
+  if (*given && ASPEN_MUTANT("kv-retry-without-session")) return apply_command(command, entry.index, span);
   if (*given) return Bytes(**given);
-  ASPEN_TRY(WriteReply reply, apply_write(command, entry.index, changes));
-  Bytes encoded = encode(reply);
-  sessions_.remember(command.session, command.sequence, encoded, changes.batch());
-  return encoded;
+  ASPEN_TRY(Bytes reply, apply_command(command, entry.index, span));
+  sessions_.remember(command.session, command.sequence, reply, span.others);
+  return reply;
 }
 
-Result<WriteReply> StateMachine::apply_write(const Command& command, raft::Index index, Changes& changes) {
-  WriteReply reply;
-  reply.revision = index;
-  for (size_t i = 0; i < command.conditions.size(); ++i) {
-    ASPEN_TRY(Found found, changes.find(command.conditions[i].key));
-    if (holds(command.conditions[i], found)) continue;
-    reply.failed_condition = static_cast<uint32_t>(i);
-    if (found.exists) {
-      reply.current = Record{Bytes(found.value()), found.create_revision, found.mod_revision, found.version};
-    }
-    return reply;
+// All of the command or nothing.
+Result<Bytes> StateMachine::apply_command(const Command& command, raft::Index index, Span& span) {
+  span.rows.mark();
+  Revision revision(span.rows, generation_, index);
+  Result<Bytes> reply = carry_out(command, revision);
+  if (!reply && revision.refused()) {
+    span.rows.roll_back();
+    return encode_error_reply(reply.error());
   }
-  reply.succeeded = true;
-  reply.results.reserve(command.ops.size());
-  for (const Op& op : command.ops) {
-    if (ASPEN_MUTANT("kv-transaction-first-only") && !reply.results.empty()) break;
-    ASPEN_TRY(Found found, changes.find(op.key));
-    reply.results.push_back({found.exists, found.mod_revision});
-    if (op.kind == Op::Kind::put) {
-      uint64_t create_revision = found.exists ? found.create_revision : index;
-      changes.put(std::move(found.row_key), {op.value, create_revision, index, found.version + 1});
-    } else if (found.exists) {
-      changes.erase(std::move(found.row_key));
-    }
-  }
+  if (!reply) return reply;
+  ASPEN_TRY(ChangeSet changes, revision.finish(on_changes_ != nullptr));
+  if (!changes.events.empty()) span.changes.push_back(std::move(changes));
   return reply;
+}
+
+Result<Bytes> StateMachine::carry_out(const Command& command, Revision& revision) {
+  if (command.kind == Command::Kind::write) {
+    ASPEN_TRY(WriteReply reply, Evaluator(revision, 0).run(command.transaction));
+    return encode(reply);
+  }
+  return revision.refuse(Code::UNSUPPORTED, "this build does not carry out command {}",
+                         static_cast<uint8_t>(command.kind));
 }
 
 Result<raft::Index> StateMachine::flush() {
@@ -301,11 +232,19 @@ Result<raft::Index> StateMachine::flush() {
   return index;
 }
 
-Result<GetReply> StateMachine::get(BytesView key) const {
-  ASPEN_CHECK(validate_key(key));
+Result<> StateMachine::check_revision(uint64_t revision) const {
+  if (revision <= applied()) return {};
+  return fail(Code::INVALID_ARGUMENT, "revision {} has not happened yet; the store is at {}", revision,
+              applied());
+}
+
+Result<GetReply> StateMachine::get(const GetRequest& request) const {
+  ASPEN_CHECK(validate_key(request.key));
+  ASPEN_CHECK(check_revision(request.revision));
+  if (request.revision != 0) return fail(Code::UNSUPPORTED, "reads of earlier revisions");
   GetReply reply;
   reply.revision = applied();
-  ASPEN_TRY(std::optional<Bytes> row, store_->get(layout::record_key(generation_, key)));
+  ASPEN_TRY(std::optional<Bytes> row, store_->get(layout::record_key(generation_, request.key)));
   if (!row) return reply;
   ASPEN_TRY(RecordView record, layout::decode_record(*row));
   reply.record = record.copy();
@@ -313,36 +252,12 @@ Result<GetReply> StateMachine::get(BytesView key) const {
 }
 
 Result<RangeReply> StateMachine::range(const RangeRequest& request) const {
-  const Bytes records = layout::records_prefix(generation_);
-  const Bytes start = records + request.start;
-  const Bytes end = request.end.empty() ? prefix_end(records) : records + request.end;
-  size_t limit = request.limit == 0 ? limits::kRangeEntriesMax
-                                    : std::min<size_t>(request.limit, limits::kRangeEntriesMax);
-  if (ASPEN_BUGGIFY("kv-range-one-entry")) limit = 1;  // the caller asks for the rest
-  RangeReply reply;
+  ASPEN_CHECK(check_revision(request.revision));
+  if (request.revision != 0) return fail(Code::UNSUPPORTED, "reads of earlier revisions");
+  RangeRequest part = request;
+  if (ASPEN_BUGGIFY("kv-range-one-entry")) part.limit = 1;  // the caller asks for the rest
+  ASPEN_TRY(RangeReply reply, read_range(*store_, generation_, part));
   reply.revision = applied();
-  std::unique_ptr<store::Iterator> it = store_->iterate();
-  if (request.reverse) {
-    it->seek_for_prev(end);
-    if (it->valid() && it->key() >= end) it->prev();
-  } else {
-    it->seek(start);
-  }
-  size_t bytes = 0;
-  for (; it->valid() && it->key() >= start && it->key() < end; request.reverse ? it->prev() : it->next()) {
-    ASPEN_TRY(RecordView record, layout::decode_record(it->value()));
-    if (request.keys_only) record.value = {};
-    BytesView key = it->key().substr(layout::kRecordsPrefixBytes);
-    bytes += key.size() + record.value.size();
-    if (!reply.entries.empty() && (reply.entries.size() == limit || bytes > limits::kRangeBytesMax)) {
-      reply.more = true;
-      reply.continuation = reply.entries.back().key;
-      if (!request.reverse) reply.continuation.push_back(ASPEN_MUTANT("kv-range-skips") ? '1' : '\0');
-      break;
-    }
-    reply.entries.push_back({Bytes(key), record.copy()});
-  }
-  ASPEN_CHECK(it->status());
   return reply;
 }
 

@@ -3,7 +3,7 @@
 //   ASPEN_TRY(auto machine, kv::StateMachine::open(store::open_memory()));
 //   ASPEN_TRY(auto replies, machine->apply(entries));   // one batch, whatever the number of entries
 //   ASPEN_TRY(WriteReply reply, decode_write_reply(replies[0]));
-//   ASPEN_TRY(GetReply got, machine->get("key"));
+//   ASPEN_TRY(GetReply got, machine->get({.key = "key"}));
 //
 // Replies are remembered per session (command.h), in memory for reading and in the Store in the same batch
 // as the changes they report, so that after a crash, a restart or a restored snapshot a retried command
@@ -15,10 +15,13 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 
+#include "core/kv/change.h"
 #include "core/kv/command.h"
 #include "core/kv/read.h"
+#include "core/kv/revision.h"
 #include "core/kv/session_table.h"
 #include "core/raft/state_machine.h"
 #include "core/store/store.h"
@@ -37,9 +40,14 @@ class StateMachine final : public raft::StateMachine {
   WallNs last_time() const { return last_time_; }
   Result<raft::Index> flush() override;
 
-  // Errors: INVALID_ARGUMENT, LIMIT_EXCEEDED (validate_key).
-  Result<GetReply> get(BytesView key) const;
+  // Errors: INVALID_ARGUMENT, LIMIT_EXCEEDED (validate_key); COMPACTED.
+  Result<GetReply> get(const GetRequest& request) const;
   Result<RangeReply> range(const RangeRequest& request) const;
+
+  // Called at the end of every apply() that did something, with all that it changed. A restored snapshot is
+  // not among that: then `after` of the next call is not `upto` of the one before. Null: nobody asks.
+  using OnChanges = std::function<void(Changes)>;
+  void on_changes(OnChanges listener) { on_changes_ = std::move(listener); }
 
   // Sources and sinks must not outlive the state machine.
   Result<std::unique_ptr<raft::SnapshotSource>> snapshot() override;
@@ -49,16 +57,19 @@ class StateMachine final : public raft::StateMachine {
 
  private:
   class Sink;
-  class Changes;
+  struct Span;
 
   explicit StateMachine(std::unique_ptr<store::Store> store) : store_(std::move(store)) {}
   Result<> create();
   Result<> load();
   Result<> erase_other_generations();
 
-  Result<Bytes> apply_entry(const raft::Entry& entry, Changes& changes);
-  Result<Bytes> apply_in_session(const Command& command, const raft::Entry& entry, Changes& changes);
-  Result<WriteReply> apply_write(const Command& command, raft::Index index, Changes& changes);
+  // Errors: of the store; one about the command is its reply.
+  Result<Bytes> apply_entry(const raft::Entry& entry, Span& span);
+  Result<Bytes> apply_in_session(const Command& command, const raft::Entry& entry, Span& span);
+  Result<Bytes> apply_command(const Command& command, raft::Index index, Span& span);
+  Result<Bytes> carry_out(const Command& command, Revision& revision);
+  Result<> check_revision(uint64_t revision) const;
 
   std::unique_ptr<store::Store> store_;
   uint32_t generation_ = 0;
@@ -67,6 +78,7 @@ class StateMachine final : public raft::StateMachine {
   WallNs last_time_ = 0;
   std::optional<raft::SnapshotMeta> restored_;
   SessionTable sessions_;
+  OnChanges on_changes_;
 };
 
 }  // namespace aspen::kv

@@ -7,18 +7,20 @@
 
 namespace aspen::kv {
 
-inline Op put(BytesView key, BytesView value) {
-  return {Op::Kind::put, Bytes(key), Bytes(value)};
+inline Op put(BytesView key, BytesView value, LeaseId lease = 0) {
+  return {.kind = Op::Kind::put, .key = Bytes(key), .value = Bytes(value), .lease = lease};
 }
 inline Op erase(BytesView key) {
-  return {Op::Kind::erase, Bytes(key), {}};
+  return {.kind = Op::Kind::erase, .key = Bytes(key)};
 }
 
-inline Command write(std::vector<Op> ops, std::vector<Condition> conditions = {}) {
+inline Command transact(Transaction transaction) {
   Command command;
-  command.ops = std::move(ops);
-  command.conditions = std::move(conditions);
+  command.transaction = std::move(transaction);
   return command;
+}
+inline Command write(std::vector<Op> ops, std::vector<Compare> compares = {}) {
+  return transact(Transaction{std::move(compares), std::move(ops)});
 }
 
 inline Command in_session(SessionId session, uint64_t sequence, uint64_t acknowledged_below,

@@ -1,7 +1,5 @@
 #include "core/kv/types.h"
 
-#include "core/base/limits.h"
-
 namespace aspen::kv {
 
 Result<> validate_key(BytesView key) {
@@ -10,15 +8,23 @@ Result<> validate_key(BytesView key) {
   return fail(Code::LIMIT_EXCEEDED, "key is {} bytes; at most {}", key.size(), limits::kKeyBytesMax);
 }
 
+Result<> validate_bound(BytesView bound) {
+  if (bound.size() <= kBoundBytesMax) return {};
+  return fail(Code::LIMIT_EXCEEDED, "a bound of the range is {} bytes; at most {}", bound.size(),
+              kBoundBytesMax);
+}
+
 void encode(wire::Writer& writer, const RecordView& record) {
   writer.u64(record.create_revision);
   writer.u64(record.mod_revision);
   writer.u64(record.version);
+  writer.u64(record.lease);
   writer.bytes(record.value);
 }
 
 void encode(wire::Writer& writer, const Record& record) {
-  encode(writer, RecordView{record.value, record.create_revision, record.mod_revision, record.version});
+  encode(writer,
+         RecordView{record.value, record.create_revision, record.mod_revision, record.version, record.lease});
 }
 
 RecordView decode_record_view(wire::Reader& reader) {
@@ -26,6 +32,7 @@ RecordView decode_record_view(wire::Reader& reader) {
   record.create_revision = reader.u64();
   record.mod_revision = reader.u64();
   record.version = reader.u64();
+  record.lease = reader.u64();
   record.value = reader.bytes(limits::kValueBytesMax, "value");
   return record;
 }

@@ -20,10 +20,9 @@ std::vector<Operation::Call> calls_of(const std::string& name) {
   return {
       WriteCall{.ops = {put("k", name + ".put")}},
       GetCall{.key = "k"},
-      WriteCall{
-          .conditions = {{.kind = kv::Condition::Kind::value_equals, .key = "k", .value = name + ".put"}},
-          .ops = {put("k", name + ".cas")}},
-      WriteCall{.conditions = {{.kind = kv::Condition::Kind::present, .key = "k"}},
+      WriteCall{.conditions = {{.kind = Condition::Kind::value_equals, .key = "k", .value = name + ".put"}},
+                .ops = {put("k", name + ".cas")}},
+      WriteCall{.conditions = {{.kind = Condition::Kind::present, .key = "k"}},
                 .ops = {put("l", name + ".l"), put("m", name + ".m")}},
       RangeCall{},
   };
@@ -113,12 +112,11 @@ rt::Task<Result<>> CancelInjection::work(rt::Cx& cx, node::Engine& engine) {
 rt::Task<Result<>> CancelInjection::perform(rt::Cx& cx, node::Engine& engine, Operation::Call call) {
   ASPEN_CO_TRY(size_t operation, cluster_.history().invoke(kWorker, world_.now(), call));
   if (auto* write = std::get_if<WriteCall>(&call)) {
-    kv::Command command{.conditions = write->conditions, .ops = write->ops};
-    Result<kv::WriteReply> reply = co_await engine.router().write(cx, std::move(command));
+    Result<kv::WriteReply> reply = co_await engine.router().write(cx, write->command());
     co_return record(operation, std::move(reply));
   }
   if (auto* get = std::get_if<GetCall>(&call)) {
-    Result<kv::GetReply> reply = co_await engine.router().get(cx, get->key, false);
+    Result<kv::GetReply> reply = co_await engine.router().get(cx, {get->key}, false);
     co_return record(operation, std::move(reply));
   }
   Result<kv::RangeReply> reply = co_await engine.router().range(cx, std::get<RangeCall>(call).request, false);

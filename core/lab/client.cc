@@ -59,13 +59,12 @@ void Client::issue() {
   ++operations_;
   node::Engine& engine = *machine_.engine();
   if (auto* write = std::get_if<WriteCall>(&call)) {
-    kv::Command command{.conditions = write->conditions, .ops = write->ops};
-    spawn<kv::WriteReply>(engine, [command = std::move(command)](node::Engine& engine, rt::Cx& cx) {
+    spawn<kv::WriteReply>(engine, [command = write->command()](node::Engine& engine, rt::Cx& cx) {
       return engine.router().write(cx, command);
     });
   } else if (auto* get = std::get_if<GetCall>(&call)) {
     spawn<kv::GetReply>(engine, [get = *get](node::Engine& engine, rt::Cx& cx) {
-      return engine.router().get(cx, get.key, get.stale);
+      return engine.router().get(cx, {get.key}, get.stale);
     });
   } else {
     spawn<kv::RangeReply>(engine, [range = std::get<RangeCall>(call)](node::Engine& engine, rt::Cx& cx) {

@@ -10,6 +10,27 @@ bool Operation::stale() const {
   return false;
 }
 
+kv::Command WriteCall::command() const {
+  kv::Command command;
+  for (const Condition& condition : conditions) {
+    command.transaction.compares.push_back([&]() -> kv::Compare {
+      switch (condition.kind) {
+        case Condition::Kind::absent:
+          return kv::key_absent(condition.key);
+        case Condition::Kind::present:
+          return kv::key_present(condition.key);
+        case Condition::Kind::value_equals:
+          return kv::value_is(condition.key, condition.value);
+        case Condition::Kind::mod_revision_equals:
+          return kv::mod_revision_is(condition.key, condition.revision);
+      }
+      return {};
+    }());
+  }
+  command.transaction.then = ops;
+  return command;
+}
+
 Result<size_t> History::invoke(uint64_t client, TimeNs now, Operation::Call call) {
   if (operations_.size() >= operations_max_) {
     return ::aspen::fail(Code::LIMIT_EXCEEDED,

@@ -31,11 +31,28 @@ inline constexpr size_t kHistoryOperationsMax = 1'000'000;
 // The order number of a return that has not come.
 inline constexpr uint64_t kStillOpen = UINT64_MAX;
 
+// What must hold for a write to happen.
+struct Condition {
+  enum class Kind : uint8_t {
+    absent = 1,
+    present = 2,
+    value_equals = 3,
+    mod_revision_equals = 4
+  } kind = Kind::absent;
+  Bytes key = {};
+  Bytes value = {};       // of value_equals
+  uint64_t revision = 0;  // of mod_revision_equals; an absent key has 0
+
+  bool operator==(const Condition&) const = default;
+};
+
+// Puts and erasures, of each key at most one.
 struct WriteCall {
-  std::vector<kv::Condition> conditions = {};
+  std::vector<Condition> conditions = {};
   std::vector<kv::Op> ops = {};
   kv::WriteReply reply = {};
   bool operator==(const WriteCall&) const = default;
+  kv::Command command() const;
 };
 
 struct GetCall {

@@ -12,15 +12,17 @@ History sample() {
     return *history.invoke(client, now, std::move(c));
   };
   size_t put = call(1, 10, Operation::Write{.ops = {{.key = "a b", .value = Bytes("\0\n\"", 3)}}});
-  size_t txn = call(2, 10,
-                    Operation::Write{.conditions = {{kv::Condition::Kind::absent, "x"},
-                                                    {kv::Condition::Kind::present, "y"},
-                                                    {kv::Condition::Kind::value_equals, "z", "v"},
-                                                    {kv::Condition::Kind::mod_revision_equals, "z", {}, 7}},
-                                     .ops = {{kv::Op::Kind::erase, "a"}, {kv::Op::Kind::put, "b", "2"}}});
+  size_t txn =
+      call(2, 10,
+           Operation::Write{.conditions = {{Condition::Kind::absent, "x"},
+                                           {Condition::Kind::present, "y"},
+                                           {Condition::Kind::value_equals, "z", "v"},
+                                           {Condition::Kind::mod_revision_equals, "z", {}, 7}},
+                            .ops = {{.kind = kv::Op::Kind::erase, .key = "a"}, {.key = "b", .value = "2"}}});
   history.succeed(put, 11, kv::WriteReply{.succeeded = true, .revision = 3, .results = {{false, 0}}});
-  history.succeed(txn, 12,
-                  kv::WriteReply{.revision = 4, .failed_condition = 1, .current = kv::Record{"r", 1, 2, 3}});
+  history.succeed(
+      txn, 12,
+      kv::WriteReply{.revision = 4, .failed_compare = 1, .current = kv::KeyRecord{"y", {"r", 1, 2, 3}}});
   size_t get = call(1, 13, Operation::Get{.key = "a"});
   size_t none = call(3, 13, Operation::Get{.key = "b", .stale = true});
   size_t range = call(4, 13, Operation::Range{.request = {"a", "z", 5, true, true}});

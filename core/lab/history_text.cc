@@ -32,11 +32,11 @@ std::string text(const std::optional<kv::Record>& record) {
 
 std::string call_text(const Operation::Write& write) {
   std::string out = fmt::format("write {}", write.conditions.size());
-  for (const kv::Condition& condition : write.conditions) {
+  for (const Condition& condition : write.conditions) {
     out +=
         fmt::format(" {} {}", kConditions.at(static_cast<size_t>(condition.kind) - 1), quote(condition.key));
-    if (condition.kind == kv::Condition::Kind::value_equals) out += " " + quote(condition.value);
-    if (condition.kind == kv::Condition::Kind::mod_revision_equals) {
+    if (condition.kind == Condition::Kind::value_equals) out += " " + quote(condition.value);
+    if (condition.kind == Condition::Kind::mod_revision_equals) {
       out += fmt::format(" {}", condition.revision);
     }
   }
@@ -61,7 +61,8 @@ std::string call_text(const Operation::Range& range) {
 std::string reply_text(const Operation::Write& write) {
   const kv::WriteReply& reply = write.reply;
   if (!reply.succeeded) {
-    return fmt::format("{} failed {} {}", reply.revision, reply.failed_condition, text(reply.current));
+    auto current = reply.current ? std::optional(reply.current->record) : std::nullopt;
+    return fmt::format("{} failed {} {}", reply.revision, reply.failed_compare, text(current));
   }
   std::string out = fmt::format("{} done {}", reply.revision, reply.results.size());
   for (const kv::OpResult& result : reply.results) {
@@ -118,12 +119,11 @@ std::optional<kv::Record> read_optional_record(TextReader& in) {
 Operation::Write read_write(TextReader& in, bool with_reply) {
   Operation::Write write;
   for (size_t n = count(in, limits::kTransactionOpsMax, "conditions"); n > 0; --n) {
-    kv::Condition condition;
-    condition.kind = static_cast<kv::Condition::Kind>(choice(in, kConditions, "condition") + 1);
+    Condition condition;
+    condition.kind = static_cast<Condition::Kind>(choice(in, kConditions, "condition") + 1);
     condition.key = in.quoted("key");
-    if (condition.kind == kv::Condition::Kind::value_equals) condition.value = in.quoted("value");
-    if (condition.kind == kv::Condition::Kind::mod_revision_equals)
-      condition.revision = in.number("revision");
+    if (condition.kind == Condition::Kind::value_equals) condition.value = in.quoted("value");
+    if (condition.kind == Condition::Kind::mod_revision_equals) condition.revision = in.number("revision");
     write.conditions.push_back(std::move(condition));
   }
   for (size_t n = count(in, limits::kTransactionOpsMax, "operations"); n > 0; --n) {
@@ -138,9 +138,13 @@ Operation::Write read_write(TextReader& in, bool with_reply) {
   reply.revision = in.number("revision");
   reply.succeeded = choice<2>(in, {"failed", "done"}, "outcome") == 1;
   if (!reply.succeeded) {
-    reply.failed_condition = static_cast<uint32_t>(count(in, limits::kTransactionOpsMax, "failed condition"));
-    reply.current = read_optional_record(in);
-    if (reply.failed_condition >= write.conditions.size()) in.refuse("the failed condition is none of them");
+    reply.failed_compare = static_cast<uint32_t>(count(in, limits::kTransactionOpsMax, "failed condition"));
+    std::optional<kv::Record> record = read_optional_record(in);
+    if (reply.failed_compare >= write.conditions.size()) {
+      in.refuse("the failed condition is none of them");
+    } else if (record) {
+      reply.current = {write.conditions[reply.failed_compare].key, *std::move(record)};
+    }
     return write;
   }
   for (size_t n = count(in, limits::kTransactionOpsMax, "results"); n > 0; --n) {
@@ -227,16 +231,16 @@ Result<Operation> read_operation(std::string_view line) {
 
 std::string people(const Operation::Write& write, bool ok) {
   std::string out;
-  for (const kv::Condition& condition : write.conditions) {
+  for (const Condition& condition : write.conditions) {
     out += fmt::format("{} {}{}", out.empty() ? "if" : " and", quote_short(condition.key), [&] {
       switch (condition.kind) {
-        case kv::Condition::Kind::absent:
+        case Condition::Kind::absent:
           return std::string(" is absent");
-        case kv::Condition::Kind::present:
+        case Condition::Kind::present:
           return std::string(" is present");
-        case kv::Condition::Kind::value_equals:
+        case Condition::Kind::value_equals:
           return " is " + quote_short(condition.value);
-        case kv::Condition::Kind::mod_revision_equals:
+        case Condition::Kind::mod_revision_equals:
           return fmt::format(" is at revision {}", condition.revision);
       }
       return std::string();
@@ -254,8 +258,8 @@ std::string people(const Operation::Write& write, bool ok) {
   const kv::WriteReply& reply = write.reply;
   out += fmt::format(" -> revision {}", reply.revision);
   if (!reply.succeeded) {
-    out += fmt::format(", condition {} failed on {}", reply.failed_condition,
-                       reply.current ? describe(*reply.current) : "an absent key");
+    out += fmt::format(", condition {} failed on {}", reply.failed_compare,
+                       reply.current ? describe(reply.current->record) : "an absent key");
   }
   for (const kv::OpResult& result : reply.results) {
     out += result.existed ? fmt::format(", over revision {}", result.previous_revision) : ", new";

@@ -272,7 +272,7 @@ class Search {
              std::ranges::any_of(other.write()->conditions, same);
     };
     return std::ranges::any_of(write.ops, [&](const kv::Op& op) { return touches(op.key); }) ||
-           std::ranges::any_of(write.conditions, [&](const kv::Condition& c) { return touches(c.key); });
+           std::ranges::any_of(write.conditions, [&](const Condition& c) { return touches(c.key); });
   }
 
   // Whether the log has a free index just before the event at `place`.

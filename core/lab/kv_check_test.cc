@@ -22,12 +22,11 @@ class RealStore {
   RealStore() : machine_(*kv::StateMachine::open(store::open_memory())) {}
 
   kv::WriteReply apply(const Operation::Write& write) {
-    Bytes reply =
-        append(raft::EntryKind::command, kv::encode({.conditions = write.conditions, .ops = write.ops}));
+    Bytes reply = append(raft::EntryKind::command, kv::encode(write.command()));
     return *kv::decode_write_reply(reply);
   }
   void skip() { append(raft::EntryKind::noop, {}); }
-  kv::GetReply get(BytesView key) const { return *machine_->get(key); }
+  kv::GetReply get(BytesView key) const { return *machine_->get({Bytes(key)}); }
   kv::RangeReply range(const kv::RangeRequest& request) const { return *machine_->range(request); }
   // Does what the other's next entry did.
   void follow(const RealStore& other) {
@@ -53,9 +52,11 @@ class RealStore {
 class KvCheck : public ::testing::Test {
  protected:
   static Operation::Write put(BytesView key, BytesView value) {
-    return {.ops = {{kv::Op::Kind::put, Bytes(key), Bytes(value)}}};
+    return {.ops = {{.key = Bytes(key), .value = Bytes(value)}}};
   }
-  static Operation::Write erase(BytesView key) { return {.ops = {{kv::Op::Kind::erase, Bytes(key)}}}; }
+  static Operation::Write erase(BytesView key) {
+    return {.ops = {{.kind = kv::Op::Kind::erase, .key = Bytes(key)}}};
+  }
 
   size_t begin(Operation::Call call) { return *history.invoke(clients++, ++now, std::move(call)); }
   void end(size_t id, kv::WriteReply reply) { history.succeed(id, ++now, std::move(reply)); }
@@ -97,9 +98,9 @@ TEST_F(KvCheck, AcceptsWhatAStoreDoes) {
   expect_linearizable();
   write(put("a", "1"));
   read("a");
-  write({.conditions = {{kv::Condition::Kind::absent, "b"}},
-         .ops = {{kv::Op::Kind::put, "b", "2"}, {kv::Op::Kind::erase, "a"}}});
-  write({.conditions = {{kv::Condition::Kind::absent, "b"}}, .ops = {{kv::Op::Kind::put, "b", "3"}}});
+  write({.conditions = {{Condition::Kind::absent, "b"}},
+         .ops = {{.key = "b", .value = "2"}, {.kind = kv::Op::Kind::erase, .key = "a"}}});
+  write({.conditions = {{Condition::Kind::absent, "b"}}, .ops = {{.key = "b", .value = "3"}}});
   range();
   read("a");
   store.skip();
@@ -141,8 +142,8 @@ TEST_F(KvCheck, RefusesAReadThatClaimsToBeNewerThanItIs) {
 
 TEST_F(KvCheck, RefusesALostUpdate) {
   write(put("a", "1"));
-  Operation::Write swap{.conditions = {{kv::Condition::Kind::mod_revision_equals, "a", {}, 1}},
-                        .ops = {{kv::Op::Kind::put, "a", "2"}}};
+  Operation::Write swap{.conditions = {{Condition::Kind::mod_revision_equals, "a", {}, 1}},
+                        .ops = {{.key = "a", .value = "2"}}};
   kv::WriteReply first = write(swap);
   size_t second = begin(swap);
   first.revision = 3;
@@ -199,10 +200,12 @@ TEST_F(KvCheck, AWriteInDoubtMayComeLate) {
 }
 
 TEST_F(KvCheck, AnEraseInDoubtMayComeOnceWithoutBeingSeenAtARevision) {
-  write({.ops = {{kv::Op::Kind::put, "a", "1"}, {kv::Op::Kind::put, "b", "1"}}});
-  doubt(begin(Operation::Write{.ops = {{kv::Op::Kind::erase, "a"}, {kv::Op::Kind::erase, "b"}}}));
+  write({.ops = {{.key = "a", .value = "1"}, {.key = "b", .value = "1"}}});
+  doubt(begin(Operation::Write{
+      .ops = {{.kind = kv::Op::Kind::erase, .key = "a"}, {.kind = kv::Op::Kind::erase, .key = "b"}}}));
   range();
-  store.apply({.ops = {{kv::Op::Kind::erase, "a"}, {kv::Op::Kind::erase, "b"}}});
+  store.apply(
+      {.ops = {{.kind = kv::Op::Kind::erase, .key = "a"}, {.kind = kv::Op::Kind::erase, .key = "b"}}});
   read("b");
   write(put("a", "2"));
   range();
@@ -227,7 +230,7 @@ TEST_F(KvCheck, RefusesAWriteThatIsSeenBeforeItBegan) {
 }
 
 TEST_F(KvCheck, RefusesHalfATransaction) {
-  Operation::Write both{.ops = {{kv::Op::Kind::put, "a", "1"}, {kv::Op::Kind::put, "b", "1"}}};
+  Operation::Write both{.ops = {{.key = "a", .value = "1"}, {.key = "b", .value = "1"}}};
   doubt(begin(both));
   store.apply(put("a", "1"));
   read("a");
@@ -332,20 +335,20 @@ class Generator {
     if (below(3) == 0) {
       Bytes k = key();
       std::optional<kv::Record> record = last_seen(k);
-      auto kind = static_cast<kv::Condition::Kind>(1 + below(mix_.revisions ? 4 : 3));
+      auto kind = static_cast<Condition::Kind>(1 + below(mix_.revisions ? 4 : 3));
       write.conditions.push_back({kind, k});
-      kv::Condition& condition = write.conditions.back();
-      if (kind == kv::Condition::Kind::value_equals) condition.value = record ? record->value : "0";
-      if (kind == kv::Condition::Kind::mod_revision_equals)
+      Condition& condition = write.conditions.back();
+      if (kind == Condition::Kind::value_equals) condition.value = record ? record->value : "0";
+      if (kind == Condition::Kind::mod_revision_equals)
         condition.revision = record ? record->mod_revision : 0;
     }
     for (size_t n = 1 + below(5) / 4; n > 0; --n) {
       Bytes k = key();
       if (!write.ops.empty() && write.ops[0].key == k) continue;
       if (below(mix_.erase_one_in) == 0) {
-        write.ops.push_back({kv::Op::Kind::erase, k});
+        write.ops.push_back({.kind = kv::Op::Kind::erase, .key = k});
       } else {
-        write.ops.push_back({kv::Op::Kind::put, k, value()});
+        write.ops.push_back({.key = k, .value = value()});
       }
     }
     return write;
@@ -407,8 +410,8 @@ class Generator {
   void plant(Plant plant) {
     if (plant == Plant::nothing) return;
     Bytes k = key();
-    Operation::Write put{.ops = {{kv::Op::Kind::put, k, value()}}};
-    Operation::Write next{.ops = {{kv::Op::Kind::put, k, value()}}};
+    Operation::Write put{.ops = {{.key = k, .value = value()}}};
+    Operation::Write next{.ops = {{.key = k, .value = value()}}};
     size_t first = begin(put);
     kv::GetReply before = store_.get(k);
     switch (plant) {
@@ -695,10 +698,10 @@ bool same(const Contents& contents, BytesView key, const std::optional<kv::Recor
   return it == contents.end() ? !record : record && record->value == it->second;
 }
 
-bool holds(const Contents& contents, const kv::Condition& condition) {
+bool holds(const Contents& contents, const Condition& condition) {
   auto it = contents.find(condition.key);
-  if (condition.kind == kv::Condition::Kind::absent) return it == contents.end();
-  if (condition.kind == kv::Condition::Kind::present) return it != contents.end();
+  if (condition.kind == Condition::Kind::absent) return it == contents.end();
+  if (condition.kind == Condition::Kind::present) return it != contents.end();
   return it != contents.end() && it->second == condition.value;
 }
 
@@ -721,8 +724,8 @@ std::optional<Contents> after(Contents contents, const Operation& op) {
   bool succeeded = wrong == write.conditions.end();
   if (op.ok() && write.reply.succeeded != succeeded) return std::nullopt;
   if (!succeeded) {
-    return !op.ok() || same(contents, wrong->key, write.reply.current) ? std::optional(contents)
-                                                                       : std::nullopt;
+    auto record = write.reply.current ? std::optional(write.reply.current->record) : std::nullopt;
+    return !op.ok() || same(contents, wrong->key, record) ? std::optional(contents) : std::nullopt;
   }
   for (size_t i = 0; i < write.ops.size(); ++i) {
     const kv::Op& part = write.ops[i];

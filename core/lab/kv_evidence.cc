@@ -35,16 +35,16 @@ KvEvidence::KvEvidence(const History& history) : history_(history) {
 void KvEvidence::collect(size_t id, const Operation::Write& write) {
   const kv::WriteReply& reply = write.reply;
   if (!reply.succeeded) {
-    if (reply.current && reply.failed_condition < write.conditions.size()) {
-      see(id, write.conditions[reply.failed_condition].key, *reply.current, true);
+    if (reply.current && reply.failed_compare < write.conditions.size()) {
+      see(id, write.conditions[reply.failed_compare].key, reply.current->record, true);
     }
     return;
   }
   for (size_t i = 0; i < std::min(write.ops.size(), reply.results.size()); ++i) {
     see(id, write.ops[i].key, reply.results[i].previous_revision, {.by = id});
   }
-  for (const kv::Condition& condition : write.conditions) {
-    if (condition.kind == kv::Condition::Kind::mod_revision_equals) {
+  for (const Condition& condition : write.conditions) {
+    if (condition.kind == Condition::Kind::mod_revision_equals) {
       see(id, condition.key, condition.revision, {.by = id});
     }
   }

@@ -89,20 +89,20 @@ KvMismatch KvReplay::mismatch(BytesView key, std::string_view expected, Wanted::
   return {key, fmt::format("there {}, but {}", shown(key), expected), {{wanted, key, value, touched(key)}}};
 }
 
-std::optional<KvMismatch> KvReplay::condition(const kv::Condition& condition) const {
+std::optional<KvMismatch> KvReplay::condition(const Condition& condition) const {
   const Cell* cell = find(condition.key);
   switch (condition.kind) {
-    case kv::Condition::Kind::absent:
+    case Condition::Kind::absent:
       if (cell == nullptr) return std::nullopt;
       return mismatch(condition.key, "it must be absent", Wanted::What::erase);
-    case kv::Condition::Kind::present:
+    case Condition::Kind::present:
       if (cell != nullptr) return std::nullopt;
       return mismatch(condition.key, "it must be present", Wanted::What::put);
-    case kv::Condition::Kind::value_equals:
+    case Condition::Kind::value_equals:
       if (cell != nullptr && cell->value == condition.value) return std::nullopt;
       return mismatch(condition.key, "it must be " + quote_short(condition.value), Wanted::What::put,
                       condition.value);
-    case kv::Condition::Kind::mod_revision_equals:
+    case Condition::Kind::mod_revision_equals:
       if ((cell == nullptr ? 0 : cell->mod_revision) == condition.revision) return std::nullopt;
       return mismatch(condition.key, fmt::format("it must be at revision {}", condition.revision),
                       condition.revision == 0 ? Wanted::What::erase : Wanted::What::nothing);
@@ -113,13 +113,13 @@ std::optional<KvMismatch> KvReplay::condition(const kv::Condition& condition) co
 // Of a write in doubt that is assumed to have happened all hold: otherwise it changed nothing.
 std::optional<KvMismatch> KvReplay::conditions(const Operation::Write& write, const KvEvent& event) {
   bool failed = event.kind == KvEvent::Kind::write && !write.reply.succeeded;
-  if (failed && write.reply.failed_condition >= write.conditions.size()) {
+  if (failed && write.reply.failed_compare >= write.conditions.size()) {
     return Mismatch{{}, "it says that a condition failed which it does not have"};
   }
   if (event.kind == KvEvent::Kind::write && !failed && write.reply.results.size() != write.ops.size()) {
     return Mismatch{{}, "its results are not one for each operation"};
   }
-  size_t count = failed ? write.reply.failed_condition : write.conditions.size();
+  size_t count = failed ? write.reply.failed_compare : write.conditions.size();
   for (size_t i = 0; i < count; ++i) {
     if (auto found = condition(write.conditions[i])) return found;
   }
@@ -130,8 +130,11 @@ std::optional<KvMismatch> KvReplay::conditions(const Operation::Write& write, co
 }
 
 std::optional<KvMismatch> KvReplay::failed(const Operation::Write& write) {
-  const kv::Condition& wrong = write.conditions[write.reply.failed_condition];
-  if (auto found = observe(wrong.key, write.reply.current ? &*write.reply.current : nullptr, true))
+  const Condition& wrong = write.conditions[write.reply.failed_compare];
+  if (write.reply.current && write.reply.current->key != wrong.key) {
+    return mismatch(wrong.key, "the write was told of " + quote_short(write.reply.current->key));
+  }
+  if (auto found = observe(wrong.key, write.reply.current ? &write.reply.current->record : nullptr, true))
     return found;
   if (condition(wrong)) return std::nullopt;
   return mismatch(wrong.key, "the condition that is said to have failed holds");

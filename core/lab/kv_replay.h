@@ -67,7 +67,7 @@ class KvReplay {
   };
 
   std::optional<Mismatch> applied(const KvEvent& event);
-  std::optional<Mismatch> condition(const kv::Condition& condition) const;
+  std::optional<Mismatch> condition(const Condition& condition) const;
   std::optional<Mismatch> conditions(const Operation::Write& write, const KvEvent& event);
   std::optional<Mismatch> failed(const Operation::Write& write);
   std::optional<Mismatch> results(const Operation::Write& write) const;

@@ -11,7 +11,7 @@ KvSpans::KvSpans(const History& history, const KvEvidence& evidence)
   for (const auto& [key, ids] : evidence.in_doubt()) {
     keys_[key];
     for (size_t id : ids) {
-      for (const kv::Condition& condition : history.at(id).write()->conditions) keys_[condition.key];
+      for (const Condition& condition : history.at(id).write()->conditions) keys_[condition.key];
     }
   }
   for (const KvEvent& event : evidence.events()) {
@@ -60,15 +60,15 @@ void KvSpans::collect(const KvEvent& event) {
   }
   const Operation::Write& write = *operation.write();
   if (!write.reply.succeeded) {
-    if (!write.reply.current || write.reply.failed_condition >= write.conditions.size()) return;
-    return shown(event, write.conditions[write.reply.failed_condition].key,
-                 write.reply.current->mod_revision);
+    if (!write.reply.current || write.reply.failed_compare >= write.conditions.size()) return;
+    return shown(event, write.conditions[write.reply.failed_compare].key,
+                 write.reply.current->record.mod_revision);
   }
   for (size_t i = 0; i < std::min(write.ops.size(), write.reply.results.size()); ++i) {
     shown(event, write.ops[i].key, write.reply.results[i].previous_revision);
   }
-  for (const kv::Condition& condition : write.conditions) {
-    if (condition.kind == kv::Condition::Kind::mod_revision_equals) {
+  for (const Condition& condition : write.conditions) {
+    if (condition.kind == Condition::Kind::mod_revision_equals) {
       shown(event, condition.key, condition.revision);
     }
   }
@@ -122,7 +122,7 @@ std::optional<BytesView> KvSpans::contradiction(size_t id, size_t slot, bool bef
     const Key& key = keys_.at(op.key);
     if (changes(key.unchanged) || (op.kind == kv::Op::Kind::erase && changes(key.unerased))) return op.key;
   }
-  for (const kv::Condition& condition : write.conditions) {
+  for (const Condition& condition : write.conditions) {
     if (fails(condition, slot)) return condition.key;
   }
   return std::nullopt;
@@ -135,19 +135,19 @@ const KvSpans::Span* KvSpans::find(const std::vector<Span>& spans, size_t slot) 
   return slot <= span.before ? &span : nullptr;
 }
 
-bool KvSpans::fails(const kv::Condition& condition, size_t slot) const {
+bool KvSpans::fails(const Condition& condition, size_t slot) const {
   const Key& key = keys_.at(condition.key);
   const Span* unchanged = find(key.unchanged, slot);
   switch (condition.kind) {
-    case kv::Condition::Kind::absent:
+    case Condition::Kind::absent:
       return unchanged != nullptr || find(key.unerased, slot) != nullptr;
-    case kv::Condition::Kind::present:
+    case Condition::Kind::present:
       return false;
-    case kv::Condition::Kind::value_equals: {
+    case Condition::Kind::value_equals: {
       auto value = unchanged == nullptr ? std::nullopt : value_at(condition.key, unchanged->after);
       return value && *value != condition.value;
     }
-    case kv::Condition::Kind::mod_revision_equals: {
+    case Condition::Kind::mod_revision_equals: {
       if (condition.revision == 0) return unchanged != nullptr || find(key.unerased, slot) != nullptr;
       return unchanged != nullptr && evidence_.events()[unchanged->after].revision != condition.revision;
     }

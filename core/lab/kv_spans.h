@@ -49,7 +49,7 @@ class KvSpans {
   // The span in which the state just before the event of the slot is.
   static const Span* find(const std::vector<Span>& spans, size_t slot);
   std::optional<BytesView> value_at(BytesView key, size_t slot) const;
-  bool fails(const kv::Condition& condition, size_t slot) const;
+  bool fails(const Condition& condition, size_t slot) const;
 
   const History& history_;
   const KvEvidence& evidence_;

@@ -54,7 +54,7 @@ std::unique_ptr<Script> mixed(uint64_t client) {
 }
 
 int value_of(Cluster& cluster, const Bytes& key) {
-  auto reply = cluster.member(0).replica()->machine().get(key);
+  auto reply = cluster.member(0).replica()->machine().get({key});
   return reply && reply->record ? std::atoi(reply->record->value.c_str()) : 0;
 }
 

@@ -51,16 +51,16 @@ class MixedScript final : public Script {
         .kind = kv::Op::Kind::put, .key = std::move(key), .value = fmt::format("{}.{}", client_, ++count_)};
   }
 
-  kv::Condition condition(Random& random, const Bytes& key) const {
+  Condition condition(Random& random, const Bytes& key) const {
     switch (random.below(4)) {
       case 0:
-        return {.kind = kv::Condition::Kind::absent, .key = key};
+        return {.kind = Condition::Kind::absent, .key = key};
       case 1:
-        return {.kind = kv::Condition::Kind::present, .key = key};
+        return {.kind = Condition::Kind::present, .key = key};
       case 2:
-        return {.kind = kv::Condition::Kind::value_equals, .key = key, .value = last_read_.value};
+        return {.kind = Condition::Kind::value_equals, .key = key, .value = last_read_.value};
       default:
-        return {.kind = kv::Condition::Kind::mod_revision_equals,
+        return {.kind = Condition::Kind::mod_revision_equals,
                 .key = key,
                 .revision = random.chance(0.3) ? 0 : last_read_.mod_revision};
     }
@@ -98,7 +98,7 @@ class CounterScript final : public Script {
     if (!known_) return GetCall{.key = kCounterKey};
     known_ = false;
     return WriteCall{
-        .conditions = {{.kind = kv::Condition::Kind::mod_revision_equals,
+        .conditions = {{.kind = Condition::Kind::mod_revision_equals,
                         .key = kCounterKey,
                         .revision = revision_}},
         .ops = {{.kind = kv::Op::Kind::put, .key = kCounterKey, .value = std::to_string(value_ + 1)}}};
@@ -130,7 +130,7 @@ class BankScript final : public Script {
     WriteCall call;
     for (auto [account, change] : {std::pair{from, -amount}, {to, amount}}) {
       const kv::KeyRecord& entry = seen_[account];
-      call.conditions.push_back({.kind = kv::Condition::Kind::mod_revision_equals,
+      call.conditions.push_back({.kind = Condition::Kind::mod_revision_equals,
                                  .key = entry.key,
                                  .revision = entry.record.mod_revision});
       call.ops.push_back({.kind = kv::Op::Kind::put,

@@ -226,10 +226,11 @@ TEST_F(ClusterTest, MoreOperationsThanANodeTakesAreRefusedAndTheRestCompleted) {
   std::atomic<size_t> late = 0;
   std::atomic<size_t> other = 0;
   for (size_t i = 0; i < limits::kOpsInFlightMax + kExtra; ++i) {
-    nodes[0].node->write({.ops = {{.key = "k", .value = "v"}}}, 2 * kSecond, [&](Result<kv::WriteReply> r) {
-      Code code = r ? Code::OK : r.error().code;
-      ++(code == Code::OVERLOADED ? overloaded : code == Code::DEADLINE_EXCEEDED ? late : other);
-    });
+    nodes[0].node->write(
+        {.transaction = {.then = {{.key = "k", .value = "v"}}}}, 2 * kSecond, [&](Result<kv::WriteReply> r) {
+          Code code = r ? Code::OK : r.error().code;
+          ++(code == Code::OVERLOADED ? overloaded : code == Code::DEADLINE_EXCEEDED ? late : other);
+        });
   }
   EXPECT_TRUE(eventually([&] { return overloaded + late + other == limits::kOpsInFlightMax + kExtra; }));
   EXPECT_EQ(other, 0u);
@@ -244,7 +245,7 @@ TEST_F(ClusterTest, AMemberClosesWithoutAMajority) {
   nodes[2].close();
   std::atomic<int> completed = 0;
   for (int i = 0; i < 100; ++i) {
-    nodes[0].node->write({.ops = {{.key = "k", .value = "v"}}}, 0,
+    nodes[0].node->write({.transaction = {.then = {{.key = "k", .value = "v"}}}}, 0,
                          [&](Result<kv::WriteReply>) { ++completed; });
   }
   nodes[0].close();

@@ -127,7 +127,7 @@ TEST_F(ExactlyOnce, AWriteThatIsNotAnsweredMayHaveBeenApplied) {
   EXPECT_EQ(late.error().applied, Applied::MAYBE);
   Node::OperationId id = 0;
   auto cancelled = wait_for<kv::WriteReply>([&](auto done) {
-    id = client.node->write({.ops = {{.key = "b", .value = "1"}}}, 0, std::move(done));
+    id = client.node->write({.transaction = {.then = {{.key = "b", .value = "1"}}}}, 0, std::move(done));
     EXPECT_TRUE(eventually([&] { return member.writes().size() == 2; }));
     client.node->cancel(id);
   });

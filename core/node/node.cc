@@ -156,10 +156,10 @@ Node::OperationId Node::write(kv::Command command, DurationNs timeout, Done<kv::
                                 });
 }
 
-Node::OperationId Node::get(Bytes key, bool stale, DurationNs timeout, Done<kv::GetReply> done) {
+Node::OperationId Node::get(kv::GetRequest get, bool stale, DurationNs timeout, Done<kv::GetReply> done) {
   return submit<kv::GetReply>("get", timeout, std::move(done),
-                              [key = std::move(key), stale](Engine& engine, rt::Cx& cx) mutable {
-                                return engine.router().get(cx, std::move(key), stale);
+                              [get = std::move(get), stale](Engine& engine, rt::Cx& cx) mutable {
+                                return engine.router().get(cx, std::move(get), stale);
                               });
 }
 

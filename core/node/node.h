@@ -58,7 +58,7 @@ class Node {
   ~Node();
 
   OperationId write(kv::Command command, DurationNs timeout, Done<kv::WriteReply> done);
-  OperationId get(Bytes key, bool stale, DurationNs timeout, Done<kv::GetReply> done);
+  OperationId get(kv::GetRequest get, bool stale, DurationNs timeout, Done<kv::GetReply> done);
   OperationId range(kv::RangeRequest range, bool stale, DurationNs timeout, Done<kv::RangeReply> done);
   OperationId status(DurationNs timeout, Done<std::string> done);
   OperationId ticket(DurationNs valid, Done<std::string> done);

@@ -49,13 +49,14 @@ TEST_F(NodeTest, RangesGoBothWaysAndContinue) {
 
 TEST_F(NodeTest, ConditionsHoldOrNothingHappens) {
   TestNode node = embedded();
-  kv::Command create{.conditions = {{.kind = kv::Condition::Kind::absent, .key = "lock"}},
-                     .ops = {{.key = "lock", .value = "mine"}, {.key = "other", .value = "x"}}};
+  kv::Command create{
+      .transaction = {.compares = {kv::key_absent("lock")},
+                      .then = {{.key = "lock", .value = "mine"}, {.key = "other", .value = "x"}}}};
   EXPECT_TRUE(node.write(create)->succeeded);
   auto again = node.write(create);
   ASSERT_TRUE(again);
   EXPECT_FALSE(again->succeeded);
-  EXPECT_EQ(again->current->value, "mine");
+  EXPECT_EQ(again->current->record.value, "mine");
 }
 
 TEST_F(NodeTest, BadCommandsAreRefusedAndSayThatNothingHappened) {
@@ -273,7 +274,7 @@ TEST_F(NodeTest, ClosingWithOperationsInFlightCompletesEachOnce) {
   std::atomic<int> applied = 0;
   std::atomic<int> bad = 0;
   for (int i = 0; i < kOperations; ++i) {
-    kv::Command command{.ops = {{.key = fmt::format("k{}", i), .value = "v"}}};
+    kv::Command command{.transaction = {.then = {{.key = fmt::format("k{}", i), .value = "v"}}}};
     node.node->write(std::move(command), kCallTimeout, [&, i](Result<kv::WriteReply> reply) {
       ++completed[i];
       if (reply) ++applied;
@@ -302,7 +303,7 @@ TEST_F(NodeTest, ACancelEndsAnOperationThatWaitsAndDoesNotHurtOneThatIsDone) {
   founder.close();
   Node::OperationId id = 0;
   auto result = wait_for<kv::WriteReply>([&](auto done) {
-    id = client.node->write({.ops = {{.key = "a", .value = "1"}}}, 0, std::move(done));
+    id = client.node->write({.transaction = {.then = {{.key = "a", .value = "1"}}}}, 0, std::move(done));
     client.node->cancel(id);
   });
   EXPECT_EQ(result.error().code, Code::CANCELLED);

@@ -22,7 +22,7 @@ enum SubprotocolId : uint64_t {
 
 enum class RequestKind : uint8_t {
   write = 1,    // body: an encoded kv::Command; reply: its encoded reply
-  get = 2,      // body: the key; reply: kv::GetReply
+  get = 2,      // body: kv::GetRequest; reply: kv::GetReply
   range = 3,    // body: kv::RangeRequest; reply: kv::RangeReply
   status = 4,   // reply: the JSON status document of the member
   members = 5,  // reply: MemberList

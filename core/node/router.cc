@@ -332,9 +332,9 @@ rt::Task<Result<>> Router::ensure_session(rt::Cx& cx) {
   co_return Result<>();
 }
 
-rt::Task<Result<kv::GetReply>> Router::get(rt::Cx& cx, Bytes key, bool stale) {
+rt::Task<Result<kv::GetReply>> Router::get(rt::Cx& cx, kv::GetRequest get, bool stale) {
   ASPEN_CO_TRY(Bytes reply,
-               co_await call(cx, {.kind = RequestKind::get, .stale = stale, .body = std::move(key)}));
+               co_await call(cx, {.kind = RequestKind::get, .stale = stale, .body = kv::encode(get)}));
   co_return kv::decode_get_reply(BytesView(reply));
 }
 
@@ -345,6 +345,16 @@ rt::Task<Result<kv::RangeReply>> Router::range(rt::Cx& cx, kv::RangeRequest rang
 }
 
 rt::Task<Result<kv::WriteReply>> Router::write(rt::Cx& cx, kv::Command command) {
+  return in_session(cx, std::move(command), kv::decode_write_reply);
+}
+
+rt::Task<Result<kv::DoneReply>> Router::run(rt::Cx& cx, kv::Command command) {
+  return in_session(cx, std::move(command), kv::decode_done_reply);
+}
+
+template <typename Reply>
+rt::Task<Result<Reply>> Router::in_session(rt::Cx& cx, kv::Command command,
+                                           Result<Reply> (*decode)(BytesView)) {
   for (;;) {
     if (session_.id != 0 && ASPEN_BUGGIFY("node-session-forgotten")) session_ = {};
     if (auto ready = co_await ensure_session(cx); !ready) {
@@ -369,7 +379,7 @@ rt::Task<Result<kv::WriteReply>> Router::write(rt::Cx& cx, kv::Command command) 
     auto reply = co_await route(cx, {.kind = RequestKind::write, .body = kv::encode(command)}, maybe_applied);
     Applied unless_told = maybe_applied ? Applied::MAYBE : Applied::NO;
     if (!reply) co_return std::unexpected(Error(reply.error().code, unless_told, reply.error().message));
-    auto decoded = kv::decode_write_reply(*reply);
+    auto decoded = decode(*reply);
     // An answer that is none says nothing about what became of the write.
     if (!decoded && decoded.error().code == Code::PROTOCOL) decoded.error().applied = Applied::MAYBE;
     if (decoded || decoded.error().code != Code::SESSION_EXPIRED) co_return decoded;

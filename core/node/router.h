@@ -45,10 +45,12 @@ class Router {
   // A read, or a request that may be repeated. Errors: any of the table but NOT_LEADER.
   rt::Task<Result<Bytes>> call(rt::Cx& cx, Request request);
   // At the leader, linearizable; or, stale, what the member that answers has applied.
-  rt::Task<Result<kv::GetReply>> get(rt::Cx& cx, Bytes key, bool stale);
+  rt::Task<Result<kv::GetReply>> get(rt::Cx& cx, kv::GetRequest get, bool stale);
   rt::Task<Result<kv::RangeReply>> range(rt::Cx& cx, kv::RangeRequest range, bool stale);
   // A write, applied at most once.
   rt::Task<Result<kv::WriteReply>> write(rt::Cx& cx, kv::Command command);
+  // Another command that is neither a write nor about a session, in the same way.
+  rt::Task<Result<kv::DoneReply>> run(rt::Cx& cx, kv::Command command);
   // Watches for a leader that went silent; runs until cancelled.
   rt::Task<Result<>> watch_leader(rt::Cx& cx);
 
@@ -74,6 +76,8 @@ class Router {
   };
   class Outstanding;
 
+  template <typename Reply>
+  rt::Task<Result<Reply>> in_session(rt::Cx& cx, kv::Command command, Result<Reply> (*decode)(BytesView));
   rt::Task<Result<Bytes>> route(rt::Cx& cx, Request request, bool& maybe_applied);
   rt::Task<Response> ask(rt::Cx& cx, const NodeId& node, const Request& request, DurationNs patience,
                          bool& reached);

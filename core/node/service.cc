@@ -1,5 +1,7 @@
 #include "core/node/service.h"
 
+#include <algorithm>
+
 #include "core/base/buggify.h"
 #include "core/base/limits.h"
 #include "core/base/mutant.h"
@@ -13,9 +15,44 @@ Error out_of_scope(BytesView scope) {
       fmt::format("the caller's grant covers only keys that start with its scope of {} bytes", scope.size()));
 }
 
-bool range_within(const kv::RangeRequest& range, BytesView scope) {
-  Bytes end = prefix_end(scope);
-  return BytesView(range.start) >= scope && (end.empty() || (!range.end.empty() && range.end <= end));
+bool range_within(BytesView start, BytesView end, BytesView scope) {
+  Bytes scope_end = prefix_end(scope);
+  return start >= scope && (scope_end.empty() || (!end.empty() && end <= scope_end));
+}
+
+bool within(const kv::Transaction& transaction, BytesView scope) {
+  auto compare_within = [&](const kv::Compare& compare) {
+    return compare.end ? range_within(compare.key, *compare.end, scope)
+                       : BytesView(compare.key).starts_with(scope);
+  };
+  auto op_within = [&](const kv::Op& op) {
+    switch (op.kind) {
+      case kv::Op::Kind::erase_range:
+      case kv::Op::Kind::range:
+        return range_within(op.range.start, op.range.end, scope);
+      case kv::Op::Kind::transaction:
+        return within(op.nested.at(0), scope);
+      default:
+        return BytesView(op.key).starts_with(scope);
+    }
+  };
+  return std::ranges::all_of(transaction.compares, compare_within) &&
+         std::ranges::all_of(transaction.then, op_within) &&
+         std::ranges::all_of(transaction.otherwise, op_within);
+}
+
+// What is about no key in particular is for those who may touch all of them.
+bool within(const kv::Command& command, BytesView scope) {
+  switch (command.kind) {
+    case kv::Command::Kind::write:
+      return within(command.transaction, scope);
+    case kv::Command::Kind::open_session:
+    case kv::Command::Kind::close_session:
+    case kv::Command::Kind::lease_grant:
+      return true;
+    default:
+      return scope.empty();
+  }
 }
 
 }  // namespace
@@ -36,22 +73,20 @@ Response Service::failure(Error error) const {
 Result<> Service::check_scope(const Caller& caller, const Request& request) const {
   if (caller.scope.empty()) return {};
   switch (request.kind) {
-    case RequestKind::get:
-      if (!BytesView(request.body).starts_with(caller.scope))
-        return std::unexpected(out_of_scope(caller.scope));
+    case RequestKind::get: {
+      ASPEN_TRY(kv::GetRequest get, kv::decode_get_request(BytesView(request.body)));
+      if (!BytesView(get.key).starts_with(caller.scope)) return std::unexpected(out_of_scope(caller.scope));
       return {};
+    }
     case RequestKind::range: {
       ASPEN_TRY(kv::RangeRequest range, kv::decode_range_request(BytesView(request.body)));
-      if (!range_within(range, caller.scope)) return std::unexpected(out_of_scope(caller.scope));
+      if (!range_within(range.start, range.end, caller.scope))
+        return std::unexpected(out_of_scope(caller.scope));
       return {};
     }
     case RequestKind::write: {
       ASPEN_TRY(kv::Command command, kv::decode_command(request.body));
-      auto within = [&](const auto& item) { return BytesView(item.key).starts_with(caller.scope); };
-      if (!std::all_of(command.ops.begin(), command.ops.end(), within) ||
-          !std::all_of(command.conditions.begin(), command.conditions.end(), within)) {
-        return std::unexpected(out_of_scope(caller.scope));
-      }
+      if (!within(command, caller.scope)) return std::unexpected(out_of_scope(caller.scope));
       return {};
     }
     default:
@@ -97,6 +132,9 @@ void Service::write(const Caller&, Bytes command, Respond respond) {
   // Checked before it is replicated: what a peer sends must not cost every member a log entry.
   auto decoded = kv::decode_command(command);
   Result<> valid = decoded ? kv::validate(*decoded) : std::unexpected(decoded.error());
+  if (valid && decoded->kind == kv::Command::Kind::leases_expire) {
+    valid = fail(Code::PERMISSION_DENIED, "only the leader says that the time of a lease has run out");
+  }
   if (!valid) return respond(failure(valid.error()));
   replica_.driver().propose(std::move(command), [this, alive = std::weak_ptr<bool>(alive_),
                                                  respond = std::move(respond)](Result<Bytes> reply) mutable {
@@ -120,7 +158,8 @@ void Service::read(Request request, Respond respond) {
 Response Service::read_now(const Request& request) const {
   auto answer = [&]() -> Result<Bytes> {
     if (request.kind == RequestKind::get) {
-      ASPEN_TRY(kv::GetReply reply, replica_.machine().get(request.body));
+      ASPEN_TRY(kv::GetRequest get, kv::decode_get_request(BytesView(request.body)));
+      ASPEN_TRY(kv::GetReply reply, replica_.machine().get(get));
       return kv::encode(reply);
     }
     ASPEN_TRY(kv::RangeRequest range, kv::decode_range_request(BytesView(request.body)));

@@ -37,15 +37,14 @@ struct TestNode {
         [&](auto done) { node->write(std::move(command), timeout, std::move(done)); });
   }
   Result<kv::WriteReply> put(Bytes key, Bytes value, DurationNs timeout = kCallTimeout) {
-    return write({.ops = {{.kind = kv::Op::Kind::put, .key = std::move(key), .value = std::move(value)}}},
-                 timeout);
+    return write({.transaction = {.then = {{.key = std::move(key), .value = std::move(value)}}}}, timeout);
   }
   Result<kv::WriteReply> erase(Bytes key) {
-    return write({.ops = {{.kind = kv::Op::Kind::erase, .key = std::move(key)}}});
+    return write({.transaction = {.then = {{.kind = kv::Op::Kind::erase, .key = std::move(key)}}}});
   }
   Result<std::optional<kv::Record>> get(Bytes key, bool stale = false, DurationNs timeout = kCallTimeout) {
     auto reply = wait_for<kv::GetReply>(
-        [&](auto done) { node->get(std::move(key), stale, timeout, std::move(done)); });
+        [&](auto done) { node->get({std::move(key)}, stale, timeout, std::move(done)); });
     if (!reply) return std::unexpected(reply.error());
     return std::move(reply->record);
   }

@@ -15,6 +15,7 @@
 // Thread safety: every function may be called from any thread; a Batch, an Iterator belong to one.
 #pragma once
 
+#include <concepts>
 #include <functional>
 #include <memory>
 #include <string>
@@ -32,6 +33,15 @@ class Batch {
  public:
   void put(BytesView key, BytesView value);
   void erase(BytesView key);
+  // The same for what need not be copied.
+  void put(std::same_as<Bytes> auto&& key, std::same_as<Bytes> auto&& value) {
+    size_bytes_ += key.size() + value.size();
+    changes_.push_back({Change::Kind::put, std::move(key), std::move(value)});
+  }
+  void erase(std::same_as<Bytes> auto&& key) {
+    size_bytes_ += key.size();
+    changes_.push_back({Change::Kind::erase, std::move(key), {}});
+  }
   // Every key in [start, end); an empty `end` means no upper end.
   void erase_range(BytesView start, BytesView end);
 

@@ -8,16 +8,40 @@ from packing import boolean, error, invalid, listed, message, optional, signed, 
 
 
 def record(row):
-    revisions = varint(row["create_revision"]) + varint(row["mod_revision"]) + varint(row["version"])
-    return revisions + text(row["value"])
+    numbers = [row[name] for name in ("create_revision", "mod_revision", "version", "lease")]
+    return b"".join(map(varint, numbers)) + text(row["value"])
 
 
-def item(row):
-    """A condition or an operation."""
-    out = bytes([row["kind"]]) + text(row["key"])
-    if "value" in row:
-        out += text(row["value"])
-    return out + (varint(row["revision"]) if "revision" in row else b"")
+def compare(row):
+    out = bytes([row["target"], row["relation"]]) + text(row["key"]) + optional(row["end"], text)
+    return out + (text(row["value"]) if "value" in row else varint(row["number"]))
+
+
+def operation(row):
+    out = bytes([row["kind"]])
+    for name in ("key", "start", "end", "value"):
+        out += text(row[name]) if name in row else b""
+    if "lease" in row:
+        out += varint(row["lease"])
+    if "previous" in row:
+        out += boolean(row["previous"])
+    if "range" in row:
+        out += range_request(row["range"])
+    return out + (transaction(row["transaction"]) if "transaction" in row else b"")
+
+
+def transaction(row):
+    return listed(row["compares"], compare) + listed(row["then"], operation) + listed(row["otherwise"], operation)
+
+
+COMMAND_BODIES = {
+    2: lambda row: transaction(row["transaction"]),
+    4: lambda row: varint(row["revision"]),
+    5: lambda row: signed(row["ttl"]),
+    6: lambda row: varint(row["lease"]),
+    7: lambda row: listed(row["leases"], varint),
+    8: lambda row: text(row["prefix"]) + varint(row["bytes_max"]) + varint(row["keys_max"]),
+}
 
 
 def command_fields(row):
@@ -26,7 +50,7 @@ def command_fields(row):
     if row["kind"] == 3:
         return varint(row["session"])
     out = varint(row["session"]) + varint(row["sequence"]) + varint(row["acknowledged_below"])
-    return out + listed(row["conditions"], item) + listed(row["operations"], item)
+    return out + COMMAND_BODIES[row["kind"]](row)
 
 
 def command(row):
@@ -38,10 +62,30 @@ def reply_fields(row):
         return error(row)
     if row["kind"] == 3:
         return varint(row["session"])
+    if row["kind"] == 4:
+        return varint(row["revision"]) + varint(row["result"])
     out = boolean(row["succeeded"]) + varint(row["revision"])
-    if row["succeeded"]:
-        return out + listed(row["results"], lambda result: optional(result, varint))
-    return out + varint(row["failed_condition"]) + optional(row["current"], record)
+    if not row["succeeded"]:
+        out += varint(row["failed_compare"]) + optional(row["current"], range_entry)
+    return out + listed(row["results"], result)
+
+
+def range_entry(row):
+    return text(row["key"]) + record(row["record"])
+
+
+def result(row):
+    out = bytes([row["kind"]])
+    if row["kind"] == 1:
+        out += optional(row["previous_revision"], varint)
+        return out + (optional(row["previous"], record) if "previous" in row else b"")
+    if row["kind"] == 2:
+        return out + varint(row["count"]) + listed(row["erased"], range_entry)
+    if row["kind"] == 3:
+        return out + optional(row["record"], record)
+    if row["kind"] == 4:
+        return out + range_reply(row["range"])
+    return out + boolean(row["succeeded"]) + listed(row["results"], result)
 
 
 def reply(row):
@@ -50,11 +94,15 @@ def reply(row):
 
 def range_request(row):
     out = text(row["start"]) + text(row["end"]) + varint(row["limit"])
-    return out + boolean(row["reverse"]) + boolean(row["keys_only"])
+    return out + boolean(row["reverse"]) + boolean(row["keys_only"]) + varint(row["revision"])
+
+
+def get_request(row):
+    return text(row["key"]) + varint(row["revision"])
 
 
 def range_reply(row):
-    out = listed(row["entries"], lambda entry: text(entry["key"]) + record(entry["record"]))
+    out = listed(row["entries"], range_entry)
     return out + optional(row["continuation"], text) + varint(row["revision"])
 
 
@@ -67,49 +115,109 @@ KV_ENCODERS = {
     "command": command,
     "write_reply": reply,
     "session_reply": reply,
+    "done_reply": reply,
+    "get_request": get_request,
     "range_request": range_request,
     "range_reply": range_reply,
     "get_reply": get_reply,
 }
 
 MOST = 2**64 - 1
-RECORD = {"create_revision": 7, "mod_revision": 300, "version": 3, "value": b"value"}
-BARE = {"create_revision": 1, "mod_revision": 1, "version": 1, "value": b""}
-PUT = {"kind": 1, "key": b"k", "value": b"v"}
-ERASE = {"kind": 2, "key": b"\0\xff"}
-ABSENT, PRESENT = {"kind": 1, "key": b"lock"}, {"kind": 2, "key": b"lock"}
-EQUALS = {"kind": 3, "key": b"k", "value": b""}
-REVISION = {"kind": 4, "key": b"k", "revision": 300}
+RECORD = {"create_revision": 7, "mod_revision": 300, "version": 3, "lease": 0, "value": b"value"}
+BARE = {"create_revision": 1, "mod_revision": 1, "version": 1, "lease": 0, "value": b""}
+LEASED = RECORD | {"lease": 150}
+PUT = {"kind": 1, "key": b"k", "value": b"v", "lease": 0, "previous": False}
+ERASE = {"kind": 2, "key": b"\0\xff", "previous": False}
+ERASE_RANGE = {"kind": 3, "start": b"a", "end": b"b", "previous": False}
+GET = {"kind": 4, "key": b"k"}
 
 
-def write(operations=(), conditions=(), session=0, sequence=0, acknowledged_below=0):
-    row = {"kind": 2, "session": session, "sequence": sequence, "acknowledged_below": acknowledged_below}
-    return row | {"conditions": list(conditions), "operations": list(operations)}
+def compares(target, relation=1, key=b"k", end=None, **operand):
+    return {"target": target, "relation": relation, "key": key, "end": end} | (operand or {"number": 300})
+
+
+ABSENT, PRESENT = compares(6, key=b"lock", number=0), compares(6, key=b"lock", number=1)
+EQUALS, REVISION = compares(1, value=b""), compares(4)
+EVERY_COMPARE = [ABSENT, PRESENT, EQUALS, REVISION, compares(2, 2), compares(3, 3), compares(5, 4), compares(7)]
+
+
+def txn(then=(), compares=(), otherwise=()):
+    return {"compares": list(compares), "then": list(then), "otherwise": list(otherwise)}
+
+
+def inside(transaction):
+    return {"kind": 6, "transaction": transaction}
+
+
+def deep(depth, inner):
+    """`inner` in so many transactions, one inside the other."""
+    return inner if depth == 0 else txn([inside(deep(depth - 1, inner))])
+
+
+def numbered(kind, session=0, sequence=0, acknowledged_below=0, **body):
+    row = {"kind": kind, "session": session, "sequence": sequence, "acknowledged_below": acknowledged_below}
+    return row | body
+
+
+def write(operations=(), conditions=(), session=0, sequence=0, acknowledged_below=0, otherwise=()):
+    body = txn(operations, conditions, otherwise)
+    return numbered(2, session, sequence, acknowledged_below, transaction=body)
 
 
 def failure(code=18, maybe_applied=False, message="too much"):
     return {"kind": 1, "code": code, "maybe_applied": maybe_applied, "message": message}
 
 
+def change(previous_revision, previous=None):
+    row = {"kind": 1, "previous_revision": previous_revision}
+    return row if previous_revision is None else row | {"previous": previous}
+
+
 def done(*results, revision=300):
-    return {"kind": 2, "succeeded": True, "revision": revision, "results": list(results)}
+    """`results`: of a change only the previous revision is enough."""
+    rows = [row if isinstance(row, dict) else change(row) for row in results]
+    return {"kind": 2, "succeeded": True, "revision": revision, "results": rows}
 
 
-def not_done(failed_condition, current, revision=300):
+def not_done(failed_compare, current, revision=300, results=()):
     row = {"kind": 2, "succeeded": False, "revision": revision}
-    return row | {"failed_condition": failed_condition, "current": current}
+    return row | {"failed_compare": failed_compare, "current": current, "results": list(results)}
+
+
+def erased(count, *entries):
+    return {"kind": 2, "count": count, "erased": list(entries)}
+
+
+def nested_result(*results, succeeded=True):
+    return {"kind": 5, "succeeded": succeeded, "results": list(results)}
+
+
+def deep_result(depth):
+    return nested_result(*([deep_result(depth - 1)] if depth > 1 else []))
 
 
 def entry(key):
     return {"key": key, "record": BARE}
 
 
-ASK = {"start": b"a", "end": b"b", "limit": 10, "reverse": False, "keys_only": False}
+ASK = {"start": b"a", "end": b"b", "limit": 10, "reverse": False, "keys_only": False, "revision": 0}
+RANGE = {"kind": 5, "range": ASK}
 ENTRY = {"key": b"k", "record": RECORD}
 FOUND = {"entries": [ENTRY], "continuation": None, "revision": 300}
+EVERY_RESULT = [
+    change(300, RECORD),
+    erased(300),
+    erased(2, entry(b"a"), entry(b"b")),
+    {"kind": 3, "record": None},
+    {"kind": 3, "record": LEASED},
+    {"kind": 4, "range": FOUND | {"continuation": b"k\0"}},
+    nested_result(change(None), nested_result(), succeeded=False),
+]
+QUOTA = numbered(8, prefix=b"p", bytes_max=300, keys_max=0)
 
 KV_VALID = [
     ("record", "put three times", RECORD),
+    ("record", "with a lease", LEASED),
     ("record", "an empty value", BARE),
     ("record", "the highest", dict.fromkeys(RECORD, MOST) | {"value": b"\xff"}),
     ("command", "open_session", {"kind": 1}),
@@ -117,8 +225,19 @@ KV_VALID = [
     ("command", "a write of nothing", write()),
     ("command", "put", write([PUT])),
     ("command", "erase", write([ERASE])),
-    ("command", "every condition", write([PUT, ERASE], [ABSENT, PRESENT, EQUALS, REVISION], 300, 7, 5)),
-    ("command", "the highest numbers", write([], [REVISION | {"revision": MOST}], MOST, MOST, MOST)),
+    ("command", "every compare", write([PUT, ERASE], EVERY_COMPARE, 300, 7, 5)),
+    ("command", "compares of ranges", write([], [compares(1, 4, b"", b"", value=b"v"), compares(7, 1, b"a", b"b")])),
+    ("command", "every operation", write([PUT | {"lease": 300, "previous": True}, ERASE, ERASE_RANGE, GET, RANGE])),
+    ("command", "the other branch", write([], [ABSENT], otherwise=[GET, ERASE_RANGE | {"previous": True}])),
+    ("command", "one inside another", write([inside(txn([PUT], [ABSENT], [inside(txn())]))])),
+    ("command", "eight inside each other", numbered(2, transaction=deep(8, txn([GET])))),
+    ("command", "the highest numbers", write([], [REVISION | {"number": MOST}], MOST, MOST, MOST)),
+    ("command", "compact", numbered(4, revision=300)),
+    ("command", "lease_grant", numbered(5, 300, 7, 5, ttl=10_000_000_000)),
+    ("command", "a lease that it will not grant", numbered(5, ttl=-1)),
+    ("command", "lease_revoke", numbered(6, lease=300)),
+    ("command", "leases_expire", numbered(7, leases=[1, 300, MOST])),
+    ("command", "quota_set", QUOTA),
     ("command", "the longest key", write([PUT | {"key": b"k" * 4096}])),
     ("command", "a key it will not carry out", write([PUT | {"key": b""}])),
     ("write_reply", "error", failure()),
@@ -127,13 +246,20 @@ KV_VALID = [
     ("write_reply", "done", done(None, 7, 0, MOST)),
     ("write_reply", "nothing to do", done(revision=0)),
     ("write_reply", "not done, no record", not_done(0, None)),
-    ("write_reply", "not done", not_done(4095, RECORD)),
+    ("write_reply", "not done", not_done(4095, ENTRY, results=[change(300)])),
+    ("write_reply", "every result", done(*EVERY_RESULT)),
+    ("write_reply", "eight inside each other", done(deep_result(8))),
+    ("done_reply", "done", {"kind": 4, "revision": 300, "result": MOST}),
+    ("done_reply", "error", failure(25)),
+    ("get_request", "a key", {"key": b"k", "revision": 0}),
+    ("get_request", "at a revision", {"key": b"k" * 4096, "revision": MOST}),
     ("session_reply", "error", failure(19)),
     ("session_reply", "a session", {"kind": 3, "session": MOST}),
     ("range_request", "some keys", ASK),
     ("range_request", "all", ASK | {"start": b"", "end": b"", "limit": 0}),
     ("range_request", "from the end", ASK | {"reverse": True}),
     ("range_request", "names only", ASK | {"keys_only": True}),
+    ("range_request", "at a revision", ASK | {"revision": 300}),
     ("range_request", "names only, from the end", ASK | {"reverse": True, "keys_only": True}),
     ("range_request", "the longest", ASK | {"start": b"a" * 4097, "end": b"b" * 4097, "limit": 2**32 - 1}),
     ("range_reply", "nothing", FOUND | {"entries": []}),
@@ -147,28 +273,52 @@ KV_VALID = [
 
 LONG_VALUE = varint(4_194_305) + bytes(8)
 KV_INVALID = [
-    ("record", "a value over the limit", varint(1) * 3 + LONG_VALUE, "limit"),
+    ("record", "a value over the limit", varint(1) * 4 + LONG_VALUE, "limit"),
     ("record", "bytes after it", record(RECORD) + b"\0", "left_over"),
     ("command", "kind 0", message(0, b""), "kind"),
-    ("command", "kind 4", message(4, b""), "kind"),
+    ("command", "kind 9", message(9, b""), "kind"),
     ("command", "a field in open_session", message(1, b"\0"), "left_over"),
     ("command", "a field too many", message(2, command_fields(write()) + b"\0"), "left_over"),
     ("command", "bytes after it", command(write()) + b"\0", "left_over"),
     ("command", "operation 0", write([PUT | {"kind": 0}]), "value"),
-    ("command", "operation 3", write([{"kind": 3, "key": b"k"}]), "value"),
-    ("command", "condition 0", write([], [ABSENT | {"kind": 0}]), "value"),
-    ("command", "condition 5", write([], [ABSENT | {"kind": 5}]), "value"),
+    ("command", "operation 7", write([{"kind": 7, "key": b"k"}]), "value"),
+    ("command", "target 0", write([], [ABSENT | {"target": 0}]), "value"),
+    ("command", "target 8", write([], [ABSENT | {"target": 8}]), "value"),
+    ("command", "relation 0", write([], [REVISION | {"relation": 0}]), "value"),
+    ("command", "relation 5", write([], [REVISION | {"relation": 5}]), "value"),
+    ("command", "does not exist", write([], [ABSENT | {"relation": 2}]), "value"),
+    ("command", "changed since", write([], [compares(7, 4)]), "value"),
+    ("command", "exists 2", write([], [ABSENT | {"number": 2}]), "value"),
+    ("command", "a range at a revision", write([{"kind": 5, "range": ASK | {"revision": 1}}]), "value"),
+    ("command", "nine inside each other", numbered(2, transaction=deep(9, txn([GET]))), "limit"),
+    ("command", "a start over the limit", write([ERASE_RANGE | {"start": b"k" * 4098}]), "limit"),
+    ("command", "leases descending", numbered(7, leases=[2, 1]), "order"),
+    ("command", "a lease twice", numbered(7, leases=[1, 1]), "order"),
+    ("command", "4,097 leases", message(7, bytes(3) + varint(4097) + bytes(5000)), "limit"),
+    ("command", "a prefix over the limit", QUOTA | {"prefix": b"p" * 4097}, "limit"),
+    ("command", "a compact with a sequence and no session", numbered(4, sequence=1, revision=1), "value"),
     ("command", "a sequence without a session", write(sequence=1), "value"),
     ("command", "an acknowledgement without a session", write(acknowledged_below=1), "value"),
-    ("command", "a value in an erase", write([ERASE | {"value": b"v"}]), "left_over"),
     ("command", "a key over the limit", write([PUT | {"key": b"k" * 4097}]), "limit"),
-    ("command", "a condition's key over the limit", write([], [ABSENT | {"key": b"k" * 4097}]), "limit"),
+    ("command", "a compare's key over the limit", write([], [ABSENT | {"key": b"k" * 4098}]), "limit"),
     ("command", "a value over the limit", message(2, bytes(4) + b"\1\1\1k" + LONG_VALUE), "limit"),
     ("command", "4,097 operations", message(2, bytes(4) + varint(4097) + bytes(5000)), "limit"),
-    ("command", "4,097 conditions", message(2, bytes(3) + varint(4097) + bytes(5000)), "limit"),
+    ("command", "4,097 compares", message(2, bytes(3) + varint(4097) + bytes(5000)), "limit"),
     ("command", "more operations than bytes", message(2, bytes(4) + varint(3) + b"\2\0"), "truncated"),
     ("write_reply", "kind 0", message(0, reply_fields(done())), "kind"),
-    ("write_reply", "kind 4", message(4, reply_fields(done())), "kind"),
+    ("write_reply", "kind 5", message(5, reply_fields(done())), "kind"),
+    ("write_reply", "of another command", {"kind": 4, "revision": 300, "result": 0}, "kind"),
+    ("done_reply", "of a write", done(), "kind"),
+    ("done_reply", "a field too many", message(4, b"\1\0\0"), "left_over"),
+    ("write_reply", "result 0", done(nested_result() | {"kind": 0}), "value"),
+    ("write_reply", "result 6", done(nested_result() | {"kind": 6}), "value"),
+    ("write_reply", "a record of another revision", done(change(299, RECORD)), "value"),
+    ("write_reply", "fewer records than were erased", done(erased(2, entry(b"a"))), "value"),
+    ("write_reply", "records in another order", done(erased(2, entry(b"b"), entry(b"a"))), "order"),
+    ("write_reply", "10,001 erased", done(erased(10_001)), "limit"),
+    ("write_reply", "nine inside each other", done(deep_result(9)), "limit"),
+    ("get_request", "a key over the limit", {"key": b"k" * 4097, "revision": 0}, "limit"),
+    ("get_request", "bytes after it", b"\1k\0\0", "left_over"),
     ("write_reply", "of a session", {"kind": 3, "session": 1}, "kind"),
     ("session_reply", "of a write", done(), "kind"),
     ("write_reply", "error 0", failure(0), "value"),
@@ -180,13 +330,13 @@ KV_INVALID = [
     ("write_reply", "a field after an error", message(1, error(failure()) + b"\0"), "left_over"),
     ("write_reply", "bytes after an error", reply(failure()) + b"\0", "left_over"),
     ("write_reply", "a field too many", message(2, reply_fields(done(None)) + b"\0"), "left_over"),
-    ("write_reply", "condition 4096 failed", not_done(4096, None), "limit"),
+    ("write_reply", "compare 4096 failed", not_done(4096, None), "limit"),
     ("write_reply", "4,097 results", message(2, b"\1\0" + varint(4097) + bytes(4097)), "limit"),
     ("write_reply", "succeeded 2", message(2, b"\2\0\0"), "boolean"),
     ("range_request", "a start over the limit", ASK | {"start": b"a" * 4098}, "limit"),
     ("range_request", "an end over the limit", ASK | {"end": b"a" * 4098}, "limit"),
     ("range_request", "a limit over 32 bits", ASK | {"limit": 2**32}, "limit"),
-    ("range_request", "reverse 2", range_request(ASK)[:-2] + b"\2\0", "boolean"),
+    ("range_request", "reverse 2", range_request(ASK)[:-3] + b"\2\0\0", "boolean"),
     ("range_request", "bytes after it", range_request(ASK) + b"\0", "left_over"),
     ("range_reply", "10,001 entries", varint(10_001) + bytes(10_100), "limit"),
     ("range_reply", "a key over the limit", FOUND | {"entries": [ENTRY | {"key": b"k" * 4097}]}, "limit"),
@@ -223,7 +373,7 @@ def pairs(rows):
 def seal(bodies):
     previous, chunks = bytes(32), []
     for body in bodies:
-        previous = domain_hash("aspen/kv/snapshot/1", previous, body)
+        previous = domain_hash("aspen/kv/snapshot/2", previous, body)
         chunks.append(previous + body)
     return chunks
 
@@ -249,7 +399,7 @@ RECORDS = [
     {"key": b"k\0", "record": BARE},
     {"key": b"\xff", "record": BARE},
 ]
-REPLIES = [(5, reply(done(None))), (300, reply(not_done(0, RECORD))), (4100, reply(failure(18)))]
+REPLIES = [(5, reply(done(None))), (300, reply(not_done(0, ENTRY))), (4100, reply(failure(18)))]
 SESSIONS = [session(0xFF), session(0x100, 5, REPLIES), session(299, 9)]
 ROWS = [PROGRESS, *RECORDS, *SESSIONS]
 

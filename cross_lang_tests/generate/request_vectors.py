@@ -2,7 +2,7 @@
 
 from aspen_wire import varint
 from consensus_vectors import peer
-from kv_vectors import ABSENT, ASK, PUT, RECORD, command, done, failure, get_reply, range_request, reply, write
+from kv_vectors import ABSENT, ASK, PUT, RECORD, command, done, failure, get_reply, get_request, range_request, reply, write
 from membership_vectors import key
 from packing import boolean, error, invalid, listed, message, optional, text, valid
 
@@ -42,6 +42,7 @@ ENCODERS = {
 }
 
 A, B = ({"node": key(name), "address": address} for name, address in (("a", "192.0.2.1:7000"), ("b", "")))
+GET_KEY = get_request({"key": b"key", "revision": 0})
 JOIN = {"peer": 2**64 - 1, "address": "[2001:db8::1]:7000"}
 
 
@@ -59,8 +60,8 @@ def refusal(leader=None, id=7, **fields):
 
 VALID = [
     ("request", "write", ask(1, body=command(write([PUT], [ABSENT], 300, 7, 5)))),
-    ("request", "get", ask(2, body=b"key")),
-    ("request", "stale get", ask(2, stale=True, body=b"key")),
+    ("request", "get", ask(2, body=GET_KEY)),
+    ("request", "stale get", ask(2, stale=True, body=GET_KEY)),
     ("request", "range", ask(3, id=2**64 - 1, body=range_request(ASK))),
     ("request", "status", ask(4, id=0)),
     ("request", "members", ask(5)),

@@ -229,39 +229,126 @@ def raft_message(d: Decoder) -> Row:
 
 
 def record(d: Decoder) -> Row:
-    return fields(d, create_revision="u64", mod_revision="u64", version="u64", value=VALUE)
+    return fields(d, create_revision="u64", mod_revision="u64", version="u64", lease="u64", value=VALUE)
 
 
-def by_kind(d: Decoder, kinds: Dict[int, Row]) -> Row:
-    kind = d.u8()
-    require(kind in kinds)
-    return {"kind": kind, **fields(d, **kinds[kind])}
-
-
-CONDITIONS = {1: {"key": KEY}, 2: {"key": KEY}, 3: {"key": KEY, "value": VALUE}}
-CONDITIONS[4] = {"key": KEY, "revision": "u64"}
-OPERATIONS = {1: {"key": KEY, "value": VALUE}, 2: {"key": KEY}}
-
-
-def write_command(d: Decoder) -> Row:
-    row = fields(d, session="u64", sequence="u64", acknowledged_below="u64")
-    require(row["session"] != 0 or row["sequence"] == row["acknowledged_below"] == 0)
-    row["conditions"] = items(d, 4096, lambda d: by_kind(d, CONDITIONS))
-    row["operations"] = items(d, 4096, lambda d: by_kind(d, OPERATIONS))
+def compare(d: Decoder) -> Row:
+    row: Row = fields(d, target="u8", relation="u8")
+    require(1 <= row["target"] <= 7 and 1 <= row["relation"] <= 4)
+    require(row["target"] < 6 or row["relation"] == 1)
+    row.update(fields(d, key=BOUND, end={"optional": BOUND}))
+    row.update(fields(d, value=VALUE) if row["target"] == 1 else fields(d, number="u64"))
+    require(row["target"] != 6 or row["number"] <= 1)
     return row
 
 
+def operation(depth: int) -> Callable[[Decoder], Row]:
+    def read(d: Decoder) -> Row:
+        kind = d.u8()
+        require(1 <= kind <= 6)
+        row: Row = {"kind": kind}
+        if kind == 1:
+            row.update(fields(d, key=KEY, value=VALUE, lease="u64", previous="bool"))
+        elif kind == 2:
+            row.update(fields(d, key=KEY, previous="bool"))
+        elif kind == 3:
+            row.update(fields(d, start=BOUND, end=BOUND, previous="bool"))
+        elif kind == 4:
+            row.update(fields(d, key=KEY))
+        elif kind == 5:
+            row["range"] = range_request(d)
+            require(row["range"]["revision"] == 0)
+        else:
+            require(depth < 8, "limit")
+            row["transaction"] = transaction(d, depth + 1)
+        return row
+
+    return read
+
+
+def transaction(d: Decoder, depth: int = 0) -> Row:
+    row: Row = {"compares": items(d, 4096, compare), "then": items(d, 4096, operation(depth))}
+    return {**row, "otherwise": items(d, 4096, operation(depth))}
+
+
+def leases(d: Decoder) -> Row:
+    found = items(d, 4096, lambda d: d.u64())
+    require(ascending(found), "order")
+    return {"leases": found}
+
+
+def numbered(body: Callable[[Decoder], Row]) -> Callable[[Decoder], Row]:
+    def read(d: Decoder) -> Row:
+        row = fields(d, session="u64", sequence="u64", acknowledged_below="u64")
+        require(row["session"] != 0 or row["sequence"] == row["acknowledged_below"] == 0)
+        return {**row, **body(d)}
+
+    return read
+
+
+COMMANDS: Dict[int, Callable[[Decoder], Row]] = {
+    1: lambda d: {},
+    2: numbered(lambda d: {"transaction": transaction(d)}),
+    3: lambda d: fields(d, session="u64"),
+    4: numbered(lambda d: fields(d, revision="u64")),
+    5: numbered(lambda d: fields(d, ttl="i64")),
+    6: numbered(lambda d: fields(d, lease="u64")),
+    7: numbered(leases),
+    8: numbered(lambda d: fields(d, prefix=KEY, bytes_max="u64", keys_max="u64")),
+}
+
+
 def command(d: Decoder) -> Row:
-    return message(d, {1: lambda d: {}, 2: write_command, 3: lambda d: fields(d, session="u64")})
+    return message(d, COMMANDS)
+
+
+def range_entry(d: Decoder) -> Row:
+    return {"key": d.value(KEY), "record": record(d)}
+
+
+def change_result(d: Decoder) -> Row:
+    row: Row = {"previous_revision": d.value({"optional": "u64"})}
+    if row["previous_revision"] is not None:
+        row["previous"] = optional(d, record)
+        require(row["previous"] is None or row["previous"]["mod_revision"] == row["previous_revision"])
+    return row
+
+
+def erased_result(d: Decoder) -> Row:
+    row: Row = {"count": d.limited(10_000), "erased": items(d, 10_000, range_entry)}
+    require(len(row["erased"]) in (0, row["count"]))
+    require(ascending([e["key"] for e in row["erased"]]), "order")
+    return row
+
+
+def operation_result(depth: int) -> Callable[[Decoder], Row]:
+    def read(d: Decoder) -> Row:
+        kind = d.u8()
+        require(1 <= kind <= 5)
+        row: Row = {"kind": kind}
+        if kind == 1:
+            row.update(change_result(d))
+        elif kind == 2:
+            row.update(erased_result(d))
+        elif kind == 3:
+            row["record"] = optional(d, record)
+        elif kind == 4:
+            row["range"] = range_reply(d)
+        else:
+            require(depth < 8, "limit")
+            row["succeeded"] = d.boolean()
+            row["results"] = items(d, 4096, operation_result(depth + 1))
+        return row
+
+    return read
 
 
 def write_result(d: Decoder) -> Row:
     row = fields(d, succeeded="bool", revision="u64")
-    if row["succeeded"]:
-        row["results"] = items(d, 4096, lambda d: d.value({"optional": "u64"}))
-    else:
-        row["failed_condition"] = d.limited(4095)
-        row["current"] = optional(d, record)
+    if not row["succeeded"]:
+        row["failed_compare"] = d.limited(4095)
+        row["current"] = optional(d, range_entry)
+    row["results"] = items(d, 4096, operation_result(0))
     return row
 
 
@@ -269,16 +356,24 @@ def write_reply(d: Decoder) -> Row:
     return message(d, {1: error, 2: write_result})
 
 
+def done_reply(d: Decoder) -> Row:
+    return message(d, {1: error, 4: lambda d: fields(d, revision="u64", result="u64")})
+
+
 def session_reply(d: Decoder) -> Row:
     return message(d, {1: error, 3: lambda d: fields(d, session="u64")})
 
 
 def range_request(d: Decoder) -> Row:
-    return fields(d, start=BOUND, end=BOUND, limit=VERSION, reverse="bool", keys_only="bool")
+    return fields(d, start=BOUND, end=BOUND, limit=VERSION, reverse="bool", keys_only="bool", revision="u64")
+
+
+def get_request(d: Decoder) -> Row:
+    return fields(d, key=KEY, revision="u64")
 
 
 def range_reply(d: Decoder) -> Row:
-    row: Row = {"entries": items(d, 10_000, lambda d: {"key": d.value(KEY), "record": record(d)})}
+    row: Row = {"entries": items(d, 10_000, range_entry)}
     keys = [e["key"] for e in row["entries"]]
     require(ascending(keys) or ascending(keys[::-1]), "order")
     return {**row, **fields(d, continuation={"optional": BOUND}, revision="u64")}
@@ -336,6 +431,8 @@ FORMS: Dict[str, Callable[[Decoder], Row]] = {
     "command": command,
     "write_reply": write_reply,
     "session_reply": session_reply,
+    "done_reply": done_reply,
+    "get_request": get_request,
     "range_request": range_request,
     "range_reply": range_reply,
     "get_reply": get_reply,
@@ -359,7 +456,7 @@ def decode(form: str, data: bytes) -> Row:
 
 def session_row(d: Decoder) -> Row:
     row = fields(d, counter="u64", last_used="i64", acknowledged_below="u64")
-    row["replies"] = items(d, 4096, lambda d: fields(d, sequence="u64", reply={"bytes": 4_259_840}))
+    row["replies"] = items(d, 4096, lambda d: fields(d, sequence="u64", reply={"bytes": 8_454_144}))
     sequences = [reply["sequence"] for reply in row["replies"]]
     require(ascending(sequences), "order")
     require(all(0 <= s - row["acknowledged_below"] < 4096 for s in sequences) and row["counter"] == 0)
@@ -384,7 +481,7 @@ def decode_snapshot(chunks: List[bytes], index: int) -> List[Row]:
     previous, rows, last_key, ended = bytes(32), [], b"", False
     for sequence, chunk in enumerate(chunks):
         require(not ended)
-        require(chunk[:32] == domain_hash("aspen/kv/snapshot/1", previous, chunk[32:]), "hash")
+        require(chunk[:32] == domain_hash("aspen/kv/snapshot/2", previous, chunk[32:]), "hash")
         previous = chunk[:32]
         d = Decoder(chunk[32:])
         require(d.u64() == sequence)
@@ -392,7 +489,7 @@ def decode_snapshot(chunks: List[bytes], index: int) -> List[Row]:
         count = d.u64()
         require(not ended or count == len(rows))
         for _ in range(0 if ended else count):
-            key, value = d.value(BOUND), d.value({"bytes": 9_437_184})
+            key, value = d.value(BOUND), d.value({"bytes": 13_631_488})
             require(not rows or key > last_key, "order")
             last_key = key
             rows.append(snapshot_row(key, value))

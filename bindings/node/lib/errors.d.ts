@@ -25,7 +25,9 @@ declare namespace errors {
     | 'WRONG_NODE'
     | 'CORRUPT'
     | 'IO'
-    | 'INTERNAL';
+    | 'INTERNAL'
+    | 'COMPACTED'
+    | 'QUOTA_EXCEEDED';
 
   interface ErrorInfo {
     readonly name: ErrorName;

@@ -26,4 +26,6 @@ module.exports = Object.freeze([
   Object.freeze({ name: "CORRUPT", number: 22, applied: "no", retryable: false, text: "stored data failed its checks" }),
   Object.freeze({ name: "IO", number: 23, applied: "maybe", retryable: false, text: "the disk or the operating system reported a failure" }),
   Object.freeze({ name: "INTERNAL", number: 24, applied: "maybe", retryable: false, text: "an invariant of the engine was broken; please report it" }),
+  Object.freeze({ name: "COMPACTED", number: 25, applied: "no", retryable: false, text: "the revision is older than what the store keeps" }),
+  Object.freeze({ name: "QUOTA_EXCEEDED", number: 26, applied: "no", retryable: false, text: "the change would take more than the quota of its prefix" }),
 ]);

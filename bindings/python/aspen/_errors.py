@@ -36,4 +36,6 @@ ERRORS: Tuple[ErrorInfo, ...] = (
     ErrorInfo("CORRUPT", 22, False, False, "stored data failed its checks"),
     ErrorInfo("IO", 23, True, False, "the disk or the operating system reported a failure"),
     ErrorInfo("INTERNAL", 24, True, False, "an invariant of the engine was broken; please report it"),
+    ErrorInfo("COMPACTED", 25, False, False, "the revision is older than what the store keeps"),
+    ErrorInfo("QUOTA_EXCEEDED", 26, False, False, "the change would take more than the quota of its prefix"),
 )
