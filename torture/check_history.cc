@@ -51,7 +51,7 @@ lab::Condition condition_of(const Json& check) {
     condition.kind = lab::Condition::Kind::value_equals;
     condition.value = check.at(2);
   } else if (kind == "revision") {
-    condition.kind = kv::Condition::Kind::mod_revision_equals;
+    condition.kind = lab::Condition::Kind::mod_revision_equals;
     condition.revision = std::stoull(check.at(3).get<std::string>());
   } else if (kind == "present") {
     condition.kind = lab::Condition::Kind::present;
