@@ -26,7 +26,7 @@ import urllib.request
 from report import run_json
 
 MEMBERS = 3
-START_SECONDS_MAX = 60
+START_SECONDS_MAX = 300
 POLL_SECONDS = 0.02
 ETCD_CLIENTS_PER_CONNECTION = 64  # of 1, 4, 10 and 64 what served etcd best, at 64 clients and at 1,024
 ETCD_QUOTA_BYTES = 32 << 30  # its default, 2 GiB, is too little for a long run; it keeps all versions
@@ -98,11 +98,14 @@ class Cluster:
             process.wait()
             self.processes[member] = None
 
+    def said(self, member):
+        with open(self.data(member) + ".log", errors="replace") as log:
+            return log.read()[-2000:]
+
     def still_runs(self, member):
         process = self.processes[member]
         if process is None or process.poll() is not None:
-            with open(self.data(member) + ".log", errors="replace") as log:
-                raise SystemExit(f"bench: member {member} of {self.name} ended: {log.read()[-2000:]}")
+            raise SystemExit(f"bench: member {member} of {self.name} ended: {self.said(member)}")
 
     def cpu_seconds(self):
         """That the members have used so far."""
@@ -169,7 +172,6 @@ class Aspen(Cluster):
     def __init__(self, build, directory):
         self.program = os.path.join(build, "bin", "aspen")
         super().__init__(directory)
-        self.ticket = os.path.join(self.directory, "ticket")
         self.addresses = ["127.0.0.1:0"] * MEMBERS
         self.ids = [None] * MEMBERS
 
@@ -178,12 +180,18 @@ class Aspen(Cluster):
             self.start_member(member)
 
     def start_member(self, member, wait=True):
-        join = ["--join", "@" + self.ticket] if os.path.exists(self.ticket) else ["--bootstrap"]
+        # One with an empty disk knows nobody but whom its ticket names, which must be another member.
+        others = [path for path in map(self.ticket_of, range(MEMBERS)) if os.path.exists(path)]
+        others = [path for path in others if path != self.ticket_of(member)]
+        join = ["--join", "@" + others[0]] if others else ["--bootstrap"]
         command = [self.program, "node", "--dir", self.data(member), "--listen", self.addresses[member],
                    "-o", "json", *join]  # fmt: skip
         process = self.spawn(member, command, stdout=subprocess.PIPE)
         if wait:
             self.wait_for(member, process)
+
+    def ticket_of(self, member):
+        return os.path.join(self.directory, f"ticket-{member}")
 
     def wait_for(self, member, process):
         """Of a member that joins, also anew with an empty disk: until it has caught up and votes."""
@@ -193,12 +201,11 @@ class Aspen(Cluster):
             self.still_runs(member)
         ready = json.loads(line)
         self.addresses[member], self.ids[member] = ready["listen"], ready["node_id"]
-        if not os.path.exists(self.ticket):
-            with open(self.ticket, "w") as file:
-                file.write(ready["ticket"])
+        with open(self.ticket_of(member), "w") as file:
+            file.write(ready["ticket"])
 
     def run(self, *words):
-        command = [self.program, *words, "--ticket", "@" + self.ticket, "-o", "json"]
+        command = [self.program, *words, "--ticket", "@" + self.ticket_of(0), "-o", "json"]
         result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True)
         return json.loads(result.stdout) if result.returncode == 0 else None
 
@@ -222,7 +229,8 @@ class Aspen(Cluster):
         self.start_member(member)
 
     def load_command(self, anywhere=False, **options):  # its client finds the leader by itself
-        return [self.program, "bench", "kv", "--ticket", "@" + self.ticket, *option_list("--", options), "-o", "json"]
+        return [self.program, "bench", "kv", "--ticket", "@" + self.ticket_of(0), "-o", "json",
+                *option_list("--", options)]  # fmt: skip
 
 
 class Etcd(Cluster):
@@ -261,7 +269,10 @@ class Etcd(Cluster):
             self.still_runs(member)
             return self.ask(member, "kv/range", {"key": base64.b64encode(b"bench-once").decode()})
 
-        until(f"a read from member {member} of {self.name}", reads)
+        try:
+            until(f"a read from member {member} of {self.name}", reads)
+        except SystemExit as failure:
+            raise SystemExit(f"{failure}; it said: {self.said(member)}") from None
 
     def ask(self, member, path, body):
         """One request through the JSON gateway of etcd; None when it is not answered."""
