@@ -121,6 +121,9 @@ inline constexpr size_t kAppendsInFlightMax = 64;    // per follower
 inline constexpr size_t kProposalsQueuedBytesMax = 64u << 20;
 inline constexpr size_t kSnapshotChunkBytes = 256u << 10;
 
+// The applied state: rows in memory, beside what its store keeps there.
+inline constexpr size_t kStateCacheBytes = 32u << 20;
+
 // A journal: what one may hold on disk and in memory.
 inline constexpr size_t kJournalSegmentBytes = 64u << 20;
 inline constexpr size_t kJournalSegmentBytesMax = 1u << 30;

@@ -28,6 +28,7 @@ Result<std::unique_ptr<Replica>> Replica::open(Platform& platform, rt::Region& r
   std::unique_ptr<Replica> replica(new Replica(platform, region, std::move(options)));
   ASPEN_TRY(replica->log_db_, home.open_log());
   ASPEN_TRY(auto state_db, home.open_state());
+  state_db = store::open_cached(std::move(state_db), limits::kStateCacheBytes);
   rt::Executor& executor = platform.executor();
   ASPEN_TRY(replica->log_, raft::LogStore::open(*replica->log_db_, fresh_peer(executor.env())));
   ASPEN_TRY(replica->machine_, kv::StateMachine::open(std::move(state_db)));

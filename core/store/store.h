@@ -106,4 +106,7 @@ Result<std::unique_ptr<Store>> open_rocksdb(const RocksOptions& options);
 
 std::unique_ptr<Store> open_memory();
 
+// `store` with rows that were read from it in memory, `bytes_max` of them.
+std::unique_ptr<Store> open_cached(std::unique_ptr<Store> store, size_t bytes_max);
+
 }  // namespace aspen::store

@@ -26,9 +26,11 @@ std::shared_ptr<Store> open_rocksdb_kind(bool wal) {
 }
 
 auto all_kinds() {
-  return testing::Values(StoreKind{"memory", [] { return std::shared_ptr<Store>(open_memory()); }},
-                         StoreKind{"rocksdb_wal", [] { return open_rocksdb_kind(true); }},
-                         StoreKind{"rocksdb_no_wal", [] { return open_rocksdb_kind(false); }});
+  return testing::Values(
+      StoreKind{"memory", [] { return std::shared_ptr<Store>(open_memory()); }},
+      StoreKind{"cached", [] { return std::shared_ptr<Store>(open_cached(open_memory(), 1u << 16)); }},
+      StoreKind{"rocksdb_wal", [] { return open_rocksdb_kind(true); }},
+      StoreKind{"rocksdb_no_wal", [] { return open_rocksdb_kind(false); }});
 }
 
 class StoreThreads : public StoreContract {};
