@@ -28,8 +28,9 @@ constexpr Limit kLimits[] = {
     {"OPS_IN_FLIGHT", limits::kOpsInFlightMax},
     {"TUPLE_BYTES", limits::kTupleBytesMax},
     {"TUPLE_DEPTH", limits::kTupleDepthMax},
+    {"TRANSACTION_DEPTH", limits::kTransactionDepthMax},
 };
-static_assert(std::size(kLimits) == ASPEN_LIMIT_TUPLE_DEPTH);
+static_assert(std::size(kLimits) == ASPEN_LIMIT_TRANSACTION_DEPTH);
 
 #define ASPEN_ERROR(name, number, applied, retryable, text) static_assert(ASPEN_##name == (number));
 #include "capi/errors.def"
@@ -66,7 +67,7 @@ const char* aspen_version(void) {
   return ASPEN_VERSION;
 }
 uint32_t aspen_abi_version(void) {
-  return 2;
+  return 3;
 }
 
 int32_t aspen_error_count(void) {

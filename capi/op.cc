@@ -189,6 +189,24 @@ int32_t aspen_op_entry(const aspen_op_t* op, size_t index, aspen_entry_t* entry)
   return ASPEN_OK;
 }
 
+uint64_t aspen_op_entry_lease(const aspen_op_t* op, size_t index) {
+  const OpResult* result = result_of(op);
+  return result != nullptr && index < result->entries.size() ? result->entries[index].record.lease : 0;
+}
+
+size_t aspen_op_result_count(const aspen_op_t* op) {
+  const OpResult* result = result_of(op);
+  return result != nullptr ? result->results.size() : 0;
+}
+
+int32_t aspen_op_result(const aspen_op_t* op, size_t index, aspen_result_t* out) {
+  const OpResult* result = result_of(op);
+  if (out == nullptr) return ASPEN_INVALID_ARGUMENT;
+  if (result == nullptr || index >= result->results.size()) return ASPEN_NOT_FOUND;
+  *out = result->results[index];
+  return ASPEN_OK;
+}
+
 size_t aspen_op_change_count(const aspen_op_t* op) {
   const OpResult* result = result_of(op);
   return result != nullptr ? result->changes.size() : 0;

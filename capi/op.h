@@ -49,6 +49,7 @@ struct OpResult {
   int64_t failed_condition = -1;
   std::vector<kv::KeyRecord> entries;
   std::vector<kv::OpResult> changes;
+  std::vector<aspen_result_t> results;
   bool more = false;
   Bytes continuation;
 };

@@ -56,7 +56,7 @@ extern "C" {
 typedef struct aspen_node aspen_node_t;   /* an opened node */
 typedef struct aspen_op aspen_op_t;       /* one operation and its result */
 typedef struct aspen_cq aspen_cq_t;       /* a completion queue */
-typedef struct aspen_batch aspen_batch_t; /* conditions and changes, applied together or not at all */
+typedef struct aspen_batch aspen_batch_t; /* comparisons and operations, one step at one revision */
 typedef struct aspen_tuple aspen_tuple_t; /* a list of typed values, to be packed into a key */
 
 /* ---- version ---------------------------------------------------------------------------------------- */
@@ -127,7 +127,8 @@ enum {
   ASPEN_LIMIT_FRAME_BYTES = 7,
   ASPEN_LIMIT_OPS_IN_FLIGHT = 8,
   ASPEN_LIMIT_TUPLE_BYTES = 9,
-  ASPEN_LIMIT_TUPLE_DEPTH = 10
+  ASPEN_LIMIT_TUPLE_DEPTH = 10,
+  ASPEN_LIMIT_TRANSACTION_DEPTH = 11
 };
 
 /* Limits run from 1 to aspen_limit_count(); an unknown one is 0 with the name "UNKNOWN". */
@@ -268,6 +269,10 @@ typedef struct aspen_call_options {
   uint32_t struct_size;
   int32_t consistency; /* of reads */
   int64_t timeout_ns;  /* 0: 10 s */
+  uint64_t revision;   /* of reads: the store as it was right after this revision; 0: as it is. Errors: COMPACTED
+                        * when that has been forgotten, INVALID_ARGUMENT when it has not happened yet. */
+  uint64_t lease;      /* of put and cas: the key goes when this lease does; 0: none. Errors: NOT_FOUND. */
+  uint8_t previous;    /* of put and delete: the result's entry is what was there (none: nothing was) */
 } aspen_call_options_t;
 
 ASPEN_API void aspen_call_options_init(aspen_call_options_t* options, size_t struct_size);
@@ -327,16 +332,26 @@ typedef struct aspen_range_options {
   uint64_t limit; /* entries; 0: as many as a reply holds */
   uint8_t reverse;
   uint8_t keys_only;
+  uint64_t revision; /* as in aspen_call_options_t; pages of one revision fit together */
 } aspen_range_options_t;
 
 ASPEN_API void aspen_range_options_init(aspen_range_options_t* options, size_t struct_size);
 ASPEN_API int32_t aspen_kv_range(aspen_node_t* node, const aspen_range_options_t* options, aspen_cq_t* queue,
                                  uint64_t tag, aspen_op_t** op);
 
-/* Conditions and changes, checked and applied as one: when all conditions hold all changes are made at one
- * revision, else none (aspen_op_succeeded is 0, aspen_op_failed_condition tells which, and the result's entry
- * is that key's). At most ASPEN_LIMIT_TRANSACTION_OPS and ASPEN_LIMIT_TRANSACTION_BYTES; a key at most once
- * among the changes. A batch can be applied more than once. */
+/* A batch is a transaction: comparisons, what happens when all of them hold, and what happens else. All of it is
+ * one step at one revision. Operations run in the order they were added and see what the ones before them did;
+ * when one cannot be carried out, none is. At most ASPEN_LIMIT_TRANSACTION_OPS comparisons and operations and
+ * ASPEN_LIMIT_TRANSACTION_BYTES, nested ones included. A batch can be applied more than once.
+ *
+ *   aspen_batch_check(batch, "lock", 4, ASPEN_IF_ABSENT, NULL, 0, 0);
+ *   aspen_batch_put(batch, "lock", 4, "mine", 4);
+ *   aspen_batch_else(batch);
+ *   aspen_batch_get(batch, "lock", 4);
+ *   aspen_kv_apply(node, batch, NULL, NULL, 0, &op);
+ *
+ * When a comparison does not hold, aspen_op_succeeded is 0, aspen_op_failed_condition tells which was the first,
+ * and the result's first entry is that key's (none: it is absent). */
 ASPEN_API int32_t aspen_batch_new(aspen_batch_t** out);
 ASPEN_API void aspen_batch_free(aspen_batch_t* batch);
 /* These return ASPEN_INVALID_ARGUMENT for a NULL pointer or an unknown comparison; sizes are checked when the
@@ -347,9 +362,86 @@ ASPEN_API int32_t aspen_batch_delete(aspen_batch_t* batch, const void* key, size
 ASPEN_API int32_t aspen_batch_check(aspen_batch_t* batch, const void* key, size_t key_size,
                                     int32_t comparison, const void* expected, size_t expected_size,
                                     uint64_t revision);
+
+/* What a comparison is about. An absent key has no value, so that no comparison of it holds, and is 0 in
+ * everything else. */
+enum {
+  ASPEN_TARGET_VALUE = 1,
+  ASPEN_TARGET_VERSION = 2,
+  ASPEN_TARGET_CREATE_REVISION = 3,
+  ASPEN_TARGET_MOD_REVISION = 4,
+  ASPEN_TARGET_LEASE = 5,
+  ASPEN_TARGET_EXISTS = 6,         /* EQUAL to 0 or 1; of a range: whether there is a key in it */
+  ASPEN_TARGET_UNCHANGED_SINCE = 7 /* EQUAL: nothing was put or deleted after revision `number` */
+};
+enum { ASPEN_EQUAL = 1, ASPEN_NOT_EQUAL = 2, ASPEN_LESS = 3, ASPEN_GREATER = 4 };
+
+typedef struct aspen_compare {
+  uint32_t struct_size;
+  int32_t target;
+  int32_t relation; /* of what is stored to what is given here */
+  const void* key;
+  size_t key_size;
+  const void* end; /* not NULL: of every key from `key` to this one, exclusive; of size 0: to the last */
+  size_t end_size;
+  const void* value; /* of VALUE */
+  size_t value_size;
+  uint64_t number; /* of the others */
+} aspen_compare_t;
+
+ASPEN_API void aspen_compare_init(aspen_compare_t* compare, size_t struct_size);
+ASPEN_API int32_t aspen_batch_compare(aspen_batch_t* batch, const aspen_compare_t* compare);
+/* What is added from here on happens when a comparison does not hold. INVALID_ARGUMENT when it is said twice. */
+ASPEN_API int32_t aspen_batch_else(aspen_batch_t* batch);
+/* What is added between these is a transaction of its own, an operation of the one around it; at most
+ * ASPEN_LIMIT_TRANSACTION_DEPTH inside each other. An END without a BEGIN is INVALID_ARGUMENT; so is applying a
+ * batch in which an END is missing. */
+ASPEN_API int32_t aspen_batch_begin(aspen_batch_t* batch);
+ASPEN_API int32_t aspen_batch_end(aspen_batch_t* batch);
+/* A put with a lease (0: none) and, if `previous` is 1, a result with the entry that was there. */
+ASPEN_API int32_t aspen_batch_put_with(aspen_batch_t* batch, const void* key, size_t key_size,
+                                       const void* value, size_t value_size, uint64_t lease,
+                                       uint8_t previous);
+/* A delete whose result, if `previous` is 1, has the entry that was there. */
+ASPEN_API int32_t aspen_batch_delete_with(aspen_batch_t* batch, const void* key, size_t key_size,
+                                          uint8_t previous);
+/* All keys from `start` to `end` (exclusive; size 0: to the last). */
+ASPEN_API int32_t aspen_batch_delete_range(aspen_batch_t* batch, const void* start, size_t start_size,
+                                           const void* end, size_t end_size, uint8_t previous);
+ASPEN_API int32_t aspen_batch_get(aspen_batch_t* batch, const void* key, size_t key_size);
+/* Of the options: the range, limit, reverse and keys_only. */
+ASPEN_API int32_t aspen_batch_range(aspen_batch_t* batch, const aspen_range_options_t* options);
+
 ASPEN_API int32_t aspen_kv_apply(aspen_node_t* node, const aspen_batch_t* batch,
                                  const aspen_call_options_t* options, aspen_cq_t* queue, uint64_t tag,
                                  aspen_op_t** op);
+
+/* What the operations of an applied batch came to: those of the branches that ran, in their order, the results of
+ * a nested transaction between its TRANSACTION and its END. */
+enum {
+  ASPEN_RESULT_CHANGE = 1,       /* of a put or delete: `existed`, `previous_revision` */
+  ASPEN_RESULT_DELETE_RANGE = 2, /* `count` keys were deleted */
+  ASPEN_RESULT_GET = 3,          /* `existed` */
+  ASPEN_RESULT_RANGE = 4,        /* `more`: the reply does not hold the whole range */
+  ASPEN_RESULT_TRANSACTION = 5,  /* `succeeded` */
+  ASPEN_RESULT_END = 6
+};
+
+typedef struct aspen_result {
+  int32_t kind;
+  uint8_t existed;
+  uint8_t succeeded;
+  uint8_t more;
+  uint8_t reserved;
+  uint64_t previous_revision; /* the mod_revision the key had; 0: it was absent */
+  uint64_t count;
+  size_t entry_begin; /* its entries: aspen_op_entry from this one to before the next */
+  size_t entry_end;
+} aspen_result_t;
+
+ASPEN_API size_t aspen_op_result_count(const aspen_op_t* op);
+/* ASPEN_OK, or ASPEN_NOT_FOUND past the end. */
+ASPEN_API int32_t aspen_op_result(const aspen_op_t* op, size_t index, aspen_result_t* result);
 
 /* Results of key-value operations. */
 
@@ -362,7 +454,9 @@ ASPEN_API int64_t aspen_op_failed_condition(const aspen_op_t* op);
 ASPEN_API size_t aspen_op_entry_count(const aspen_op_t* op);
 /* ASPEN_OK, or ASPEN_NOT_FOUND past the end. */
 ASPEN_API int32_t aspen_op_entry(const aspen_op_t* op, size_t index, aspen_entry_t* entry);
-/* One per change of the write. */
+/* The lease of that entry's key; 0: none. */
+ASPEN_API uint64_t aspen_op_entry_lease(const aspen_op_t* op, size_t index);
+/* One per operation of the branch that ran, nested ones not counted. */
 ASPEN_API size_t aspen_op_change_count(const aspen_op_t* op);
 /* Whether the key was there before, and its mod_revision then (0 when not). Either pointer may be NULL. */
 ASPEN_API int32_t aspen_op_change(const aspen_op_t* op, size_t index, uint8_t* existed,
