@@ -113,6 +113,22 @@ inline constexpr size_t kSessionReplyBytesMax = 4u << 20;
 inline constexpr size_t kSessionsReplyBytesMax = 256u << 20;
 inline constexpr size_t kReplyOverheadBytes = 64;
 
+// Watches.
+inline constexpr size_t kWatchersMax = 100'000;        // that one member serves
+inline constexpr size_t kWatchersPerPeerMax = 10'000;  // of them, and that one node keeps open
+inline constexpr size_t kWatchCreditMax = 16u << 20;   // bytes of events that a watcher lets the member send
+inline constexpr size_t kWatchWindowBytes =
+    1u << 20;  // what a watch keeps for its user, if nothing else is said
+inline constexpr size_t kWatchRevisionBytesMax = 64u << 20;  // of one revision that is put together
+inline constexpr size_t kWatchRingBytes = 32u << 20;         // recent changes, in memory for who is behind
+inline constexpr size_t kWatchPageBytes = 1u << 20;          // of older ones, read from the store at a time
+inline constexpr size_t kWatchBatchBytes = 256u << 10;       // of events in a frame, then the next begins
+inline constexpr size_t kWatchStepEvents = 4096;        // looked at for one watcher before another's turn
+inline constexpr size_t kWatchEventOverheadBytes = 64;  // what an event costs beside its key and values
+inline constexpr size_t kWatchBatchEventsMax = kWatchBatchBytes / kWatchEventOverheadBytes;
+inline constexpr size_t kWatchStreamBytesMax = 4u << 20;  // unacknowledged; then a peer's watches wait
+inline constexpr DurationNs kWatchProgressMin = 100 * kMillisecond;
+
 // Raft.
 inline constexpr size_t kLogBytesMax = 64u << 20;  // kept in memory and on disk; then a snapshot
 inline constexpr size_t kLogEntriesMax = 100'000;

@@ -29,9 +29,6 @@
 
 namespace aspen::kv {
 
-// The log index of the command that granted the lease; 0: none.
-using LeaseId = uint64_t;
-
 class LeaseClock {
  public:
   explicit LeaseClock(DurationNs tick_max) : tick_max_(tick_max) {}
@@ -71,6 +68,8 @@ class LeaseClock {
   KeepAlive keep_alive(LeaseId id, Arrival arrived);
   // Requires: leading().
   std::optional<DurationNs> remaining(LeaseId id, TimeNs now) const;
+  // Requires: it is there.
+  DurationNs ttl(LeaseId id) const { return leases_.at(id).ttl; }
 
  private:
   struct State {
