@@ -94,7 +94,10 @@ bool says(const Error& error, const std::string& reason) {
         "of an earlier revision",
         "unknown result",
         "is of another revision",
-        "some records of those erased"}},
+        "some records of those erased",
+        "without events",
+        "that is not complete before",
+        "a compacted revision with"}},
       {"address", {"address \""}},
   };
   return std::ranges::any_of(texts.at(reason), [&](const std::string& text) {

@@ -44,7 +44,7 @@ TEST_P(ProtocolFixtures, OthersAreRefused) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Files, ProtocolFixtures, testing::Values("hello", "raft", "kv", "request"),
+INSTANTIATE_TEST_SUITE_P(Files, ProtocolFixtures, testing::Values("hello", "raft", "kv", "request", "watch"),
                          [](const auto& info) { return std::string(info.param); });
 
 // ---- hello.json

@@ -11,6 +11,7 @@
 #include "core/net/hello.h"
 #include "core/node/protocol.h"
 #include "core/raft/types.h"
+#include "cross_lang_tests/watch_forms.h"
 
 namespace aspen {
 
@@ -444,7 +445,8 @@ const Form& form(const Json& name) {
       {"join_request", plain_form<node::JoinRequest>(node::decode_join)},
       {"member_list", plain_form<node::MemberList>(node::decode_member_list)},
   };
-  return forms.at(str(name));
+  auto watch = watch_forms().find(str(name));
+  return watch != watch_forms().end() ? watch->second : forms.at(str(name));
 }
 
 }  // namespace aspen

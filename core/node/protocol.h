@@ -18,6 +18,7 @@ enum SubprotocolId : uint64_t {
   kRaft = 1,      // encoded raft::Message frames, one direction
   kSnapshot = 2,  // the offer, the chunks, end; then a SnapshotAnswer back
   kStore = 3,     // requests and responses
+  kWatch = 4,     // watch_protocol.h
 };
 
 enum class RequestKind : uint8_t {

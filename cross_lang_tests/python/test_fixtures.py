@@ -12,6 +12,7 @@ sys.path.insert(0, HERE)
 
 import aspen_protocol  # noqa: E402
 import aspen_tuple  # noqa: E402
+import aspen_watch  # noqa: E402, F401
 import aspen_wire  # noqa: E402
 import ed25519  # noqa: E402
 from aspen_wire import Decoder, NotValid, Refused  # noqa: E402
@@ -149,7 +150,7 @@ def test_ticket_not_valid(row):
     assert error.value.code == row["code"]
 
 
-PROTOCOLS = ("hello", "raft", "kv", "request")
+PROTOCOLS = ("hello", "raft", "kv", "request", "watch")
 
 
 @pytest.mark.parametrize("row", [row for name in PROTOCOLS for row in rows(name, "valid")])
