@@ -134,15 +134,17 @@ Result<> Engine::open_endpoint() {
   net::Subprotocol raft{.id = kRaft};
   net::Subprotocol snapshot{.id = kSnapshot};
   net::Subprotocol store{.id = kStore};
+  net::Subprotocol watch{.id = kWatch};
   if (has_replica()) {
     raft.required_roles = snapshot.required_roles = crypto::kRoleMember;
-    store.required_roles = crypto::kRoleClient;
+    store.required_roles = watch.required_roles = crypto::kRoleClient;
     raft.on_stream = [this](net::Stream& stream) { replica_->transport().accept_raft(stream); };
     snapshot.on_stream = [this](net::Stream& stream) { replica_->transport().accept_snapshot(stream); };
     store.on_stream = [this](net::Stream& stream) { service_->accept(stream); };
-    options.subprotocols = {raft, snapshot, store};
+    watch.on_stream = [this](net::Stream& stream) { watch_service_->accept(stream); };
+    options.subprotocols = {raft, snapshot, store, watch};
   } else {
-    options.subprotocols = {store};
+    options.subprotocols = {store, watch};
   }
   options.on_connected = [this](net::Connection& connection) { router_->on_connected(connection); };
   options.on_disconnected = [this](net::Connection& connection, const Error& why) {
@@ -181,6 +183,7 @@ Result<> Engine::open_replica() {
   ASPEN_TRY(replica_, Replica::open(platform_, background_, *home_, std::move(options)));
   ASPEN_CHECK(begin_replica());
   service_ = std::make_unique<Service>(*replica_, [this] { return member_status(); });
+  watch_service_ = std::make_unique<WatchService>(platform_.executor(), *replica_);
   return {};
 }
 
@@ -208,6 +211,8 @@ rt::Task<Result<NodeFacts>> Engine::open(rt::Cx& cx) {
   if (home_ && !home_->node()) ASPEN_CO_CHECK(home_->save(*identity_));
   ASPEN_CO_CHECK(open_replica());
   router_->attach(endpoint_.get(), service_.get());
+  watch_client_ = std::make_unique<WatchClient>(*router_, key_->id());
+  watch_client_->attach(watch_service_.get());
   if (replica_) {
     replica_->transport().attach(&replica_->driver(), endpoint_.get());
     background_.spawn("members", [this](rt::Cx& cx) { return replica_->keep_members(cx); });
@@ -312,6 +317,8 @@ rt::Task<Result<>> Engine::close(rt::Cx& cx) {
     (void)co_await closed.recv(cx);
   }
   endpoint_.reset();
+  watch_client_.reset();
+  watch_service_.reset();
   service_.reset();
   replica_.reset();
   router_.reset();

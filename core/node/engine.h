@@ -18,6 +18,7 @@
 #include "core/node/replica.h"
 #include "core/node/router.h"
 #include "core/node/service.h"
+#include "core/node/watch_client.h"
 
 namespace aspen::node {
 
@@ -33,6 +34,7 @@ class Engine {
   // Between a successful open and the end of operations. Requires, of all that follow: serving().
   bool serving() const { return serving_; }
   Router& router() { return *router_; }
+  WatchClient& watches() { return *watch_client_; }
   rt::Region& operations() { return operations_; }
   // Null on a client. For who looks inside: the lab.
   Replica* replica() { return replica_.get(); }
@@ -71,6 +73,8 @@ class Engine {
   std::unique_ptr<Router> router_;
   std::unique_ptr<Replica> replica_;
   std::unique_ptr<Service> service_;
+  std::unique_ptr<WatchService> watch_service_;
+  std::unique_ptr<WatchClient> watch_client_;
   std::unique_ptr<net::Endpoint> endpoint_;
 };
 

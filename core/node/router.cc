@@ -183,6 +183,20 @@ rt::Task<Result<>> Router::connect(rt::Cx& cx, const NodeId& node) {
   co_return std::move(*result);
 }
 
+std::vector<NodeId> Router::reachable() const {
+  std::vector<NodeId> nodes;
+  for (const NodeId& node : order_) {
+    if (!avoided(node)) nodes.push_back(node);
+  }
+  return nodes.empty() ? order_ : nodes;
+}
+
+rt::Task<Result<net::Connection*>> Router::connection(rt::Cx& cx, NodeId node) {
+  ASPEN_CO_CHECK(co_await connect(cx, node));
+  if (net::Connection* connection = endpoint_->find(node)) co_return connection;
+  co_return fail(Code::CONNECTION_LOST, "the connection ended");
+}
+
 std::string Router::describe(const NodeId& node) const {
   auto it = peers_.find(node);
   if (it == peers_.end()) return node == self_ ? "this node" : node.short_string();

@@ -51,6 +51,10 @@ class Router {
   rt::Task<Result<kv::WriteReply>> write(rt::Cx& cx, kv::Command command);
   // Another command that is neither a write nor about a session, in the same way.
   rt::Task<Result<kv::DoneReply>> run(rt::Cx& cx, kv::Command command);
+  // For other subprotocols: the members that were learnt and can probably be reached, in the order they were
+  // learnt; and the connection to one of them, which may end at any time.
+  std::vector<NodeId> reachable() const;
+  rt::Task<Result<net::Connection*>> connection(rt::Cx& cx, NodeId node);
   // Watches for a leader that went silent; runs until cancelled.
   rt::Task<Result<>> watch_leader(rt::Cx& cx);
 
