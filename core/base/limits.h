@@ -17,6 +17,7 @@ inline constexpr size_t kValueBytesMax = 4u << 20;
 inline constexpr size_t kTransactionOpsMax = 4096;  // compares and operations
 inline constexpr size_t kTransactionBytesMax = 8u << 20;
 inline constexpr size_t kTransactionDepthMax = 8;  // inside each other, below the outermost
+inline constexpr size_t kBranchDepthMax = 8;       // branches of branches, the outermost counted
 inline constexpr size_t kTransactionReplyBytesMax = 8u << 20;
 inline constexpr size_t kTransactionRowsMax = 100'000;  // that compares of ranges look at
 // What one revision may change: keys, and their bytes.
