@@ -384,17 +384,53 @@ Result<Json> spell_row(BytesView key, BytesView value) {
   switch (name.kind) {
     case kv::layout::RowKind::progress: {
       ASPEN_TRY(kv::layout::Progress progress, kv::layout::decode_progress(value));
-      return Json{{"progress", {{"applied", number(progress.applied)}, {"time", time_of(progress.time)}}}};
+      return Json{{"progress",
+                   {{"applied", number(progress.applied)},
+                    {"time", time_of(progress.time)},
+                    {"compacted", number(progress.compacted)}}}};
     }
     case kv::layout::RowKind::record: {
       ASPEN_TRY(kv::RecordView record, kv::layout::decode_record(value));
       return Json{{"key", hex(name.record)}, {"record", spell(record.copy())}};
     }
-    default: {
+    case kv::layout::RowKind::session: {
       ASPEN_TRY(kv::layout::SessionRow session, kv::layout::decode_session(value));
       return spell_session(name.session, session);
     }
+    case kv::layout::RowKind::history: {
+      ASPEN_TRY(kv::layout::HistoryRow row, kv::layout::decode_history(value));
+      return Json{
+          {"history", hex(name.key)}, {"until", number(row.until)}, {"record", spell(row.record.copy())}};
+    }
+    case kv::layout::RowKind::changes: {
+      ASPEN_TRY(kv::layout::ChangeRow row, kv::layout::decode_changes(value));
+      Json items = each(row.items, [](const kv::layout::ChangeRow::Item& item) {
+        return Json{{"kind", number(static_cast<uint64_t>(item.kind))},
+                    {"key", hex(item.key)},
+                    {"previous", number(item.previous)}};
+      });
+      return Json{{"changes", number(name.number)}, {"items", items}};
+    }
+    case kv::layout::RowKind::lease: {
+      ASPEN_TRY(kv::layout::LeaseRow row, kv::layout::decode_lease(value));
+      return Json{{"lease", number(name.number)},
+                  {"ttl", time_of(row.ttl)},
+                  {"granted", time_of(row.granted)},
+                  {"keys", number(row.keys)},
+                  {"key_bytes", number(row.key_bytes)}};
+    }
+    case kv::layout::RowKind::attachment:
+      return Json{{"attached_to", number(name.number)}, {"key", hex(name.key)}};
+    case kv::layout::RowKind::quota: {
+      ASPEN_TRY(kv::layout::QuotaRow row, kv::layout::decode_quota(value));
+      return Json{{"quota", hex(name.key)},
+                  {"bytes_max", number(row.bytes_max)},
+                  {"keys_max", number(row.keys_max)},
+                  {"bytes", number(row.bytes)},
+                  {"keys", number(row.keys)}};
+    }
   }
+  return fail(Code::CORRUPT, "a row of another kind");
 }
 
 Result<Read> read_stream(BytesView bytes, size_t piece) {

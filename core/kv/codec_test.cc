@@ -329,6 +329,20 @@ TEST(Layout, RowsRoundTrip) {
   EXPECT_EQ(decoded.acknowledged_below, 300u);
   EXPECT_EQ(decoded.replies.at(0).reply, "a");
   EXPECT_EQ(encode(decoded), row);
+  const Bytes history = layout::encode_history(300, encode(Record{"v", 1, 2, 3, 4}));
+  EXPECT_EQ(layout::decode_history(history).value().until, 300u);
+  EXPECT_EQ(layout::decode_history(history).value().record.copy(), (Record{"v", 1, 2, 3, 4}));
+  const Bytes changes =
+      encode(layout::ChangeRow{{{Event::Kind::put, "a", 0}, {Event::Kind::erase, "b", 300}}});
+  EXPECT_EQ(encode(layout::decode_changes(changes).value()), changes);
+  EXPECT_EQ(code_of(layout::decode_changes(encode(layout::ChangeRow{}))), Code::CORRUPT);
+  EXPECT_EQ(code_of(layout::decode_changes(
+                encode(layout::ChangeRow{{{Event::Kind::put, "a", 0}, {Event::Kind::put, "a", 0}}}))),
+            Code::CORRUPT);
+  const Bytes lease = encode(layout::LeaseRow{kSecond, -1, 3, 300});
+  EXPECT_EQ(encode(layout::decode_lease(lease).value()), lease);
+  const Bytes quota = encode(layout::QuotaRow{1, 2, 3, 300});
+  EXPECT_EQ(encode(layout::decode_quota(quota).value()), quota);
   layout::Head head;
   head.generation = 7;
   head.restored.emplace().index = 12;
@@ -347,11 +361,39 @@ TEST(Layout, RefusesDamagedRows) {
 
 TEST(Layout, KeysSort) {
   const std::vector<Bytes> sorted = {
-      Bytes(layout::head_key()),      layout::generation_prefix(1),   layout::progress_key(1),
-      layout::records_prefix(1),      layout::record_key(1, "a"),     layout::record_key(1, "\xff\xff"),
-      layout::sessions_prefix(1),     layout::session_key(1, 2, 0),   layout::session_key(1, 2, 255),
-      layout::session_key(1, 2, 256), layout::session_key(1, 3, 0),   layout::session_key(1, 256, 0),
-      layout::generation_prefix(2),   layout::generation_prefix(256),
+      Bytes(layout::head_key()),
+      layout::generation_prefix(1),
+      layout::progress_key(1),
+      layout::records_prefix(1),
+      layout::record_key(1, "a"),
+      layout::record_key(1, "\xff\xff"),
+      layout::sessions_prefix(1),
+      layout::session_key(1, 2, 0),
+      layout::session_key(1, 2, 255),
+      layout::session_key(1, 2, 256),
+      layout::session_key(1, 3, 0),
+      layout::session_key(1, 256, 0),
+      layout::history_bound(1, ""),
+      layout::history_bound(1, "a"),
+      layout::history_key(1, "a", 1),
+      layout::history_key(1, "a", 256),
+      layout::history_key(1, "a", UINT64_MAX),
+      layout::history_bound(1, Bytes("a\0", 2)),
+      layout::history_key(1, Bytes("a\0", 2), 1),
+      layout::history_key(1, Bytes("a\0\0", 3), 1),
+      layout::history_key(1, Bytes("a\0\1", 3), 1),
+      layout::history_bound(1, "a\1"),
+      layout::history_key(1, "a\1", 1),
+      layout::history_key(1, "ab", 0),
+      layout::changes_key(1, 2),
+      layout::changes_key(1, 256),
+      layout::lease_key(1, 1),
+      layout::attachment_key(1, 1, "b"),
+      layout::attachment_key(1, 2, "a"),
+      layout::quota_key(1, ""),
+      layout::quota_key(1, "p"),
+      layout::generation_prefix(2),
+      layout::generation_prefix(256),
   };
   EXPECT_TRUE(std::ranges::is_sorted(sorted));
 }
@@ -364,6 +406,22 @@ TEST(Layout, RowNames) {
   EXPECT_EQ(name(layout::record_key(1, "key")).record, "key");
   EXPECT_EQ(name(layout::session_key(1, 77, 258)).session, 77u);
   EXPECT_EQ(name(layout::session_key(1, 77, 258)).slot, 258u);
+  for (Bytes key : {Bytes("a"), Bytes("\0", 1), Bytes("\0\xff\0\1\0", 5), Bytes(4096, '\0')}) {
+    EXPECT_EQ(name(layout::history_key(1, key, 77)).key, key);
+    EXPECT_EQ(name(layout::history_key(1, key, 77)).number, 77u);
+    EXPECT_EQ(name(layout::attachment_key(1, 77, key)).key, key);
+    EXPECT_EQ(name(layout::quota_key(1, key)).key, key);
+  }
+  EXPECT_EQ(name(layout::changes_key(1, 300)).number, 300u);
+  EXPECT_EQ(name(layout::lease_key(1, 300)).number, 300u);
+  const Bytes number(8, '\0');
+  for (const Bytes& bad :
+       {"\x03" + Bytes("\0\1", 2) + number, "\x03" + Bytes("a\0\2", 3) + number,
+        "\x03" + Bytes("a\0\1", 3) + number.substr(1), "\x03" + Bytes("a\0\1", 3) + number + "x",
+        "\x04" + number + "x", "\x05" + number.substr(1), "\x06" + number, "\x06" + number + Bytes(4097, 'k'),
+        Bytes(4098, '\x07'), Bytes(1, '\x08')}) {
+    EXPECT_EQ(code_of(layout::parse_row_name(bad)), Code::CORRUPT) << bad.size();
+  }
   for (const Bytes& bad : {Bytes(), Bytes("\x03key"), Bytes("\0x", 2), Bytes("\x01"), Bytes(4098, '\x01'),
                            Bytes("\x02"), Bytes(9, '\x02'), Bytes(12, '\x02'), Bytes(11, '\xff')}) {
     EXPECT_EQ(code_of(layout::parse_row_name(bad)), Code::CORRUPT) << bad.size();

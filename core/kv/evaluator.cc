@@ -2,6 +2,7 @@
 
 #include "core/base/limits.h"
 #include "core/base/mutant.h"
+#include "core/kv/history.h"
 #include "core/kv/range_read.h"
 
 namespace aspen::kv {
@@ -69,6 +70,7 @@ Result<WriteReply> Evaluator::run(const Transaction& transaction) {
 Result<std::optional<Evaluator::Failed>> Evaluator::compare_all(const std::vector<Compare>& compares) {
   for (size_t i = 0; i < compares.size(); ++i) {
     Failed failed{static_cast<uint32_t>(i), {}};
+    ASPEN_CHECK(check_kept(compares[i]));
     ASPEN_TRY(bool good, compares[i].end ? range_holds(compares[i], failed.current)
                                          : holds(compares[i], failed.current));
     if (!good) return failed;
@@ -99,15 +101,24 @@ Result<bool> Evaluator::range_holds(const Compare& compare, std::optional<KeyRec
   return good;
 }
 
+Result<> Evaluator::check_kept(const Compare& compare) {
+  if (compare.target != Compare::Target::unchanged_since || compare.number >= compacted_) return {};
+  return revision_.refuse(Code::COMPACTED, "revision {} is compacted; the oldest that is kept is {}",
+                          compare.number, compacted_);
+}
+
 // As far as it does not show in the records that are there.
 Result<bool> Evaluator::unchanged(const Compare& compare) {
-  if (compare.number < compacted_) {
-    return revision_.refuse(Code::COMPACTED, "revision {} is compacted; the oldest that is kept is {}",
-                            compare.number, compacted_);
+  if (compare.number < revision_.index()) {
+    bool changes =
+        compare.end ? revision_.changes(compare.key, *compare.end) : revision_.changes(compare.key);
+    if (changes) return false;
   }
-  if (compare.number >= revision_.index()) return true;
-  if (compare.end) return !revision_.changes(compare.key, *compare.end);
-  return !revision_.changes(compare.key);
+  if (ASPEN_MUTANT("kv-unchanged-ignores-erases")) return true;
+  ASPEN_TRY(bool superseded,
+            superseded_since(revision_.rows(), revision_.generation(), compare.key, compare.end,
+                             compare.number, compacted_, [this] { return look(); }));
+  return !superseded;
 }
 
 // --- what happens ---

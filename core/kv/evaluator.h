@@ -28,6 +28,7 @@ class Evaluator {
   Result<bool> holds(const Compare& compare, std::optional<KeyRecord>& current);
   Result<bool> range_holds(const Compare& compare, std::optional<KeyRecord>& current);
   Result<bool> unchanged(const Compare& compare);
+  Result<> check_kept(const Compare& compare);
 
   Result<std::vector<OpResult>> run_all(const std::vector<Op>& ops);
   Result<OpResult> run_one(const Op& op);

@@ -6,6 +6,8 @@ namespace aspen::kv::layout {
 namespace {
 
 constexpr size_t kSessionBytes = 8;
+constexpr size_t kNumberBytes = 8;
+constexpr BytesView kKeyEnd("\0\1", 2);
 constexpr size_t kMetaBytesMax = 64u << 10;  // a configuration of limits::kMembersMax members fits
 constexpr size_t kReplyBytesMax = limits::kTransactionReplyBytesMax + (64u << 10);
 static_assert(limits::kSessionResultsMax < 1u << (8 * kSlotBytes));  // at most one more row than replies
@@ -26,6 +28,19 @@ Bytes row_prefix(uint32_t generation, RowKind kind, size_t reserve) {
   append_big_endian(key, generation, kGenerationBytes);
   key.push_back(static_cast<char>(kind));
   return key;
+}
+
+// The key, its end, a revision.
+bool parse_history_name(BytesView rest, RowName& name) {
+  size_t at = 0;
+  for (; at + 1 < rest.size() && rest.substr(at, kKeyEnd.size()) != kKeyEnd; ++at) {
+    name.key.push_back(rest[at]);
+    if (rest[at] == '\0' && rest[++at] != '\xff') return false;
+  }
+  if (rest.size() != at + kKeyEnd.size() + kNumberBytes || name.key.size() > limits::kKeyBytesMax)
+    return false;
+  name.number = read_big_endian(rest.substr(at + kKeyEnd.size()));
+  return !name.key.empty();
 }
 
 Result<> finish_row(wire::Reader& reader, const char* what) {
@@ -69,6 +84,47 @@ Bytes sessions_prefix(uint32_t generation) {
   return row_prefix(generation, RowKind::session, 0);
 }
 
+Bytes rows_prefix(uint32_t generation, RowKind kind) {
+  return row_prefix(generation, kind, 0);
+}
+
+Bytes history_bound(uint32_t generation, BytesView key) {
+  Bytes row = row_prefix(generation, RowKind::history, key.size() + kKeyEnd.size() + kNumberBytes);
+  for (char byte : key) {
+    row.push_back(byte);
+    if (byte == '\0') row.push_back('\xff');
+  }
+  return row;
+}
+
+Bytes history_key(uint32_t generation, BytesView key, uint64_t mod_revision) {
+  Bytes row = history_bound(generation, key).append(kKeyEnd);
+  append_big_endian(row, mod_revision, kNumberBytes);
+  return row;
+}
+
+Bytes changes_key(uint32_t generation, uint64_t revision) {
+  Bytes row = row_prefix(generation, RowKind::changes, kNumberBytes);
+  append_big_endian(row, revision, kNumberBytes);
+  return row;
+}
+
+Bytes lease_key(uint32_t generation, LeaseId lease) {
+  Bytes row = row_prefix(generation, RowKind::lease, kNumberBytes);
+  append_big_endian(row, lease, kNumberBytes);
+  return row;
+}
+
+Bytes attachment_key(uint32_t generation, LeaseId lease, BytesView key) {
+  Bytes row = row_prefix(generation, RowKind::attachment, kNumberBytes + key.size());
+  append_big_endian(row, lease, kNumberBytes);
+  return row.append(key);
+}
+
+Bytes quota_key(uint32_t generation, BytesView prefix) {
+  return row_prefix(generation, RowKind::quota, prefix.size()).append(prefix);
+}
+
 Result<RowName> parse_row_name(BytesView key) {
   if (key.empty()) return fail(Code::CORRUPT, "stored row without a kind");
   RowName name;
@@ -87,6 +143,23 @@ Result<RowName> parse_row_name(BytesView key) {
       name.session = read_big_endian(rest.substr(0, kSessionBytes));
       name.slot = static_cast<uint16_t>(read_big_endian(rest.substr(kSessionBytes)));
       return name;
+    case RowKind::history:
+      if (parse_history_name(rest, name)) return name;
+      break;
+    case RowKind::changes:
+    case RowKind::lease:
+      if (rest.size() != kNumberBytes) break;
+      name.number = read_big_endian(rest);
+      return name;
+    case RowKind::attachment:
+      if (rest.size() <= kNumberBytes || rest.size() > kNumberBytes + limits::kKeyBytesMax) break;
+      name.number = read_big_endian(rest.substr(0, kNumberBytes));
+      name.key = rest.substr(kNumberBytes);
+      return name;
+    case RowKind::quota:
+      name.key = rest;
+      if (rest.size() <= limits::kKeyBytesMax) return name;
+      break;
   }
   return fail(Code::CORRUPT, "stored row of kind {} with a key of {} bytes", static_cast<uint8_t>(key[0]),
               rest.size());
@@ -105,6 +178,7 @@ Bytes encode(const Progress& progress) {
   wire::Writer writer;
   writer.u64(progress.applied);
   writer.i64(progress.time);
+  writer.u64(progress.compacted);
   return writer.take();
 }
 
@@ -118,6 +192,39 @@ Bytes encode(const SessionRow& session) {
     writer.u64(reply.sequence);
     writer.bytes(reply.reply);
   }
+  return writer.take();
+}
+
+Bytes encode_history(uint64_t until, BytesView record_row) {
+  wire::Writer writer;
+  writer.u64(until);
+  writer.fixed(record_row);
+  return writer.take();
+}
+
+Bytes encode(const ChangeRow& changes) {
+  wire::Writer writer;
+  writer.u64(changes.items.size());
+  for (const ChangeRow::Item& item : changes.items) {
+    writer.u8(static_cast<uint8_t>(item.kind));
+    writer.bytes(item.key);
+    writer.u64(item.previous);
+  }
+  return writer.take();
+}
+
+Bytes encode(const LeaseRow& lease) {
+  wire::Writer writer;
+  writer.i64(lease.ttl);
+  writer.i64(lease.granted);
+  writer.u64(lease.keys);
+  writer.u64(lease.key_bytes);
+  return writer.take();
+}
+
+Bytes encode(const QuotaRow& quota) {
+  wire::Writer writer;
+  for (uint64_t number : {quota.bytes_max, quota.keys_max, quota.bytes, quota.keys}) writer.u64(number);
   return writer.take();
 }
 
@@ -148,6 +255,7 @@ Result<Progress> decode_progress(BytesView bytes) {
   Progress progress;
   progress.applied = reader.u64();
   progress.time = reader.i64();
+  progress.compacted = reader.u64();
   ASPEN_CHECK(finish_row(reader, "progress"));
   return progress;
 }
@@ -167,6 +275,56 @@ Result<SessionRow> decode_session(BytesView bytes) {
   }
   ASPEN_CHECK(finish_row(reader, "session"));
   return session;
+}
+
+Result<HistoryRow> decode_history(BytesView bytes) {
+  wire::Reader reader(bytes);
+  HistoryRow row;
+  row.until = reader.u64();
+  row.record = decode_record_view(reader);
+  ASPEN_CHECK(finish_row(reader, "history"));
+  return row;
+}
+
+Result<ChangeRow> decode_changes(BytesView bytes) {
+  wire::Reader reader(bytes);
+  ChangeRow row;
+  size_t count = reader.count(limits::kRevisionKeysMax, "changes");
+  if (reader.ok() && count == 0) reader.refuse("no changes");
+  row.items.reserve(count);
+  for (size_t i = 0; i < count && reader.ok(); ++i) {
+    ChangeRow::Item item{};
+    uint8_t kind = reader.u8();
+    item.kind = static_cast<Event::Kind>(kind);
+    if (kind != 1 && kind != 2) reader.refuse(fmt::format("unknown change {}", kind));
+    item.key = reader.bytes(limits::kKeyBytesMax, "key");
+    item.previous = reader.u64();
+    if (i > 0 && item.key <= row.items.back().key) reader.refuse("keys are not in order");
+    row.items.push_back(item);
+  }
+  ASPEN_CHECK(finish_row(reader, "changes"));
+  return row;
+}
+
+Result<LeaseRow> decode_lease(BytesView bytes) {
+  wire::Reader reader(bytes);
+  LeaseRow lease;
+  lease.ttl = reader.i64();
+  lease.granted = reader.i64();
+  lease.keys = reader.u64_max(limits::kLeaseKeysMax, "keys of a lease");
+  lease.key_bytes = reader.u64_max(limits::kLeaseKeyBytesMax, "bytes of a lease's keys");
+  ASPEN_CHECK(finish_row(reader, "lease"));
+  return lease;
+}
+
+Result<QuotaRow> decode_quota(BytesView bytes) {
+  wire::Reader reader(bytes);
+  QuotaRow quota;
+  for (uint64_t* number : {&quota.bytes_max, &quota.keys_max, &quota.bytes, &quota.keys}) {
+    *number = reader.u64();
+  }
+  ASPEN_CHECK(finish_row(reader, "quota"));
+  return quota;
 }
 
 Result<RecordView> decode_record(BytesView bytes) {

@@ -1,11 +1,23 @@
 // How the state lies in its Store: which keys there are and what their values hold.
 //
 //   0x00                               head: format version, generation, what the last restore stood for
-//   generation, 0x00                   progress: applied index, time of that entry
+//   generation, 0x00                   progress: applied index, time of that entry, compacted revision
 //   generation, 0x01, key              record
 //   generation, 0x02, session, slot    session: counter, last use, acknowledged below, replies by sequence
+//   generation, 0x03, key, revision    history: the record of that mod revision, and the revision it ended at
+//   generation, 0x04, revision         changes: what the revision did, key by key
+//   generation, 0x05, lease            lease: its time, when it was granted, what is attached
+//   generation, 0x06, lease, key       attachment: nothing
+//   generation, 0x07, prefix           quota: its limits, what they are used by
 //
-// A generation is four bytes, a session eight, a slot two, all big-endian, so they sort as numbers.
+// A generation is four bytes, a session, revision or lease eight, a slot two, all big-endian, so they sort as
+// numbers. The key of a history row ends with 0x00 0x01, and a 0x00 in it is 0x00 0xff, so that these sort as
+// the keys do.
+//
+// The current records lie apart from those they superseded, so that a read of the newest never passes over
+// older ones. A history row is right for a read at R when its revision <= R < the one it ended at. Compaction
+// to C makes rows that ended at C or before, and changes before C, count for nothing; they are erased bit by
+// bit, which is no part of the state.
 //
 // Only the generation the head names counts. A restore fills the next one beside it and then changes the
 // head, which is one small write; other generations are what an unfinished restore left, and are erased.
@@ -19,6 +31,7 @@
 #include <optional>
 #include <vector>
 
+#include "core/kv/change.h"
 #include "core/kv/types.h"
 #include "core/raft/types.h"
 
@@ -26,7 +39,16 @@ namespace aspen::kv::layout {
 
 inline constexpr uint64_t kFormatVersion = 2;
 
-enum class RowKind : uint8_t { progress = 0, record = 1, session = 2 };
+enum class RowKind : uint8_t {
+  progress = 0,
+  record = 1,
+  session = 2,
+  history = 3,
+  changes = 4,
+  lease = 5,
+  attachment = 6,
+  quota = 7
+};
 
 struct Head {
   uint32_t generation = 1;
@@ -36,6 +58,36 @@ struct Head {
 struct Progress {
   raft::Index applied = 0;
   WallNs time = 0;
+  uint64_t compacted = 0;  // the oldest revision that can be read
+};
+
+// A record that is no more the current one.
+struct HistoryRow {
+  uint64_t until = 0;  // the revision that put or erased its key again
+  RecordView record;
+};
+
+struct ChangeRow {
+  struct Item {
+    Event::Kind kind;
+    BytesView key;
+    uint64_t previous;  // the mod revision that it superseded; 0: none
+  };
+  std::vector<Item> items = {};  // by ascending key; at least one
+};
+
+struct LeaseRow {
+  DurationNs ttl = 0;
+  WallNs granted = 0;  // log time
+  uint64_t keys = 0;   // attached
+  uint64_t key_bytes = 0;
+};
+
+struct QuotaRow {
+  uint64_t bytes_max = 0;  // 0: any
+  uint64_t keys_max = 0;
+  uint64_t bytes = 0;  // of the keys with the prefix and their values
+  uint64_t keys = 0;
 };
 
 struct SessionRow {
@@ -61,6 +113,15 @@ inline constexpr size_t kSlotBytes = 2;
 Bytes session_key(uint32_t generation, SessionId session, uint16_t slot);
 // The prefix of every session's keys.
 Bytes sessions_prefix(uint32_t generation);
+Bytes history_key(uint32_t generation, BytesView key, uint64_t mod_revision);
+// All rows of keys from this one on have it as a bound, and of keys before it lie below.
+Bytes history_bound(uint32_t generation, BytesView key);
+Bytes changes_key(uint32_t generation, uint64_t revision);
+Bytes lease_key(uint32_t generation, LeaseId lease);
+Bytes attachment_key(uint32_t generation, LeaseId lease, BytesView key);
+Bytes quota_key(uint32_t generation, BytesView prefix);
+// The prefix of every row of the kind.
+Bytes rows_prefix(uint32_t generation, RowKind kind);
 
 // What a key without its generation stands for.
 struct RowName {
@@ -68,6 +129,8 @@ struct RowName {
   BytesView record;       // of a record: its key
   SessionId session = 0;  // of a session
   uint16_t slot = 0;
+  Bytes key = {};       // of a history row and an attachment its key, of a quota its prefix
+  uint64_t number = 0;  // of a history row its mod revision, of changes theirs; the lease
 };
 // Errors: CORRUPT.
 Result<RowName> parse_row_name(BytesView key);
@@ -75,10 +138,20 @@ Result<RowName> parse_row_name(BytesView key);
 Bytes encode(const Head& head);
 Bytes encode(const Progress& progress);
 Bytes encode(const SessionRow& session);
+// Of a row as it was found.
+Bytes encode_history(uint64_t until, BytesView record_row);
+Bytes encode(const ChangeRow& changes);
+Bytes encode(const LeaseRow& lease);
+Bytes encode(const QuotaRow& quota);
 // Errors: CORRUPT naming the row; of the head also UNSUPPORTED naming the two format versions.
 Result<Head> decode_head(BytesView bytes);
 Result<Progress> decode_progress(BytesView bytes);
 Result<SessionRow> decode_session(BytesView bytes);
 Result<RecordView> decode_record(BytesView bytes);
+// The views are into the bytes.
+Result<HistoryRow> decode_history(BytesView bytes);
+Result<ChangeRow> decode_changes(BytesView bytes);
+Result<LeaseRow> decode_lease(BytesView bytes);
+Result<QuotaRow> decode_quota(BytesView bytes);
 
 }  // namespace aspen::kv::layout

@@ -7,7 +7,7 @@
 
 namespace aspen::kv {
 
-// The records as they are, whatever revision is asked for. The reply's revision is left to the caller.
+// The reply's revision is left to the caller. Requires: nothing of the revision asked for is compacted.
 Result<RangeReply> read_range(const store::Reader& rows, uint32_t generation, const RangeRequest& request);
 
 // Calls `each` for the records from `start` to before `end` (empty: no end), in order, while it returns true.

@@ -4,7 +4,7 @@
 // command and is after it counts for others. All goes through an Overlay, and nothing of a command that is
 // refused stays.
 //
-//   Revision revision(overlay, generation, index);
+//   Revision revision(overlay, quotas, generation, index);
 //   ASPEN_TRY(Found found, revision.find("k"));
 //   ASPEN_CHECK(revision.put("k", found, "value", 0));
 //   ASPEN_TRY(ChangeSet changes, revision.finish(true));
@@ -15,10 +15,12 @@
 #pragma once
 
 #include <map>
+#include <set>
 
 #include "core/kv/change.h"
 #include "core/kv/layout.h"
 #include "core/kv/overlay.h"
+#include "core/kv/quotas.h"
 #include "core/kv/types.h"
 
 namespace aspen::kv {
@@ -40,8 +42,8 @@ struct Found {
 
 class Revision {
  public:
-  Revision(Overlay& rows, uint32_t generation, uint64_t index)
-      : rows_(rows), generation_(generation), index_(index) {}
+  Revision(Overlay& rows, Quotas& quotas, uint32_t generation, uint64_t index)
+      : rows_(rows), quotas_(quotas), generation_(generation), index_(index) {}
 
   uint64_t index() const { return index_; }
   uint32_t generation() const { return generation_; }
@@ -55,7 +57,14 @@ class Revision {
   bool changes(BytesView key) const;
   bool changes(BytesView start, BytesView end) const;
 
-  // Writes what is to be known of the changes. They are returned `with_records`; else there are no events.
+  // A lease with no key yet, whose id is the index.
+  void grant_lease(DurationNs ttl, WallNs now);
+  // Requires: all keys of the lease are erased.
+  void end_lease(LeaseId id) { ended_leases_.insert(id); }
+  int64_t leases_added() const { return granted_leases_ - static_cast<int64_t>(ended_leases_.size()); }
+
+  // Writes what is to be known of the changes: history, leases, quotas, the row of the revision. They are
+  // returned `with_records`; else there are no events. Refuses what a lease or quota does not allow.
   Result<ChangeSet> finish(bool with_records);
 
   template <typename... Args>
@@ -69,17 +78,33 @@ class Revision {
   struct Change {
     std::optional<Bytes> before;  // the row
     bool exists = false;          // now
+    size_t value_size = 0;
+    LeaseId lease = 0;
     bool net() const { return before || exists; }
+  };
+  // What it adds to leases and quotas.
+  struct Totals {
+    std::map<LeaseId, Quotas::Growth> leases;
+    Quotas::Growths quotas;
   };
 
   // Notes that the key changes, as what it was when it is the first time.
-  Result<> note(BytesView key, Found& found, bool exists);
+  Result<Change*> note(BytesView key, Found& found);
+  Result<> check_lease(LeaseId lease);
+  Result<> finish(BytesView key, const Change& change, layout::ChangeRow& row, Totals& totals);
+  Result<> finish_leases(const Totals& totals);
+  Result<> finish_quotas(const Totals& totals);
+  Result<ChangeSet> events() const;
 
   Overlay& rows_;
+  Quotas& quotas_;
   const uint32_t generation_;
   const uint64_t index_;
   std::map<Bytes, Change, std::less<>> changes_;
   size_t key_bytes_ = 0;
+  LeaseId known_lease_ = 0;  // exists
+  std::set<LeaseId> ended_leases_;
+  int64_t granted_leases_ = 0;
   bool refused_ = false;
 };
 

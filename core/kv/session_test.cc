@@ -175,6 +175,7 @@ TEST_F(SessionTest, ForgottenSessionsLeaveNoRows) {
   log_.run(*machine_, count(5000, 4096));
   log_.run(*machine_, write({erase("count")}));
   log_.run_raw(*machine_, close_session(session_));
+  log_.run_raw(*machine_, {.kind = Command::Kind::compact, .revision = log_.last_index()});
   auto chunks = chunks_of(*machine_);
   // Progress and the end: nothing but the applied index tells it from a store that never was written.
   EXPECT_EQ(chunks.size(), 2u);

@@ -8,27 +8,68 @@ namespace aspen::kv {
 namespace {
 
 constexpr std::string_view kDomain = "aspen/kv/snapshot/2";
-constexpr size_t kRowKeyBytesMax = limits::kKeyBytesMax + 1;
+constexpr size_t kRowKeyBytesMax = 2 * limits::kKeyBytesMax + 11;  // of history, all zeros
 // The largest row is a session's: replies up to their limit, and one more.
 constexpr size_t kRowValueBytesMax =
     limits::kSessionReplyBytesMax + limits::kTransactionReplyBytesMax + (1u << 20);
 
+Result<> check_session(const layout::RowName& name, const layout::SessionRow& row) {
+  if (name.slot != 0 || row.counter != 0) {
+    return fail(Code::CORRUPT, "snapshot: session {} is not in one row", name.session);
+  }
+  if (!row.replies.empty() && row.replies.front().sequence < row.acknowledged_below) {
+    return fail(Code::CORRUPT, "snapshot: session {} has a reply below {}, which are acknowledged",
+                name.session, row.acknowledged_below);
+  }
+  return {};
+}
+
+// Whether it is a part of the state, and not only what compaction has still to erase.
+Result<bool> counts(const layout::RowName& name, BytesView value, uint64_t compacted) {
+  if (name.kind == layout::RowKind::changes) return name.number >= compacted;
+  if (name.kind != layout::RowKind::history) return true;
+  ASPEN_TRY(layout::HistoryRow row, layout::decode_history(value));
+  if (row.record.mod_revision != name.number || row.until <= name.number) {
+    return fail(Code::CORRUPT, "stored history of revision {} that ends at {}", name.number, row.until);
+  }
+  return row.until > compacted;
+}
+
 // Whether a replica would write this row: a session that could come in other rows as well would give one
-// state two hashes.
-Result<> check_row(BytesView key, BytesView value) {
+// state two hashes. Sets `compacted` when the row says it, and goes by it.
+Result<> check_row(BytesView key, BytesView value, uint64_t& compacted) {
   ASPEN_TRY(layout::RowName name, layout::parse_row_name(key));
-  if (name.kind == layout::RowKind::progress) {
-    ASPEN_CHECK(layout::decode_progress(value));
-  } else if (name.kind == layout::RowKind::record) {
-    ASPEN_CHECK(layout::decode_record(value));
-  } else {
-    ASPEN_TRY(layout::SessionRow row, layout::decode_session(value));
-    if (name.slot != 0 || row.counter != 0) {
-      return fail(Code::CORRUPT, "snapshot: session {} is not in one row", name.session);
+  switch (name.kind) {
+    case layout::RowKind::progress: {
+      ASPEN_TRY(layout::Progress progress, layout::decode_progress(value));
+      if (progress.compacted > progress.applied) {
+        return fail(Code::CORRUPT, "snapshot: it is compacted beyond its index");
+      }
+      compacted = progress.compacted;
+      return {};
     }
-    if (!row.replies.empty() && row.replies.front().sequence < row.acknowledged_below) {
-      return fail(Code::CORRUPT, "snapshot: session {} has a reply below {}, which are acknowledged",
-                  name.session, row.acknowledged_below);
+    case layout::RowKind::record:
+      ASPEN_CHECK(layout::decode_record(value));
+      return {};
+    case layout::RowKind::session: {
+      ASPEN_TRY(layout::SessionRow row, layout::decode_session(value));
+      return check_session(name, row);
+    }
+    case layout::RowKind::lease:
+      ASPEN_CHECK(layout::decode_lease(value));
+      return {};
+    case layout::RowKind::quota:
+      ASPEN_CHECK(layout::decode_quota(value));
+      return {};
+    case layout::RowKind::attachment:
+      if (value.empty()) return {};
+      return fail(Code::CORRUPT, "snapshot: an attachment of {} bytes", value.size());
+    case layout::RowKind::history:
+    case layout::RowKind::changes: {
+      ASPEN_TRY(bool counting, counts(name, value, compacted));
+      if (name.kind == layout::RowKind::changes) ASPEN_CHECK(layout::decode_changes(value));
+      if (counting) return {};
+      return fail(Code::CORRUPT, "snapshot: it has what is compacted");
     }
   }
   return {};
@@ -49,8 +90,8 @@ Result<Bytes> SnapshotSource::next() {
   wire::Writer encoded;
   uint64_t rows = 0;
   while (encoded.size() < chunk_bytes_ && it_->valid() && it_->key().starts_with(prefix_)) {
-    ASPEN_CHECK(encode_row(encoded));
-    ++rows;
+    ASPEN_TRY(bool written, encode_row(encoded));
+    rows += written ? 1 : 0;
   }
   ASPEN_CHECK(it_->status());
   rows_ += rows;
@@ -59,14 +100,24 @@ Result<Bytes> SnapshotSource::next() {
   return seal(true, rows_, {});
 }
 
-Result<> SnapshotSource::encode_row(wire::Writer& out) {
+Result<bool> SnapshotSource::encode_row(wire::Writer& out) {
   BytesView key = it_->key().substr(prefix_.size());
   ASPEN_TRY(layout::RowName name, layout::parse_row_name(key));
-  if (name.kind == layout::RowKind::session) return encode_session(name.session, out);
-  out.bytes(key);
-  out.bytes(it_->value());
+  if (name.kind == layout::RowKind::session) {
+    ASPEN_CHECK(encode_session(name.session, out));
+    return true;
+  }
+  if (name.kind == layout::RowKind::progress) {
+    ASPEN_TRY(layout::Progress progress, layout::decode_progress(it_->value()));
+    compacted_ = progress.compacted;
+  }
+  ASPEN_TRY(bool counting, counts(name, it_->value(), compacted_));
+  if (counting) {
+    out.bytes(key);
+    out.bytes(it_->value());
+  }
   it_->next();
-  return {};
+  return counting;
 }
 
 Result<> SnapshotSource::encode_session(SessionId id, wire::Writer& out) {
@@ -125,7 +176,7 @@ Result<> SnapshotParser::parse_body(BytesView body, const Row& row) {
     BytesView value = reader.bytes(kRowValueBytesMax, "row value");
     if (reader.ok() && rows_ > 0 && key <= last_key_) reader.refuse("rows out of order");
     if (!reader.ok()) break;
-    ASPEN_CHECK(check_row(key, value));
+    ASPEN_CHECK(check_row(key, value, compacted_));
     ASPEN_CHECK(row(key, value));
     last_key_ = key;
     ++rows_;

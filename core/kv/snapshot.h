@@ -9,7 +9,7 @@
 //
 // In the last chunk the number is that of all rows. Rows are as layout.h has them, without generation,
 // in ascending order of their keys, and of a session there is one: how apply() happened to cut it into
-// rows is no part of the state.
+// rows is no part of the state. Nor is what compaction has made count for nothing and not yet erased.
 //
 // Thread safety: each object belongs to one thread.
 #pragma once
@@ -30,8 +30,8 @@ class SnapshotSource final : public raft::SnapshotSource {
   Result<Bytes> next() override;
 
  private:
-  // Writes the row at the cursor and moves on.
-  Result<> encode_row(wire::Writer& out);
+  // Writes the row at the cursor, unless it does not count, and moves on. Whether it did.
+  Result<bool> encode_row(wire::Writer& out);
   Result<> encode_session(SessionId id, wire::Writer& out);
   Bytes seal(bool last, uint64_t rows, BytesView encoded_rows);
 
@@ -42,6 +42,7 @@ class SnapshotSource final : public raft::SnapshotSource {
   Hash previous_{};
   uint64_t sequence_ = 0;
   uint64_t rows_ = 0;
+  uint64_t compacted_ = 0;  // as the first row says
   bool ended_ = false;
 };
 
@@ -62,6 +63,7 @@ class SnapshotParser {
   Hash previous_{};
   uint64_t sequence_ = 0;
   uint64_t rows_ = 0;
+  uint64_t compacted_ = 0;
   Bytes last_key_;
   bool ended_ = false;
   bool failed_ = false;

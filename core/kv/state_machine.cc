@@ -5,6 +5,7 @@
 #include "core/base/limits.h"
 #include "core/base/mutant.h"
 #include "core/kv/evaluator.h"
+#include "core/kv/history.h"
 #include "core/kv/layout.h"
 #include "core/kv/overlay.h"
 #include "core/kv/range_read.h"
@@ -13,6 +14,9 @@
 
 namespace aspen::kv {
 namespace {
+
+// That compaction erases with each apply(), and more with more entries.
+constexpr size_t kSweepRows = 64;
 
 bool is_session(BytesView row_key) {
   auto name = layout::parse_row_name(row_key);
@@ -70,6 +74,8 @@ class StateMachine::Sink final : public raft::SnapshotSink {
       return fail(Code::CORRUPT, "snapshot: it is of index {}, not {}", progress.applied, meta_.index);
     }
     ASPEN_TRY(SessionTable sessions, SessionTable::load(store, generation_));
+    ASPEN_TRY(Quotas quotas, Quotas::load(store, generation_));
+    ASPEN_TRY(size_t leases, count_leases(store, generation_));
 
     store::Batch batch;
     batch.put(layout::head_key(), encode(layout::Head{generation_, meta_}));
@@ -80,6 +86,10 @@ class StateMachine::Sink final : public raft::SnapshotSink {
     machine_.generation_ = generation_;
     machine_.restored_ = meta_;
     machine_.last_time_ = progress.time;
+    machine_.compacted_ = progress.compacted;
+    machine_.swept_from_ = machine_.swept_to_ = 0;
+    machine_.leases_ = leases;
+    machine_.quotas_ = std::move(quotas);
     machine_.sessions_ = std::move(sessions);
     machine_.applied_.store(meta_.index, std::memory_order_release);
     return {};
@@ -125,6 +135,9 @@ Result<> StateMachine::load() {
   ASPEN_TRY(layout::Progress progress, layout::decode_progress(*progress_row));
   applied_ = progress.applied;
   last_time_ = progress.time;
+  compacted_ = progress.compacted;
+  ASPEN_TRY(leases_, count_leases(*store_, generation_));
+  ASPEN_TRY(quotas_, Quotas::load(*store_, generation_));
   ASPEN_TRY(sessions_, SessionTable::load(*store_, generation_));
   return erase_other_generations();
 }
@@ -156,13 +169,16 @@ Result<std::vector<Bytes>> StateMachine::apply(std::span<const raft::EntryPtr> e
     ASPEN_TRY(replies.emplace_back(), apply_entry(*entry, span));
   }
   last_time_ = entries.back()->time;
+  // Faster than it grows.
+  if (!ASPEN_BUGGIFY("kv-sweep-waits")) ASPEN_CHECK(sweep(kSweepRows + 4 * entries.size(), span));
   store::Batch batch = std::move(span.others);
   sessions_.write_used(batch);
+  quotas_.write_changed(generation_, batch);
   span.rows.move_into(batch);
   if (ASPEN_MUTANT("kv-applied-index-not-in-batch")) {
     ASPEN_CHECK(store_->write(std::exchange(batch, {}), store::Sync::no));
   }
-  batch.put(layout::progress_key(generation_), encode(layout::Progress{index, last_time_}));
+  batch.put(layout::progress_key(generation_), encode(layout::Progress{index, last_time_, compacted_}));
   // Durable before anybody asked for it: nothing is lost by that.
   bool durable = ASPEN_BUGGIFY("kv-apply-synced");
   ASPEN_CHECK(store_->write(std::move(batch), durable ? store::Sync::yes : store::Sync::no));
@@ -188,42 +204,131 @@ Result<Bytes> StateMachine::apply_entry(const raft::Entry& entry, Span& span) {
     default:
       break;
   }
-  if (command->session == 0) return apply_command(*command, entry.index, span);
+  if (command->session == 0) return apply_command(*command, entry, span);
   return apply_in_session(*command, entry, span);
 }
 
 Result<Bytes> StateMachine::apply_in_session(const Command& command, const raft::Entry& entry, Span& span) {
   auto given = sessions_.admit(command.session, command.sequence, command.acknowledged_below, entry.time);
   if (!given) return encode_error_reply(given.error());
-  if (*given && ASPEN_MUTANT("kv-retry-without-session")) return apply_command(command, entry.index, span);
+  if (*given && ASPEN_MUTANT("kv-retry-without-session")) return apply_command(command, entry, span);
   if (*given) return Bytes(**given);
-  ASPEN_TRY(Bytes reply, apply_command(command, entry.index, span));
+  ASPEN_TRY(Bytes reply, apply_command(command, entry, span));
   sessions_.remember(command.session, command.sequence, reply, span.others);
   return reply;
 }
 
 // All of the command or nothing.
-Result<Bytes> StateMachine::apply_command(const Command& command, raft::Index index, Span& span) {
+Result<Bytes> StateMachine::apply_command(const Command& command, const raft::Entry& entry, Span& span) {
   span.rows.mark();
-  Revision revision(span.rows, generation_, index);
-  Result<Bytes> reply = carry_out(command, revision);
+  Revision revision(span.rows, quotas_, generation_, entry.index);
+  auto run = [&]() -> Result<Bytes> {
+    ASPEN_TRY(Bytes reply, carry_out(command, entry.time, revision));
+    ASPEN_TRY(ChangeSet changes, revision.finish(on_changes_ != nullptr));
+    if (!changes.events.empty()) span.changes.push_back(std::move(changes));
+    return reply;
+  };
+  Result<Bytes> reply = run();
   if (!reply && revision.refused()) {
     span.rows.roll_back();
     return encode_error_reply(reply.error());
   }
-  if (!reply) return reply;
-  ASPEN_TRY(ChangeSet changes, revision.finish(on_changes_ != nullptr));
-  if (!changes.events.empty()) span.changes.push_back(std::move(changes));
+  leases_ = static_cast<size_t>(static_cast<int64_t>(leases_) + revision.leases_added());
   return reply;
 }
 
-Result<Bytes> StateMachine::carry_out(const Command& command, Revision& revision) {
-  if (command.kind == Command::Kind::write) {
-    ASPEN_TRY(WriteReply reply, Evaluator(revision, 0).run(command.transaction));
-    return encode(reply);
+Result<Bytes> StateMachine::carry_out(const Command& command, WallNs now, Revision& revision) {
+  DoneReply done{.revision = revision.index()};
+  switch (command.kind) {
+    case Command::Kind::open_session:
+    case Command::Kind::close_session:
+      break;
+    case Command::Kind::write: {
+      ASPEN_TRY(WriteReply reply, Evaluator(revision, compacted_).run(command.transaction));
+      return encode(reply);
+    }
+    case Command::Kind::compact: {
+      ASPEN_TRY(done.result, compact(command.revision, revision));
+      return encode(done);
+    }
+    case Command::Kind::lease_grant: {
+      ASPEN_TRY(done.result, grant_lease(command.ttl, now, revision));
+      return encode(done);
+    }
+    case Command::Kind::lease_revoke: {
+      ASPEN_TRY(done.result, revoke_lease(revision, command.leases.at(0)));
+      return encode(done);
+    }
+    case Command::Kind::leases_expire: {
+      ASPEN_TRY(done.result, expire_leases(revision, command.leases));
+      return encode(done);
+    }
+    case Command::Kind::quota_set: {
+      ASPEN_TRY(done.result, set_quota(command, revision));
+      return encode(done);
+    }
   }
-  return revision.refuse(Code::UNSUPPORTED, "this build does not carry out command {}",
-                         static_cast<uint8_t>(command.kind));
+  return fail(Code::INTERNAL, "command {} is not carried out here", static_cast<uint8_t>(command.kind));
+}
+
+Result<uint64_t> StateMachine::compact(uint64_t to, Revision& revision) {
+  if (to > revision.index()) {
+    return revision.refuse(Code::INVALID_ARGUMENT, "revision {} has not happened yet; the store is at {}", to,
+                           revision.index());
+  }
+  return compacted_ = std::max(compacted_, to);
+}
+
+Result<uint64_t> StateMachine::grant_lease(DurationNs ttl, WallNs now, Revision& revision) {
+  if (leases_ >= limits::kLeasesMax) {
+    return revision.refuse(Code::LIMIT_EXCEEDED, "there are {} leases; at most {}", leases_,
+                           limits::kLeasesMax);
+  }
+  revision.grant_lease(ttl, now);
+  return revision.index();
+}
+
+// Counts what is there: as long as that takes, no other command is carried out.
+Result<uint64_t> StateMachine::set_quota(const Command& command, Revision& revision) {
+  if (quotas_.size() >= limits::kQuotasMax && !quotas_.contains(command.prefix)) {
+    return revision.refuse(Code::LIMIT_EXCEEDED, "there are {} quotas; at most {}", quotas_.size(),
+                           limits::kQuotasMax);
+  }
+  Quota quota{command.prefix, command.bytes_max, command.keys_max};
+  ASPEN_CHECK(for_each_record(revision.rows(), generation_, command.prefix, prefix_end(command.prefix),
+                              [&](BytesView key, const RecordView& record) -> Result<bool> {
+                                quota.bytes += key.size() + record.value.size();
+                                ++quota.keys;
+                                return true;
+                              }));
+  quotas_.set(quota);
+  return quota.bytes;
+}
+
+// A row of changes names the history that its revision made: what ended there. When the revision is compacted
+// nothing can be read that needs it. The row of the compacted revision itself stays.
+Result<> StateMachine::sweep(size_t rows_max, Span& span) {
+  if (swept_to_ == compacted_) return {};
+  std::unique_ptr<store::Iterator> it = store_->iterate();
+  size_t rows = 0;
+  const Bytes end =
+      layout::changes_key(generation_, compacted_ + (ASPEN_MUTANT("kv-sweep-goes-too-far") ? 2 : 1));
+  for (it->seek(layout::changes_key(generation_, swept_from_)); it->valid() && it->key() < end; it->next()) {
+    if (rows >= rows_max) return it->status();
+    ASPEN_TRY(layout::RowName name, layout::parse_row_name(it->key().substr(layout::kGenerationBytes)));
+    ASPEN_TRY(layout::ChangeRow changes, layout::decode_changes(it->value()));
+    for (const layout::ChangeRow::Item& item : changes.items) {
+      if (item.previous != 0) span.rows.erase(layout::history_key(generation_, item.key, item.previous));
+    }
+    rows += 1 + changes.items.size();
+    if (name.number >= compacted_) continue;
+    span.rows.erase(Bytes(it->key()));
+    swept_from_ = name.number + 1;
+  }
+  ASPEN_CHECK(it->status());
+  // What this very span changed is not in the store yet.
+  if (applied() >= compacted_) swept_to_ = compacted_;
+  return {};
 }
 
 Result<raft::Index> StateMachine::flush() {
@@ -233,6 +338,10 @@ Result<raft::Index> StateMachine::flush() {
 }
 
 Result<> StateMachine::check_revision(uint64_t revision) const {
+  if (revision != 0 && revision < compacted_) {
+    return fail(Code::COMPACTED, "revision {} is compacted; the oldest that is kept is {}", revision,
+                compacted_);
+  }
   if (revision <= applied()) return {};
   return fail(Code::INVALID_ARGUMENT, "revision {} has not happened yet; the store is at {}", revision,
               applied());
@@ -241,9 +350,12 @@ Result<> StateMachine::check_revision(uint64_t revision) const {
 Result<GetReply> StateMachine::get(const GetRequest& request) const {
   ASPEN_CHECK(validate_key(request.key));
   ASPEN_CHECK(check_revision(request.revision));
-  if (request.revision != 0) return fail(Code::UNSUPPORTED, "reads of earlier revisions");
   GetReply reply;
   reply.revision = applied();
+  if (request.revision != 0) {
+    ASPEN_TRY(reply.record, record_at(*store_, generation_, request.key, request.revision));
+    return reply;
+  }
   ASPEN_TRY(std::optional<Bytes> row, store_->get(layout::record_key(generation_, request.key)));
   if (!row) return reply;
   ASPEN_TRY(RecordView record, layout::decode_record(*row));
@@ -253,12 +365,46 @@ Result<GetReply> StateMachine::get(const GetRequest& request) const {
 
 Result<RangeReply> StateMachine::range(const RangeRequest& request) const {
   ASPEN_CHECK(check_revision(request.revision));
-  if (request.revision != 0) return fail(Code::UNSUPPORTED, "reads of earlier revisions");
   RangeRequest part = request;
   if (ASPEN_BUGGIFY("kv-range-one-entry")) part.limit = 1;  // the caller asks for the rest
   ASPEN_TRY(RangeReply reply, read_range(*store_, generation_, part));
   reply.revision = applied();
   return reply;
+}
+
+Result<Changes> StateMachine::changes(uint64_t from, size_t bytes_max, bool with_previous) const {
+  if (from < compacted_) {
+    return fail(Code::COMPACTED, "revision {} is compacted; the oldest that is kept is {}", from, compacted_);
+  }
+  const uint64_t before = from == 0 ? 0 : from - 1;
+  Changes found{before, std::max<uint64_t>(before, applied())};
+  const Bytes prefix = layout::rows_prefix(generation_, layout::RowKind::changes);
+  std::unique_ptr<store::Iterator> it = store_->iterate();
+  size_t bytes = 0;
+  for (it->seek(layout::changes_key(generation_, from)); it->valid() && it->key().starts_with(prefix);
+       it->next()) {
+    if (bytes >= bytes_max && !found.sets.empty()) {
+      found.upto = found.sets.back().revision;
+      break;
+    }
+    ASPEN_TRY(layout::RowName name, layout::parse_row_name(it->key().substr(layout::kGenerationBytes)));
+    ASPEN_TRY(layout::ChangeRow row, layout::decode_changes(it->value()));
+    ChangeSet& set = found.sets.emplace_back(name.number);
+    for (const layout::ChangeRow::Item& item : row.items) {
+      Event& event = set.events.emplace_back(item.kind, Bytes(item.key));
+      if (item.kind == Event::Kind::put) {
+        ASPEN_TRY(event.record, record_put_at(*store_, generation_, item.key, set.revision));
+        bytes += event.record->value.size();
+      }
+      if (with_previous && item.previous != 0 && set.revision > compacted_) {
+        ASPEN_TRY(event.previous, record_put_at(*store_, generation_, item.key, item.previous));
+        bytes += event.previous->value.size();
+      }
+      bytes += item.key.size();
+    }
+  }
+  ASPEN_CHECK(it->status());
+  return found;
 }
 
 Result<std::unique_ptr<raft::SnapshotSource>> StateMachine::snapshot() {

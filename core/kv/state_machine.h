@@ -20,6 +20,8 @@
 
 #include "core/kv/change.h"
 #include "core/kv/command.h"
+#include "core/kv/leases.h"
+#include "core/kv/quotas.h"
 #include "core/kv/read.h"
 #include "core/kv/revision.h"
 #include "core/kv/session_table.h"
@@ -40,6 +42,9 @@ class StateMachine final : public raft::StateMachine {
   WallNs last_time() const { return last_time_; }
   Result<raft::Index> flush() override;
 
+  // The oldest revision that can be read.
+  uint64_t compacted() const { return compacted_; }
+
   // Errors: INVALID_ARGUMENT, LIMIT_EXCEEDED (validate_key); COMPACTED.
   Result<GetReply> get(const GetRequest& request) const;
   Result<RangeReply> range(const RangeRequest& request) const;
@@ -48,6 +53,20 @@ class StateMachine final : public raft::StateMachine {
   // not among that: then `after` of the next call is not `upto` of the one before. Null: nobody asks.
   using OnChanges = std::function<void(Changes)>;
   void on_changes(OnChanges listener) { on_changes_ = std::move(listener); }
+
+  // Changes from the revision `from` on, made from what is kept of them: whole revisions, as many as their
+  // keys and values make `bytes_max`, at least one. Nothing when the store is not there yet. The previous
+  // records are in only `with_previous`. Errors: COMPACTED.
+  Result<Changes> changes(uint64_t from, size_t bytes_max, bool with_previous) const;
+
+  // Errors: NOT_FOUND.
+  Result<Lease> lease(LeaseId id) const { return find_lease(*store_, generation_, id); }
+  Result<std::vector<Bytes>> lease_keys(LeaseId id) const { return keys_of_lease(*store_, generation_, id); }
+  // Those with a higher id than `after`, by id.
+  Result<std::vector<Lease>> leases(LeaseId after, size_t limit) const {
+    return list_leases(*store_, generation_, after, limit);
+  }
+  std::vector<Quota> quotas() const { return quotas_.all(); }
 
   // Sources and sinks must not outlive the state machine.
   Result<std::unique_ptr<raft::SnapshotSource>> snapshot() override;
@@ -67,9 +86,14 @@ class StateMachine final : public raft::StateMachine {
   // Errors: of the store; one about the command is its reply.
   Result<Bytes> apply_entry(const raft::Entry& entry, Span& span);
   Result<Bytes> apply_in_session(const Command& command, const raft::Entry& entry, Span& span);
-  Result<Bytes> apply_command(const Command& command, raft::Index index, Span& span);
-  Result<Bytes> carry_out(const Command& command, Revision& revision);
+  Result<Bytes> apply_command(const Command& command, const raft::Entry& entry, Span& span);
+  Result<Bytes> carry_out(const Command& command, WallNs now, Revision& revision);
+  Result<uint64_t> compact(uint64_t to, Revision& revision);
+  Result<uint64_t> grant_lease(DurationNs ttl, WallNs now, Revision& revision);
+  Result<uint64_t> set_quota(const Command& command, Revision& revision);
   Result<> check_revision(uint64_t revision) const;
+  // Erases some of what compaction made count for nothing.
+  Result<> sweep(size_t rows_max, Span& span);
 
   std::unique_ptr<store::Store> store_;
   uint32_t generation_ = 0;
@@ -77,6 +101,11 @@ class StateMachine final : public raft::StateMachine {
   std::atomic<raft::Index> applied_ = 0;
   WallNs last_time_ = 0;
   std::optional<raft::SnapshotMeta> restored_;
+  uint64_t compacted_ = 0;
+  uint64_t swept_from_ = 0;  // all changes before it are erased, and the history with them
+  uint64_t swept_to_ = 0;    // the compacted revision that sweeping is done with
+  size_t leases_ = 0;
+  Quotas quotas_;
   SessionTable sessions_;
   OnChanges on_changes_;
 };

@@ -1,6 +1,7 @@
 // The rules of the store, restated as simply as they can be, and logs to try them on: for tests.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <random>
 #include <set>
@@ -20,6 +21,7 @@ class TestModel {
     index_ = index;
     State before = now;
     Result<Bytes> reply = carry_out(command);
+    if (auto within = within_quotas(before); reply && !within) reply = forward_error(std::move(within));
     if (!reply) now = before;
     note_changes(before);
     return reply;
@@ -28,17 +30,76 @@ class TestModel {
   State now;
   std::map<uint64_t, State> states = {{0, {}}};  // by the revision after which they were so
   std::map<uint64_t, ChangeSet> changes;
+  uint64_t compacted = 0;
+  std::map<LeaseId, DurationNs> leases;
+  std::map<Bytes, Quota> quotas;  // only their limits
+
+  Quota usage(const Bytes& prefix) const {
+    Quota quota = quotas.contains(prefix) ? quotas.at(prefix) : Quota{prefix};
+    count(now, quota);
+    return quota;
+  }
 
   const State& at(uint64_t revision) const { return std::prev(states.upper_bound(revision))->second; }
 
  private:
+  static void count(const State& state, Quota& quota) {
+    for (const auto& [key, record] : state) {
+      if (!key.starts_with(quota.prefix)) continue;
+      quota.bytes += key.size() + record.value.size();
+      ++quota.keys;
+    }
+  }
+
+  Result<> within_quotas(const State& before) const {
+    for (const auto& [prefix, limits] : quotas) {
+      Quota was = limits, is = limits;
+      count(before, was);
+      count(now, is);
+      bool bytes = is.bytes > was.bytes && is.bytes_max != 0 && is.bytes > is.bytes_max;
+      bool keys = is.keys > was.keys && is.keys_max != 0 && is.keys > is.keys_max;
+      if (bytes || keys) return fail(Code::QUOTA_EXCEEDED, "over the quota of {}", prefix);
+    }
+    return {};
+  }
+
+  uint64_t end_lease(LeaseId id) {
+    if (leases.erase(id) == 0) return 0;
+    return std::erase_if(now, [id](const auto& item) { return item.second.lease == id; });
+  }
+
   Result<Bytes> carry_out(const Command& command) {
+    DoneReply done{index_};
     switch (command.kind) {
+      case Command::Kind::compact:
+        if (command.revision > index_) return fail(Code::INVALID_ARGUMENT, "not yet");
+        done.result = compacted = std::max(compacted, command.revision);
+        return encode(done);
+      case Command::Kind::lease_grant:
+        leases[index_] = command.ttl;
+        done.result = index_;
+        return encode(done);
+      case Command::Kind::lease_revoke:
+        if (!leases.contains(command.leases[0])) return fail(Code::NOT_FOUND, "no lease");
+        done.result = end_lease(command.leases[0]);
+        return encode(done);
+      case Command::Kind::leases_expire:
+        for (LeaseId id : command.leases) end_lease(id);
+        done.result = command.leases.size();
+        return encode(done);
+      case Command::Kind::quota_set:
+        if (command.bytes_max == 0 && command.keys_max == 0) {
+          quotas.erase(command.prefix);
+        } else {
+          quotas[command.prefix] = {command.prefix, command.bytes_max, command.keys_max};
+        }
+        done.result = usage(command.prefix).bytes;
+        return encode(done);
       case Command::Kind::write: {
         start_ = now;
         WriteReply reply;
         reply.revision = index_;
-        auto failed = compare(command.transaction.compares);
+        ASPEN_TRY(auto failed, compare(command.transaction.compares));
         reply.succeeded = !failed;
         if (failed) std::tie(reply.failed_compare, reply.current) = *failed;
         ASPEN_TRY(reply.results, perform(failed ? command.transaction.otherwise : command.transaction.then));
@@ -96,9 +157,14 @@ class TestModel {
            (there_was && there_is && was->second != is->second);
   }
 
-  std::optional<std::pair<uint32_t, std::optional<KeyRecord>>> compare(const std::vector<Compare>& compares) {
+  using Failed = std::pair<uint32_t, std::optional<KeyRecord>>;
+
+  Result<std::optional<Failed>> compare(const std::vector<Compare>& compares) {
     for (uint32_t i = 0; i < compares.size(); ++i) {
       const Compare& c = compares[i];
+      if (c.target == Compare::Target::unchanged_since && c.number < compacted) {
+        return fail(Code::COMPACTED, "revision {}", c.number);
+      }
       std::optional<std::optional<KeyRecord>> bad;
       bool any = false;
       for (const auto& [key, record] : now) {
@@ -123,7 +189,7 @@ class TestModel {
           if (changed_since(key, c.number)) bad.emplace();
         }
       }
-      if (bad) return std::pair(i, *bad);
+      if (bad) return Failed(i, *bad);
     }
     return std::nullopt;
   }
@@ -172,7 +238,8 @@ class TestModel {
           break;
         case Op::Kind::transaction: {
           result.kind = OpResult::Kind::nested;
-          result.succeeded = !compare(op.nested[0].compares);
+          ASPEN_TRY(auto failed, compare(op.nested[0].compares));
+          result.succeeded = !failed;
           ASPEN_TRY(result.results, perform(result.succeeded ? op.nested[0].then : op.nested[0].otherwise));
           break;
         }
@@ -183,7 +250,7 @@ class TestModel {
   }
 
   Result<> lease_exists(LeaseId lease) {
-    if (lease == 0) return {};
+    if (lease == 0 || leases.contains(lease)) return {};
     return fail(Code::NOT_FOUND, "no lease");
   }
 
@@ -252,7 +319,7 @@ class TestPrograms {
 
   Compare compare(uint64_t latest) {
     Compare c;
-    c.target = static_cast<Compare::Target>(1 + below(6));
+    c.target = static_cast<Compare::Target>(1 + below(7));
     if (c.target < Compare::Target::exists) c.relation = static_cast<Compare::Relation>(1 + below(4));
     c.key = key();
     if (below(4) == 0) c.end = below(3) == 0 ? Bytes() : key();
@@ -302,6 +369,43 @@ class TestPrograms {
     for (uint64_t n = below(5); n > 0; --n) transaction.then.push_back(op(latest, depth));
     for (uint64_t n = below(3); n > 0; --n) transaction.otherwise.push_back(op(latest, depth));
     return transaction;
+  }
+
+  // That will have the index after the latest.
+  Command command(uint64_t latest) {
+    Command command;
+    switch (below(24)) {
+      case 0:
+        command.kind = Command::Kind::compact;
+        command.revision = below(latest + 3);
+        break;
+      case 1:
+      case 2:
+        command.kind = Command::Kind::lease_grant;
+        command.ttl = kSecond;
+        leases.push_back(latest + 1);
+        break;
+      case 3:
+        command.kind = Command::Kind::lease_revoke;
+        command.leases = {lease()};
+        break;
+      case 4:
+        command.kind = Command::Kind::leases_expire;
+        command.leases = {lease(), lease()};
+        std::ranges::sort(command.leases);
+        if (command.leases[0] == command.leases[1]) command.leases.pop_back();
+        break;
+      case 5:
+      case 6:
+        command.kind = Command::Kind::quota_set;
+        command.prefix = below(4) == 0 ? Bytes() : key().substr(0, 1 + below(2));
+        if (below(4) > 0) command.bytes_max = 20 + below(100);
+        if (below(3) > 0) command.keys_max = 1 + below(4);
+        break;
+      default:
+        command.transaction = transaction(latest);
+    }
+    return command;
   }
 
   // Of a lease that may exist.

@@ -357,10 +357,32 @@ def session_row(row):
     return out + listed(row["replies"], lambda r: varint(r["sequence"]) + text(r["reply"]))
 
 
+def big(number):
+    return number.to_bytes(8, "big")
+
+
+def change_item(row):
+    return bytes([row["kind"]]) + text(row["key"]) + varint(row["previous"])
+
+
 def snapshot_row(row):
     """A row's key and value; `row` as the fixtures spell it."""
     if "progress" in row:
-        return b"\0", varint(row["progress"]["applied"]) + signed(row["progress"]["time"])
+        progress = row["progress"]
+        return b"\0", varint(progress["applied"]) + signed(progress["time"]) + varint(progress["compacted"])
+    if "history" in row:
+        name = row["history"].replace(b"\0", b"\0\xff") + b"\0\1" + big(row["record"]["mod_revision"])
+        return b"\3" + name, varint(row["until"]) + record(row["record"])
+    if "changes" in row:
+        return b"\4" + big(row["changes"]), listed(row["items"], change_item)
+    if "lease" in row:
+        value = signed(row["ttl"]) + signed(row["granted"]) + varint(row["keys"]) + varint(row["key_bytes"])
+        return b"\5" + big(row["lease"]), value
+    if "attached_to" in row:
+        return b"\6" + big(row["attached_to"]) + row["key"], b""
+    if "quota" in row:
+        numbers = [row[name] for name in ("bytes_max", "keys_max", "bytes", "keys")]
+        return b"\7" + row["quota"], b"".join(map(varint, numbers))
     if "session" in row:
         return b"\2" + row["session"].to_bytes(8, "big") + b"\0\0", session_row(row)
     return b"\1" + row["key"], record(row["record"])
@@ -384,7 +406,7 @@ def bodies(*parts, last=None):
     return [*out, varint(len(out)) + b"\1" + varint(sum(map(len, parts)) if last is None else last)]
 
 
-PROGRESS = {"progress": {"applied": 300, "time": 1_700_000_000_000_000_000}}
+PROGRESS = {"progress": {"applied": 300, "time": 1_700_000_000_000_000_000, "compacted": 100}}
 
 
 def session(id, acknowledged_below=0, replies=()):
@@ -401,16 +423,39 @@ RECORDS = [
 ]
 REPLIES = [(5, reply(done(None))), (300, reply(not_done(0, ENTRY))), (4100, reply(failure(18)))]
 SESSIONS = [session(0xFF), session(0x100, 5, REPLIES), session(299, 9)]
-ROWS = [PROGRESS, *RECORDS, *SESSIONS]
+HISTORY = [
+    {"history": b"\0", "until": 300, "record": BARE},
+    {"history": b"\0k\0", "until": 101, "record": RECORD | {"mod_revision": 8}},
+    {"history": b"k", "until": 299, "record": RECORD | {"mod_revision": 7}},
+    {"history": b"k", "until": 300, "record": RECORD | {"mod_revision": 299}},
+    {"history": b"k\0", "until": 300, "record": RECORD | {"mod_revision": 150}},
+    {"history": b"k\1", "until": 300, "record": LEASED | {"mod_revision": 150}},
+]
+CHANGES = [
+    {"changes": 100, "items": [{"kind": 1, "key": b"k", "previous": 0}]},
+    {"changes": 300, "items": [{"kind": 2, "key": b"a", "previous": 299}, {"kind": 1, "key": b"k", "previous": 300}]},
+]
+LEASES = [
+    {"lease": 150, "ttl": 10_000_000_000, "granted": 1_700_000_000_000_000_000, "keys": 2, "key_bytes": 3},
+    {"lease": 256, "ttl": 100_000_000, "granted": -1, "keys": 0, "key_bytes": 0},
+    {"attached_to": 150, "key": b"k"},
+    {"attached_to": 150, "key": b"k\0"},
+]
+QUOTAS = [
+    {"quota": b"", "bytes_max": 300, "keys_max": 0, "bytes": 7, "keys": 4},
+    {"quota": b"k", "bytes_max": 0, "keys_max": 300, "bytes": MOST, "keys": 2},
+]
+ROWS = [PROGRESS, *RECORDS, *SESSIONS, *HISTORY, *CHANGES, *LEASES, *QUOTAS]
 
 
 def snapshots():
     rows = pairs(ROWS)
-    fresh = [{"progress": {"applied": 0, "time": 0}}]
+    fresh = [{"progress": {"applied": 0, "time": 0, "compacted": 0}}]
     long_key = [PROGRESS, {"key": b"\xff" * 4096, "record": BARE}]
+    long_key.append({"history": b"\0" * 4096, "until": 300, "record": BARE})
     whole = [
         ("nothing yet", 0, fresh, bodies(pairs(fresh))),
-        ("records and sessions", 300, ROWS, bodies(rows)),
+        ("rows of every kind", 300, ROWS, bodies(rows)),
         ("the longest key", 300, long_key, bodies(pairs(long_key))),
     ]
     # No engine cuts so early, but every one reads it.
@@ -434,7 +479,9 @@ def invalid_snapshots():
     rows = pairs(ROWS)
     good = seal(bodies(rows[:1], rows[1:]))
     late = session(1, 5, [(5 + 4096, b"r")])
-    odd_key = [*pairs([PROGRESS]), text(b"\3x") + text(b"")]
+    odd_key = [*pairs([PROGRESS]), text(b"\x08x") + text(b"")]
+    past, change, lease, quota = HISTORY[0], CHANGES[1], LEASES[0], QUOTAS[0]
+    beyond = [{"progress": {"applied": 300, "time": 0, "compacted": 301}}]
     plain_cases = [
         ("no chunks", []),
         ("no last chunk", good[:2]),
@@ -461,13 +508,29 @@ def invalid_snapshots():
         ("a row twice", bodies([rows[0], rows[1], rows[1]])),
         ("no progress", bodies(rows[1:])),
         ("nothing at all", bodies([])),
-        ("of another index", bodies(pairs([{"progress": {"applied": 299, "time": 0}}]))),
+        ("of another index", bodies(pairs([{"progress": {"applied": 299, "time": 0, "compacted": 0}}]))),
         ("bytes after progress", bodies([text(b"\0") + text(snapshot_row(PROGRESS)[1] + b"\0")])),
         ("a record that is not one", bodies([rows[0], text(b"\1k") + text(b"\0")])),
         ("an empty key", bodies(changed(RECORDS[0], key=b""))),
         ("a key over the limit", bodies(changed(RECORDS[0], key=b"k" * 4097))),
         ("a row key of no bytes", bodies([text(b"") + text(b""), *rows])),
-        ("a row of kind 3", bodies(odd_key)),
+        ("a row of kind 8", bodies(odd_key)),
+        ("compacted beyond its index", bodies(pairs(beyond))),
+        ("history that is compacted", bodies(changed(past, until=100))),
+        ("history that ends before it begins", bodies(changed(past, record=BARE | {"mod_revision": 300}))),
+        ("history of an empty key", bodies(changed(past, history=b""))),
+        ("history of a key over the limit", bodies(changed(past, history=b"k" * 4097))),
+        ("history of another revision", bodies([rows[0], text(b"\3k\0\1" + big(2)) + text(b"\xac\2" + record(BARE))])),
+        ("a key that does not end", bodies([rows[0], text(b"\3k" + big(1)) + text(b"\xac\2" + record(BARE))])),
+        ("changes that are compacted", bodies(changed(change, changes=99))),
+        ("no changes", bodies(changed(change, items=[]))),
+        ("a change of kind 3", bodies(changed(change, items=[change["items"][0] | {"kind": 3}]))),
+        ("changes descending", bodies(changed(change, items=change["items"][::-1]))),
+        ("a lease of too many keys", bodies(changed(lease, keys=10_001))),
+        ("a lease of too long keys", bodies(changed(lease, key_bytes=8_388_609))),
+        ("an attached empty key", bodies(changed(LEASES[2], key=b""))),
+        ("an attachment that says something", bodies([rows[0], text(b"\6" + big(150) + b"k") + text(b"\0")])),
+        ("a quota of a prefix over the limit", bodies(changed(quota, quota=b"p" * 4097))),
         ("a session id of 7 bytes", bodies([rows[0], text(b"\2" + bytes(9)) + text(session_row(SESSIONS[0]))])),
         ("replies descending", bodies(changed(session(1, 0, REPLIES[:2][::-1])))),
         ("a reply twice", bodies(changed(session(1, 0, [REPLIES[0]] * 2)))),

@@ -7,7 +7,7 @@ that the fixtures use.
 import json
 import os
 import re
-from typing import Any, Callable, Dict, List
+from typing import Any, Callable, Dict, List, Tuple
 
 from aspen_wire import Decoder, Refused, decode_chain, domain_hash
 
@@ -463,11 +463,73 @@ def session_row(d: Decoder) -> Row:
     return row
 
 
-def snapshot_row(key: bytes, value: bytes) -> Row:
+def history_name(rest: bytes) -> Tuple[bytes, int]:
+    key, at = b"", 0
+    while rest[at : at + 2] != b"\0\1":
+        require(at < len(rest))
+        key += rest[at : at + 1]
+        require(rest[at] != 0 or rest[at + 1 : at + 2] == b"\xff")
+        at += 2 if rest[at] == 0 else 1
+    require(len(rest) == at + 10 and 0 < len(key) <= 4096)
+    return key, int.from_bytes(rest[at + 2 :], "big")
+
+
+def change_item(d: Decoder) -> Row:
+    row = fields(d, kind="u8", key=KEY, previous="u64")
+    require(1 <= row["kind"] <= 2)
+    return row
+
+
+def history_row(rest: bytes, d: Decoder, compacted: int) -> Row:
+    key, revision = history_name(rest)
+    row: Row = {"history": key, "until": d.u64(), "record": record(d)}
+    require(row["record"]["mod_revision"] == revision < row["until"] and row["until"] > compacted)
+    return row
+
+
+def changes_row(rest: bytes, d: Decoder, compacted: int) -> Row:
+    row: Row = {"changes": number(rest), "items": items(d, 10_000, change_item)}
+    require(ascending([item["key"] for item in row["items"]]), "order")
+    require(row["items"] != [] and row["changes"] >= compacted)
+    return row
+
+
+def lease_row(rest: bytes, d: Decoder) -> Row:
+    row = fields(d, ttl="i64", granted="i64")
+    return {"lease": number(rest), **row, "keys": d.limited(10_000), "key_bytes": d.limited(8_388_608)}
+
+
+def attachment_row(rest: bytes) -> Row:
+    require(8 < len(rest) <= 8 + 4096)
+    return {"attached_to": number(rest[:8]), "key": rest[8:]}
+
+
+def quota_row(rest: bytes, d: Decoder) -> Row:
+    require(len(rest) <= 4096)
+    return {"quota": rest, **fields(d, bytes_max="u64", keys_max="u64", bytes="u64", keys="u64")}
+
+
+def number(rest: bytes) -> int:
+    require(len(rest) == 8)
+    return int.from_bytes(rest, "big")
+
+
+def snapshot_row(key: bytes, value: bytes, compacted: int) -> Row:
     decoder = Decoder(value)
     row: Row
     if key == b"\0":
-        row = {"progress": fields(decoder, applied="u64", time="i64")}
+        row = {"progress": fields(decoder, applied="u64", time="i64", compacted="u64")}
+        require(row["progress"]["compacted"] <= row["progress"]["applied"])
+    elif key[:1] == b"\3":
+        row = history_row(key[1:], decoder, compacted)
+    elif key[:1] == b"\4":
+        row = changes_row(key[1:], decoder, compacted)
+    elif key[:1] == b"\5":
+        row = lease_row(key[1:], decoder)
+    elif key[:1] == b"\6":
+        row = attachment_row(key[1:])
+    elif key[:1] == b"\7":
+        row = quota_row(key[1:], decoder)
     elif key[:1] == b"\1" and 1 < len(key) <= 4097:
         row = {"key": key[1:], "record": record(decoder)}
     else:
@@ -489,10 +551,11 @@ def decode_snapshot(chunks: List[bytes], index: int) -> List[Row]:
         count = d.u64()
         require(not ended or count == len(rows))
         for _ in range(0 if ended else count):
-            key, value = d.value(BOUND), d.value({"bytes": 13_631_488})
+            key, value = d.value({"bytes": 8203}), d.value({"bytes": 13_631_488})
             require(not rows or key > last_key, "order")
             last_key = key
-            rows.append(snapshot_row(key, value))
+            compacted = rows[0].get("progress", {}).get("compacted", 0) if rows else 0
+            rows.append(snapshot_row(key, value, compacted))
         d.finish()
     require(ended)
     require(bool(rows) and rows[0].get("progress", {}).get("applied") == index)

@@ -1,0 +1,76 @@
+// What the store held at earlier revisions.
+//
+// A record that is superseded or erased goes into the history with the revision that did so. So the state at
+// R is every current record put at R or before, and every one in the history that was put at R or before and
+// ended after R.
+#pragma once
+
+#include "core/kv/layout.h"
+#include "core/kv/read.h"
+#include "core/store/store.h"
+
+namespace aspen::kv {
+
+// Requires: nothing of the revision is compacted.
+Result<std::optional<Record>> record_at(const store::Reader& rows, uint32_t generation, BytesView key,
+                                        uint64_t revision);
+// The record that was put at exactly this revision. Errors: CORRUPT when it is neither there nor in the
+// history.
+Result<Record> record_put_at(const store::Reader& rows, uint32_t generation, BytesView key,
+                             uint64_t revision);
+
+// The records of a range at a revision, one after the other (0: as they are now).
+class RecordsAt {
+ public:
+  RecordsAt(const store::Reader& rows, uint32_t generation, const RangeRequest& request);
+  // None at the end.
+  Result<std::optional<KeyRecord>> next();
+
+ private:
+  static bool within(const store::Iterator& it, BytesView start, BytesView end);
+  Result<std::optional<KeyRecord>> newest();
+  Result<std::optional<KeyRecord>> at_revision();
+  // Leaves the history of the key behind, on the way taking what is right at the revision.
+  Result<std::optional<Record>> pass_history(BytesView key);
+
+  const uint32_t generation_;
+  const bool reverse_;
+  const bool keys_only_;
+  const uint64_t revision_;
+  std::unique_ptr<store::Iterator> now_;
+  Bytes now_start_, now_end_;
+  std::unique_ptr<store::Iterator> past_;  // null: the newest are asked for
+  Bytes past_start_, past_end_;
+};
+
+// Whether the key, or one from it to before `end` (empty: no end), was superseded or erased after the
+// revision. `look` is called for each row that counts (which ended after `compacted`), and may stop it.
+template <typename Look>
+Result<bool> superseded_since(const store::Reader& rows, uint32_t generation, BytesView key,
+                              const std::optional<Bytes>& end, uint64_t revision, uint64_t compacted,
+                              Look look) {
+  const Bytes prefix = layout::rows_prefix(generation, layout::RowKind::history);
+  const Bytes first = end ? layout::history_bound(generation, key) : layout::history_key(generation, key, 0);
+  const Bytes last = !end           ? layout::history_key(generation, key, UINT64_MAX)
+                     : end->empty() ? prefix_end(prefix)
+                                    : layout::history_bound(generation, *end);
+  std::unique_ptr<store::Iterator> it = rows.iterate();
+  if (!end) {  // the latest tells
+    it->seek_for_prev(last);
+    if (!it->valid() || it->key() < first) {
+      ASPEN_CHECK(it->status());
+      return false;
+    }
+    ASPEN_TRY(layout::HistoryRow row, layout::decode_history(it->value()));
+    return row.until > revision;
+  }
+  for (it->seek(first); it->valid() && it->key() < last; it->next()) {
+    ASPEN_TRY(layout::HistoryRow row, layout::decode_history(it->value()));
+    if (row.until > revision) return true;
+    if (row.until > compacted) ASPEN_CHECK(look());
+  }
+  ASPEN_CHECK(it->status());
+  return false;
+}
+
+}  // namespace aspen::kv
