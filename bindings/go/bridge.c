@@ -4,6 +4,10 @@
 
 enum { EVENTS_PER_POLL = 64 };
 
+static void read_entry(const aspen_op_t* op, size_t index, aspen_go_entry_t* entry) {
+  if (aspen_op_entry(op, index, &entry->entry) == ASPEN_OK) entry->lease = aspen_op_entry_lease(op, index);
+}
+
 static void read_result(const aspen_event_t* event, aspen_go_result_t* result) {
   memset(result, 0, sizeof *result);
   const aspen_op_t* op = event->op;
@@ -17,9 +21,9 @@ static void read_result(const aspen_event_t* event, aspen_go_result_t* result) {
   result->text = aspen_op_text(op);
   result->continuation = aspen_op_continuation(op, &result->continuation_size);
   result->entry_count = aspen_op_entry_count(op);
-  result->change_count = aspen_op_change_count(op);
-  if (result->entry_count > 0) aspen_op_entry(op, 0, &result->first);
-  if (result->change_count > 0) aspen_op_change(op, 0, &result->first_existed, NULL);
+  result->result_count = aspen_op_result_count(op);
+  if (result->entry_count > 0) read_entry(op, 0, &result->first);
+  if (aspen_op_change_count(op) > 0) aspen_op_change(op, 0, &result->first_existed, NULL);
   result->revision = aspen_op_revision(op);
   result->failed_condition = aspen_op_failed_condition(op);
   result->succeeded = aspen_op_succeeded(op);
@@ -38,10 +42,12 @@ size_t aspen_go_drain(aspen_cq_t* queue, aspen_go_result_t* results, size_t max)
   return done;
 }
 
-void aspen_go_entries(const aspen_op_t* op, size_t first, aspen_entry_t* entries, size_t count) {
-  for (size_t i = 0; i < count; ++i) {
-    if (aspen_op_entry(op, first + i, &entries[i]) != ASPEN_OK) return;
-  }
+void aspen_go_entries(const aspen_op_t* op, size_t first, aspen_go_entry_t* entries, size_t count) {
+  for (size_t i = 0; i < count; ++i) read_entry(op, first + i, &entries[i]);
+}
+
+void aspen_go_results(const aspen_op_t* op, size_t first, aspen_result_t* results, size_t count) {
+  for (size_t i = 0; i < count; ++i) aspen_op_result(op, first + i, &results[i]);
 }
 
 static aspen_call_options_t call_options(int32_t consistency, int64_t timeout_ns) {
@@ -89,24 +95,29 @@ aspen_go_started_t aspen_go_status(aspen_node_t* node, int64_t timeout_ns, aspen
 }
 
 aspen_go_started_t aspen_go_get(aspen_node_t* node, const uint8_t* key, size_t key_size, int32_t consistency,
-                                int64_t timeout_ns, aspen_cq_t* queue, uint64_t tag) {
+                                uint64_t revision, int64_t timeout_ns, aspen_cq_t* queue, uint64_t tag) {
   aspen_call_options_t options = call_options(consistency, timeout_ns);
+  options.revision = revision;
   aspen_go_started_t started = {NULL, 0};
   started.status = aspen_kv_get(node, key, key_size, &options, queue, tag, &started.op);
   return started;
 }
 
 aspen_go_started_t aspen_go_put(aspen_node_t* node, const uint8_t* key, size_t key_size, const uint8_t* value,
-                                size_t value_size, int64_t timeout_ns, aspen_cq_t* queue, uint64_t tag) {
+                                size_t value_size, uint64_t lease, uint8_t previous, int64_t timeout_ns,
+                                aspen_cq_t* queue, uint64_t tag) {
   aspen_call_options_t options = call_options(ASPEN_READ_LINEARIZABLE, timeout_ns);
+  options.lease = lease;
+  options.previous = previous;
   aspen_go_started_t started = {NULL, 0};
   started.status = aspen_kv_put(node, key, key_size, value, value_size, &options, queue, tag, &started.op);
   return started;
 }
 
-aspen_go_started_t aspen_go_delete(aspen_node_t* node, const uint8_t* key, size_t key_size,
+aspen_go_started_t aspen_go_delete(aspen_node_t* node, const uint8_t* key, size_t key_size, uint8_t previous,
                                    int64_t timeout_ns, aspen_cq_t* queue, uint64_t tag) {
   aspen_call_options_t options = call_options(ASPEN_READ_LINEARIZABLE, timeout_ns);
+  options.previous = previous;
   aspen_go_started_t started = {NULL, 0};
   started.status = aspen_kv_delete(node, key, key_size, &options, queue, tag, &started.op);
   return started;
@@ -114,9 +125,10 @@ aspen_go_started_t aspen_go_delete(aspen_node_t* node, const uint8_t* key, size_
 
 aspen_go_started_t aspen_go_cas(aspen_node_t* node, const uint8_t* key, size_t key_size, int32_t comparison,
                                 const uint8_t* expected, size_t expected_size, uint64_t revision,
-                                const uint8_t* value, size_t value_size, int64_t timeout_ns,
+                                const uint8_t* value, size_t value_size, uint64_t lease, int64_t timeout_ns,
                                 aspen_cq_t* queue, uint64_t tag) {
   aspen_call_options_t options = call_options(ASPEN_READ_LINEARIZABLE, timeout_ns);
+  options.lease = lease;
   aspen_go_started_t started = {NULL, 0};
   started.status = aspen_kv_cas(node, key, key_size, comparison, expected, expected_size, revision, value,
                                 value_size, &options, queue, tag, &started.op);
@@ -129,22 +141,31 @@ static void set_bytes(const void** data, size_t* size, const uint8_t* given, int
   *size = (size_t)given_size;
 }
 
+static aspen_range_options_t range_options(const uint8_t* prefix, int64_t prefix_size, const uint8_t* start,
+                                           int64_t start_size, const uint8_t* end, int64_t end_size,
+                                           uint64_t limit, uint8_t reverse, uint8_t keys_only) {
+  aspen_range_options_t options;
+  aspen_range_options_init(&options, sizeof options);
+  set_bytes(&options.prefix, &options.prefix_size, prefix, prefix_size);
+  set_bytes(&options.start, &options.start_size, start, start_size);
+  set_bytes(&options.end, &options.end_size, end, end_size);
+  options.limit = limit;
+  options.reverse = reverse;
+  options.keys_only = keys_only;
+  return options;
+}
+
 aspen_go_started_t aspen_go_range(aspen_node_t* node, const uint8_t* prefix, int64_t prefix_size,
                                   const uint8_t* start, int64_t start_size, const uint8_t* end,
                                   int64_t end_size, const uint8_t* continuation, int64_t continuation_size,
                                   uint64_t limit, uint8_t reverse, uint8_t keys_only, int32_t consistency,
-                                  int64_t timeout_ns, aspen_cq_t* queue, uint64_t tag) {
-  aspen_range_options_t options;
-  aspen_range_options_init(&options, sizeof options);
-  options.consistency = consistency;
-  options.timeout_ns = timeout_ns;
-  set_bytes(&options.prefix, &options.prefix_size, prefix, prefix_size);
-  set_bytes(&options.start, &options.start_size, start, start_size);
-  set_bytes(&options.end, &options.end_size, end, end_size);
+                                  uint64_t revision, int64_t timeout_ns, aspen_cq_t* queue, uint64_t tag) {
+  aspen_range_options_t options =
+      range_options(prefix, prefix_size, start, start_size, end, end_size, limit, reverse, keys_only);
   set_bytes(&options.continuation, &options.continuation_size, continuation, continuation_size);
-  options.limit = limit;
-  options.reverse = reverse;
-  options.keys_only = keys_only;
+  options.consistency = consistency;
+  options.revision = revision;
+  options.timeout_ns = timeout_ns;
   aspen_go_started_t started = {NULL, 0};
   started.status = aspen_kv_range(node, &options, queue, tag, &started.op);
   return started;
@@ -156,4 +177,28 @@ aspen_go_started_t aspen_go_apply(aspen_node_t* node, const aspen_batch_t* batch
   aspen_go_started_t started = {NULL, 0};
   started.status = aspen_kv_apply(node, batch, &options, queue, tag, &started.op);
   return started;
+}
+
+int32_t aspen_go_batch_compare(aspen_batch_t* batch, int32_t target, int32_t relation, const uint8_t* key,
+                               size_t key_size, const uint8_t* end, int64_t end_size, const uint8_t* value,
+                               size_t value_size, uint64_t number) {
+  aspen_compare_t compare;
+  aspen_compare_init(&compare, sizeof compare);
+  compare.target = target;
+  compare.relation = relation;
+  compare.key = key;
+  compare.key_size = key_size;
+  set_bytes(&compare.end, &compare.end_size, end, end_size);
+  compare.value = value;
+  compare.value_size = value_size;
+  compare.number = number;
+  return aspen_batch_compare(batch, &compare);
+}
+
+int32_t aspen_go_batch_range(aspen_batch_t* batch, const uint8_t* prefix, int64_t prefix_size,
+                             const uint8_t* start, int64_t start_size, const uint8_t* end, int64_t end_size,
+                             uint64_t limit, uint8_t reverse, uint8_t keys_only) {
+  aspen_range_options_t options =
+      range_options(prefix, prefix_size, start, start_size, end, end_size, limit, reverse, keys_only);
+  return aspen_batch_range(batch, &options);
 }

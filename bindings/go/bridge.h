@@ -14,6 +14,12 @@ typedef struct aspen_go_started {
   int32_t status;
 } aspen_go_started_t;
 
+// An entry of a finished operation, with all that is told of it.
+typedef struct aspen_go_entry {
+  aspen_entry_t entry;
+  uint64_t lease;
+} aspen_go_entry_t;
+
 // A finished operation. What it points to is borrowed from the operation.
 typedef struct aspen_go_result {
   uint64_t tag;
@@ -23,8 +29,8 @@ typedef struct aspen_go_result {
   const uint8_t* continuation;
   size_t continuation_size;
   size_t entry_count;
-  size_t change_count;
-  aspen_entry_t first; /* zero without entries */
+  size_t result_count;
+  aspen_go_entry_t first; /* zero without entries */
   uint64_t revision;
   int64_t failed_condition;
   int32_t status;
@@ -39,7 +45,10 @@ typedef struct aspen_go_result {
 size_t aspen_go_drain(aspen_cq_t* queue, aspen_go_result_t* results, size_t max);
 
 // Reads `count` entries of a finished operation, from the one with index `first` on.
-void aspen_go_entries(const aspen_op_t* op, size_t first, aspen_entry_t* entries, size_t count);
+void aspen_go_entries(const aspen_op_t* op, size_t first, aspen_go_entry_t* entries, size_t count);
+
+// The same of what the operations of a batch came to.
+void aspen_go_results(const aspen_op_t* op, size_t first, aspen_result_t* results, size_t count);
 
 aspen_go_started_t aspen_go_open(int32_t mode, const char* dir, const char* listen, const char* advertise,
                                  const char* ticket, int64_t timeout_ns, int64_t heartbeat_ns,
@@ -49,22 +58,32 @@ aspen_go_started_t aspen_go_ticket(aspen_node_t* node, int64_t valid_ns, aspen_c
 aspen_go_started_t aspen_go_status(aspen_node_t* node, int64_t timeout_ns, aspen_cq_t* queue, uint64_t tag);
 
 aspen_go_started_t aspen_go_get(aspen_node_t* node, const uint8_t* key, size_t key_size, int32_t consistency,
-                                int64_t timeout_ns, aspen_cq_t* queue, uint64_t tag);
+                                uint64_t revision, int64_t timeout_ns, aspen_cq_t* queue, uint64_t tag);
 aspen_go_started_t aspen_go_put(aspen_node_t* node, const uint8_t* key, size_t key_size, const uint8_t* value,
-                                size_t value_size, int64_t timeout_ns, aspen_cq_t* queue, uint64_t tag);
-aspen_go_started_t aspen_go_delete(aspen_node_t* node, const uint8_t* key, size_t key_size,
+                                size_t value_size, uint64_t lease, uint8_t previous, int64_t timeout_ns,
+                                aspen_cq_t* queue, uint64_t tag);
+aspen_go_started_t aspen_go_delete(aspen_node_t* node, const uint8_t* key, size_t key_size, uint8_t previous,
                                    int64_t timeout_ns, aspen_cq_t* queue, uint64_t tag);
 aspen_go_started_t aspen_go_cas(aspen_node_t* node, const uint8_t* key, size_t key_size, int32_t comparison,
                                 const uint8_t* expected, size_t expected_size, uint64_t revision,
-                                const uint8_t* value, size_t value_size, int64_t timeout_ns,
+                                const uint8_t* value, size_t value_size, uint64_t lease, int64_t timeout_ns,
                                 aspen_cq_t* queue, uint64_t tag);
 // A negative size is bytes that were not given.
 aspen_go_started_t aspen_go_range(aspen_node_t* node, const uint8_t* prefix, int64_t prefix_size,
                                   const uint8_t* start, int64_t start_size, const uint8_t* end,
                                   int64_t end_size, const uint8_t* continuation, int64_t continuation_size,
                                   uint64_t limit, uint8_t reverse, uint8_t keys_only, int32_t consistency,
-                                  int64_t timeout_ns, aspen_cq_t* queue, uint64_t tag);
+                                  uint64_t revision, int64_t timeout_ns, aspen_cq_t* queue, uint64_t tag);
 aspen_go_started_t aspen_go_apply(aspen_node_t* node, const aspen_batch_t* batch, int64_t timeout_ns,
                                   aspen_cq_t* queue, uint64_t tag);
+
+// What aspen.h wants as a struct of pointers, which Go may not fill with its own. A negative size is as
+// above.
+int32_t aspen_go_batch_compare(aspen_batch_t* batch, int32_t target, int32_t relation, const uint8_t* key,
+                               size_t key_size, const uint8_t* end, int64_t end_size, const uint8_t* value,
+                               size_t value_size, uint64_t number);
+int32_t aspen_go_batch_range(aspen_batch_t* batch, const uint8_t* prefix, int64_t prefix_size,
+                             const uint8_t* start, int64_t start_size, const uint8_t* end, int64_t end_size,
+                             uint64_t limit, uint8_t reverse, uint8_t keys_only);
 
 #endif

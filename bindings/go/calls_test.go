@@ -282,6 +282,42 @@ func TestNothingIsLeftOf100000Calls(t *testing.T) {
 	}
 }
 
+func TestNothingIsLeftOf10000Batches(t *testing.T) {
+	ctx, kv := background(t), embedded(t).KV()
+	for i := 0; i < 10; i++ {
+		put(t, kv, fmt.Sprint("k", i), strings.Repeat("v", 1024))
+	}
+	batches := func(count int) {
+		var wg sync.WaitGroup
+		const workers = 50
+		for w := 0; w < workers; w++ {
+			wg.Add(1)
+			go func() {
+				defer wg.Done()
+				for i := 0; i < count/workers; i++ {
+					batch := kv.Batch().Compare(Keys(Prefix([]byte("k"))).Absent()).Else(func(b *Batch) {
+						b.Range(RangeOptions{}).Transaction(func(n *Batch) { n.Range(RangeOptions{Limit: uint64(i % 10)}) })
+					})
+					if i%20 == 0 {
+						batch.Get(nil) // refused
+					}
+					batch.Apply(ctx)
+				}
+			}()
+		}
+		wg.Wait()
+	}
+	batches(10_000) // the engine remembers the replies to the latest writes
+	before := resident(t)
+	batches(10_000)
+	after := resident(t)
+	t.Logf("resident MiB: %.1f after warming up, %.1f after the batches", before, after)
+	// Leaking only the values would be 150 MiB.
+	if after > before+50 && !raceDetector {
+		t.Errorf("%.1f MiB grew to %.1f", before, after)
+	}
+}
+
 func BenchmarkGet(b *testing.B) {
 	ctx, kv := context.Background(), embedded(b).KV()
 	put(b, kv, "k", "v")

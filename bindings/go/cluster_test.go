@@ -176,6 +176,85 @@ func TestOneCounter(t *testing.T) {
 	wantValue(t, nodes[1].KV(), "counter", strconv.Itoa(rounds*len(nodes)))
 }
 
+// Members and a client move money between two accounts. A transaction that met another's change reads again in its
+// Else, and every one leaves a line in a journal from its nested transaction.
+func TestTransfersThroughSeveralNodes(t *testing.T) {
+	ctx := background(t)
+	_, nodes, ticket := network(t, 3)
+	nodes = append(nodes, connect(t, ticket))
+	const start, rounds = 1000, 15
+	from, to := []byte("from"), []byte("to")
+	put(t, nodes[0].KV(), "from", strconv.Itoa(start))
+	put(t, nodes[0].KV(), "to", "0")
+	read := func(b *Batch) { b.Get(from).Get(to) }
+
+	transfer := func(kv *KV, name string) error {
+		batch := kv.Batch()
+		read(batch)
+		seen, err := batch.Apply(ctx)
+		for done := 0; done < rounds && err == nil; {
+			source, target := seen.Results[0].(GetResult).Entry, seen.Results[1].(GetResult).Entry
+			a, _ := strconv.Atoi(string(source.Value))
+			b, _ := strconv.Atoi(string(target.Value))
+			if a+b != start {
+				return fmt.Errorf("%d and %d were there at once", a, b)
+			}
+			moved := kv.Batch().
+				Compare(Key(from).ModRevision().Equal(source.ModRevision), Key(to).Value().Equal(target.Value)).
+				Put(from, []byte(strconv.Itoa(a-1))).
+				Put(to, []byte(strconv.Itoa(b+1))).
+				Transaction(func(n *Batch) {
+					line := []byte(fmt.Sprint("journal/", b+1))
+					n.Compare(Key(line).Absent()).Put(line, []byte(name)).Else(func(e *Batch) { e.Get(line) })
+				}).
+				Get(from).Get(to).
+				Else(read)
+			if seen, err = moved.Apply(ctx); err != nil || !seen.Succeeded {
+				continue
+			}
+			if noted := seen.Results[2].(TransactionResult); !noted.Succeeded {
+				return fmt.Errorf("%d was moved twice: %s", b+1, show(noted.Results))
+			}
+			done++
+			seen.Results = seen.Results[3:]
+		}
+		return err
+	}
+	ends := make(chan error, len(nodes))
+	for i, node := range nodes {
+		go func(kv *KV, name string) { ends <- transfer(kv, name) }(node.KV(), fmt.Sprint("node ", i))
+	}
+	for range nodes {
+		if err := <-ends; err != nil {
+			t.Error(err)
+		}
+	}
+	moved := rounds * len(nodes)
+	for _, node := range nodes {
+		wantValue(t, node.KV(), "from", strconv.Itoa(start-moved))
+		wantValue(t, node.KV(), "to", strconv.Itoa(moved))
+		if lines := keys(t, node.KV(), RangeOptions{Prefix: []byte("journal/")}); len(lines) != moved {
+			t.Fatalf("%d lines of %d moves", len(lines), moved)
+		}
+	}
+}
+
+func TestEveryMemberHasTheSamePast(t *testing.T) {
+	_, nodes, ticket := network(t, 3)
+	nodes = append(nodes, connect(t, ticket))
+	then := put(t, nodes[0].KV(), "k", "then")
+	now := put(t, nodes[0].KV(), "k", "now")
+	needHistory(t, nodes[0].KV(), then)
+	for _, node := range nodes {
+		for revision, want := range map[uint64]string{then: "then", now: "now", 0: "now"} {
+			entry, err := node.KV().Get(background(t), []byte("k"), AtRevision(revision))
+			if err != nil || entry == nil || string(entry.Value) != want {
+				t.Errorf("at %d: got %+v, %v, want %s", revision, entry, err, want)
+			}
+		}
+	}
+}
+
 func TestThreeProcessesAndAKilledLeader(t *testing.T) {
 	if os.Getenv("ASPEN_BIN") == "" {
 		t.Skip("ASPEN_BIN does not name the aspen command")

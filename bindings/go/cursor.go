@@ -17,6 +17,7 @@ type RangeOptions struct {
 	Reverse     bool   // from the last key to the first
 	KeysOnly    bool   // leave values out
 	Stale       bool   // read what the nearest member has applied, which may be old
+	Revision    uint64 // read the store as it was right after this revision, as AtRevision does; 0: as it is
 	PageEntries uint64 // entries fetched, and held, at a time; 0: as many as a reply holds
 }
 
@@ -29,8 +30,8 @@ type RangeOptions struct {
 //	}
 //	if err := cursor.Err(); err != nil {
 //
-// It fetches page by page as it advances and holds one page. Each page is a read of its own. Not for several
-// goroutines at once.
+// It fetches page by page as it advances and holds one page. Each page is a read of its own; those of one
+// RangeOptions.Revision fit together. Not for several goroutines at once.
 type Cursor struct {
 	ctx          context.Context
 	node         *Node
@@ -49,16 +50,25 @@ func (kv *KV) Range(ctx context.Context, options RangeOptions) *Cursor {
 	if options.Limit == 0 {
 		cursor.left = ^uint64(0)
 	}
-	if options.Prefix != nil && (options.Start != nil || options.End != nil) {
-		cursor.err = localError(ErrInvalidArgument, "a range has a prefix, or start and end, not both")
+	cursor.options.own()
+	cursor.err = options.check()
+	return cursor
+}
+
+func (o *RangeOptions) check() error {
+	if o.Prefix != nil && (o.Start != nil || o.End != nil) {
+		return localError(ErrInvalidArgument, "a range has a prefix, or start and end, not both")
 	}
-	// The caller's slices may be used again before the next page.
-	for _, key := range []*[]byte{&cursor.options.Prefix, &cursor.options.Start, &cursor.options.End} {
+	return nil
+}
+
+// own copies the caller's slices, which may be used again before they are needed.
+func (o *RangeOptions) own() {
+	for _, key := range []*[]byte{&o.Prefix, &o.Start, &o.End} {
 		if *key != nil {
 			*key = append([]byte{}, *key...)
 		}
 	}
-	return cursor
 }
 
 // Next goes to the next entry; false when there is none, or an error.
@@ -120,7 +130,8 @@ func (c *Cursor) fetch() {
 			(*C.uint8_t)(unsafe.Pointer(&start[0])), size(o.Start),
 			(*C.uint8_t)(unsafe.Pointer(&end[0])), size(o.End),
 			(*C.uint8_t)(unsafe.Pointer(&next[0])), size(c.continuation),
-			C.uint64_t(pages), flag(o.Reverse), flag(o.KeysOnly), consistency, timeout(c.ctx), queue, tag)
+			C.uint64_t(pages), flag(o.Reverse), flag(o.KeysOnly), consistency, C.uint64_t(o.Revision),
+			timeout(c.ctx), queue, tag)
 	})
 	if err != nil {
 		c.err = err

@@ -6,6 +6,14 @@
 //	revision, err := node.KV().Put(ctx, []byte("greeting"), []byte("hello"))
 //	entry, err := node.KV().Get(ctx, []byte("greeting")) // nil when absent
 //
+// A transaction compares, and does one thing or another, in one step:
+//
+//	done, err := node.KV().Batch().
+//		Compare(aspen.Key(lock).Absent()).
+//		Put(lock, mine).
+//		Else(func(b *aspen.Batch) { b.Get(lock) }).
+//		Apply(ctx)
+//
 // Found makes the first member of a network, Node.Ticket an invitation to it, Join a further member and Connect
 // a client that stores nothing.
 //

@@ -35,6 +35,8 @@ var (
 	ErrCorrupt          = codeNamed("CORRUPT")
 	ErrIO               = codeNamed("IO")
 	ErrInternal         = codeNamed("INTERNAL")
+	ErrCompacted        = codeNamed("COMPACTED")
+	ErrQuotaExceeded    = codeNamed("QUOTA_EXCEEDED")
 )
 
 // String is the code's name, such as "NOT_LEADER"; "UNKNOWN" of a code this package does not know.

@@ -74,8 +74,9 @@ func InspectTicket(ticket string) (*TicketInfo, error) {
 type LimitTable struct {
 	KeyBytes         uint64
 	ValueBytes       uint64
-	TransactionOps   uint64 // checks and changes of a batch
+	TransactionOps   uint64 // comparisons and operations of a batch, nested ones included
 	TransactionBytes uint64
+	TransactionDepth uint64 // transactions inside each other, the outermost not counted
 	RangeEntries     uint64 // of one reply
 	RangeBytes       uint64
 	FrameBytes       uint64
@@ -92,6 +93,7 @@ func Limits() LimitTable {
 		ValueBytes:       get(C.ASPEN_LIMIT_VALUE_BYTES),
 		TransactionOps:   get(C.ASPEN_LIMIT_TRANSACTION_OPS),
 		TransactionBytes: get(C.ASPEN_LIMIT_TRANSACTION_BYTES),
+		TransactionDepth: get(C.ASPEN_LIMIT_TRANSACTION_DEPTH),
 		RangeEntries:     get(C.ASPEN_LIMIT_RANGE_ENTRIES),
 		RangeBytes:       get(C.ASPEN_LIMIT_RANGE_BYTES),
 		FrameBytes:       get(C.ASPEN_LIMIT_FRAME_BYTES),

@@ -20,17 +20,27 @@ type Entry struct {
 	CreateRevision uint64 // of the write that created the key
 	ModRevision    uint64 // of the last write
 	Version        uint64 // 1 at creation, one more per write; starts again after a delete
+	Lease          uint64 // the key goes when this lease does; 0: none
 }
 
 // A ReadOption changes how a read is done.
 type ReadOption func(*readOptions)
 
-type readOptions struct{ consistency C.int32_t }
+type readOptions struct {
+	consistency C.int32_t
+	revision    uint64
+}
 
 // Stale reads what the nearest member has applied, which may be old. Otherwise a read sees every write that
 // completed before it.
 func Stale() ReadOption {
 	return func(options *readOptions) { options.consistency = C.ASPEN_READ_STALE }
+}
+
+// AtRevision reads the store as it was right after this revision; 0: as it is. Errors: ErrCompacted when that has
+// been forgotten, ErrInvalidArgument when it has not happened yet.
+func AtRevision(revision uint64) ReadOption {
+	return func(options *readOptions) { options.revision = revision }
 }
 
 // Get gives the key's entry; nil when the key is absent.
@@ -42,7 +52,7 @@ func (kv *KV) Get(ctx context.Context, key []byte, options ...ReadOption) (*Entr
 	k := lend(key)
 	op, err := kv.node.run(ctx, func(queue *C.aspen_cq_t, tag C.uint64_t) C.aspen_go_started_t {
 		return C.aspen_go_get(kv.node.pointer, (*C.uint8_t)(unsafe.Pointer(&k[0])), C.size_t(len(key)),
-			read.consistency, timeout(ctx), queue, tag)
+			read.consistency, C.uint64_t(read.revision), timeout(ctx), queue, tag)
 	})
 	if err != nil {
 		return nil, err
@@ -51,13 +61,28 @@ func (kv *KV) Get(ctx context.Context, key []byte, options ...ReadOption) (*Entr
 	return op.entry(), nil
 }
 
+// A PutOption changes how a value is written.
+type PutOption func(*putOptions)
+
+type putOptions struct{ lease uint64 }
+
+// WithLease ties the key to a lease, with which it goes; without it a write unties it. Error of the write:
+// ErrNotFound when there is no such lease.
+func WithLease(lease uint64) PutOption {
+	return func(options *putOptions) { options.lease = lease }
+}
+
+func putOptionsOf(options []PutOption) putOptions {
+	var put putOptions
+	for _, option := range options {
+		option(&put)
+	}
+	return put
+}
+
 // Put writes, and gives the write's revision.
-func (kv *KV) Put(ctx context.Context, key, value []byte) (uint64, error) {
-	k, v := lend(key), lend(value)
-	op, err := kv.node.run(ctx, func(queue *C.aspen_cq_t, tag C.uint64_t) C.aspen_go_started_t {
-		return C.aspen_go_put(kv.node.pointer, (*C.uint8_t)(unsafe.Pointer(&k[0])), C.size_t(len(key)),
-			(*C.uint8_t)(unsafe.Pointer(&v[0])), C.size_t(len(value)), timeout(ctx), queue, tag)
-	})
+func (kv *KV) Put(ctx context.Context, key, value []byte, options ...PutOption) (uint64, error) {
+	op, err := kv.put(ctx, key, value, putOptionsOf(options), false)
 	if err != nil {
 		return 0, err
 	}
@@ -65,24 +90,72 @@ func (kv *KV) Put(ctx context.Context, key, value []byte) (uint64, error) {
 	return uint64(op.result.revision), nil
 }
 
+// A SwapResult tells what a swap met.
+type SwapResult struct {
+	Revision uint64
+	Previous *Entry // what was there; nil: the key was absent
+}
+
+// Swap writes as Put does, and gives what was there.
+func (kv *KV) Swap(ctx context.Context, key, value []byte, options ...PutOption) (SwapResult, error) {
+	op, err := kv.put(ctx, key, value, putOptionsOf(options), true)
+	if err != nil {
+		return SwapResult{}, err
+	}
+	defer op.free()
+	return SwapResult{Revision: uint64(op.result.revision), Previous: op.entry()}, nil
+}
+
+func (kv *KV) put(ctx context.Context, key, value []byte, put putOptions, previous bool) (*operation, error) {
+	k, v := lend(key), lend(value)
+	return kv.node.run(ctx, func(queue *C.aspen_cq_t, tag C.uint64_t) C.aspen_go_started_t {
+		return C.aspen_go_put(kv.node.pointer, (*C.uint8_t)(unsafe.Pointer(&k[0])), C.size_t(len(key)),
+			(*C.uint8_t)(unsafe.Pointer(&v[0])), C.size_t(len(value)), C.uint64_t(put.lease), flag(previous),
+			timeout(ctx), queue, tag)
+	})
+}
+
+// A DeleteOption changes what a delete tells.
+type DeleteOption func(*deleteOptions)
+
+type deleteOptions struct{ previous bool }
+
+// WithPrevious has a delete tell what was there.
+func WithPrevious() DeleteOption {
+	return func(options *deleteOptions) { options.previous = true }
+}
+
+func deleteOptionsOf(options []DeleteOption) deleteOptions {
+	var deletes deleteOptions
+	for _, option := range options {
+		option(&deletes)
+	}
+	return deletes
+}
+
 // A DeleteResult tells what a delete met.
 type DeleteResult struct {
 	Existed  bool // whether the key was there
 	Revision uint64
+	Previous *Entry // what was there, when WithPrevious asked for it; else nil
 }
 
 // Delete deletes the key; that it is absent is no error.
-func (kv *KV) Delete(ctx context.Context, key []byte) (DeleteResult, error) {
-	k := lend(key)
+func (kv *KV) Delete(ctx context.Context, key []byte, options ...DeleteOption) (DeleteResult, error) {
+	k, deletes := lend(key), deleteOptionsOf(options)
 	op, err := kv.node.run(ctx, func(queue *C.aspen_cq_t, tag C.uint64_t) C.aspen_go_started_t {
 		return C.aspen_go_delete(kv.node.pointer, (*C.uint8_t)(unsafe.Pointer(&k[0])), C.size_t(len(key)),
-			timeout(ctx), queue, tag)
+			flag(deletes.previous), timeout(ctx), queue, tag)
 	})
 	if err != nil {
 		return DeleteResult{}, err
 	}
 	defer op.free()
-	return DeleteResult{Existed: op.result.first_existed != 0, Revision: uint64(op.result.revision)}, nil
+	return DeleteResult{
+		Existed:  op.result.first_existed != 0,
+		Revision: uint64(op.result.revision),
+		Previous: op.entry(),
+	}, nil
 }
 
 // An Expect is what a key must be for a change to be made: made by Absent, Present, ValueIs and RevisionIs.
@@ -106,6 +179,20 @@ func RevisionIs(revision uint64) Expect {
 	return Expect{comparison: C.ASPEN_IF_REVISION, revision: revision}
 }
 
+// of is the comparison that expects it of the key.
+func (e Expect) of(key []byte) Comparison {
+	switch e.comparison {
+	case C.ASPEN_IF_ABSENT:
+		return Key(key).Absent()
+	case C.ASPEN_IF_PRESENT:
+		return Key(key).Exists()
+	case C.ASPEN_IF_VALUE:
+		return Key(key).Value().Equal(e.value)
+	default:
+		return Key(key).ModRevision().Equal(e.revision)
+	}
+}
+
 func (e Expect) check() error {
 	if e.comparison == 0 {
 		return localError(ErrInvalidArgument, "an empty Expect; use Absent, Present, ValueIs or RevisionIs")
@@ -121,16 +208,17 @@ type CASResult struct {
 }
 
 // CAS puts the value if the key is as expected. If it is not, that is no error: Succeeded is false.
-func (kv *KV) CAS(ctx context.Context, key, value []byte, expect Expect) (CASResult, error) {
+func (kv *KV) CAS(ctx context.Context, key, value []byte, expect Expect, options ...PutOption) (CASResult, error) {
 	if err := expect.check(); err != nil {
 		return CASResult{}, err
 	}
 	k, v, e := lend(key), lend(value), lend(expect.value)
+	put := putOptionsOf(options)
 	op, err := kv.node.run(ctx, func(queue *C.aspen_cq_t, tag C.uint64_t) C.aspen_go_started_t {
 		return C.aspen_go_cas(kv.node.pointer, (*C.uint8_t)(unsafe.Pointer(&k[0])), C.size_t(len(key)),
 			expect.comparison, (*C.uint8_t)(unsafe.Pointer(&e[0])), C.size_t(len(expect.value)),
 			C.uint64_t(expect.revision), (*C.uint8_t)(unsafe.Pointer(&v[0])), C.size_t(len(value)),
-			timeout(ctx), queue, tag)
+			C.uint64_t(put.lease), timeout(ctx), queue, tag)
 	})
 	if err != nil {
 		return CASResult{}, err

@@ -123,6 +123,143 @@ func TestCAS(t *testing.T) {
 	wantCode(t, err, ErrInvalidArgument)
 }
 
+func TestWhatWasThere(t *testing.T) {
+	ctx, kv := background(t), embedded(t).KV()
+	swap := func(value string, options ...PutOption) SwapResult {
+		t.Helper()
+		result, err := kv.Swap(ctx, []byte("k"), []byte(value), options...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return result
+	}
+	one := swap("one")
+	if one.Previous != nil || one.Revision == 0 {
+		t.Fatalf("got %+v", one)
+	}
+	two := swap("two", WithLease(0))
+	want := &Entry{Key: []byte("k"), Value: []byte("one"), CreateRevision: one.Revision, ModRevision: one.Revision, Version: 1}
+	if !reflect.DeepEqual(two.Previous, want) || two.Revision <= one.Revision {
+		t.Fatalf("got %+v", two)
+	}
+	wantValue(t, kv, "k", "two")
+
+	// A delete tells it only when it is asked.
+	deleted, err := kv.Delete(ctx, []byte("k"), WithPrevious())
+	if err != nil || !deleted.Existed || string(deleted.Previous.Value) != "two" || deleted.Previous.Version != 2 {
+		t.Fatalf("got %+v, %v", deleted, err)
+	}
+	deleted, err = kv.Delete(ctx, []byte("k"), WithPrevious())
+	if err != nil || deleted.Existed || deleted.Previous != nil {
+		t.Fatalf("got %+v, %v", deleted, err)
+	}
+	put(t, kv, "k", "three")
+	if deleted, err = kv.Delete(ctx, []byte("k")); err != nil || !deleted.Existed || deleted.Previous != nil {
+		t.Fatalf("got %+v, %v", deleted, err)
+	}
+}
+
+func TestReadsAtARevision(t *testing.T) {
+	ctx, kv := background(t), embedded(t).KV()
+	var then uint64
+	want := []string{}
+	for i := 0; i < 20; i++ {
+		key := fmt.Sprintf("k%02d", i)
+		then = put(t, kv, key, "then")
+		want = append(want, key)
+	}
+	gone, err := kv.Delete(ctx, []byte("k03"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, kv, "k04", "now")
+	now := put(t, kv, "later", "now")
+	needHistory(t, kv, then)
+
+	get := func(key string, revision uint64) string {
+		t.Helper()
+		entry, err := kv.Get(ctx, []byte(key), AtRevision(revision))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if entry == nil {
+			return "absent"
+		}
+		return string(entry.Value)
+	}
+	for _, c := range []struct {
+		key      string
+		revision uint64
+		want     string
+	}{
+		{"k03", then, "then"}, {"k03", gone.Revision - 1, "then"}, {"k03", gone.Revision, "absent"}, {"k03", 0, "absent"},
+		{"k04", then, "then"}, {"k04", now, "now"}, {"k04", 0, "now"},
+		{"later", then, "absent"}, {"later", now, "now"},
+		{"k19", then - 1, "absent"}, {"k19", then, "then"},
+	} {
+		if got := get(c.key, c.revision); got != c.want {
+			t.Errorf("%s at %d: got %s, want %s", c.key, c.revision, got, c.want)
+		}
+	}
+	if entry, err := kv.Get(ctx, []byte("k04"), Stale(), AtRevision(then)); err != nil || string(entry.Value) != "then" {
+		t.Fatal(entry, err)
+	}
+
+	// The pages of a range fit together, whatever is written between them.
+	cursor := kv.Range(ctx, RangeOptions{Revision: then, PageEntries: 3})
+	got := []string{}
+	for cursor.Next() {
+		if string(cursor.Entry().Value) != "then" {
+			t.Fatalf("got %+v", cursor.Entry())
+		}
+		got = append(got, string(cursor.Entry().Key))
+		put(t, kv, "k19", "now")
+		put(t, kv, "k05x", "now")
+	}
+	if cursor.Err() != nil || !reflect.DeepEqual(got, want) {
+		t.Fatalf("got %q, %v", got, cursor.Err())
+	}
+
+	_, err = kv.Get(ctx, []byte("k"), AtRevision(now+1000))
+	if wantCode(t, err, ErrInvalidArgument).Retryable {
+		t.Fatal(err)
+	}
+	cursor = kv.Range(ctx, RangeOptions{Revision: now + 1000})
+	if cursor.Next() {
+		t.Fatal("it read what has not happened")
+	}
+	wantCode(t, cursor.Err(), ErrInvalidArgument)
+}
+
+func TestAWriteWithALeaseThatIsNotThere(t *testing.T) {
+	ctx, kv := background(t), embedded(t).KV()
+	key, none := []byte("k"), WithLease(1<<40)
+	_, putErr := kv.Put(ctx, key, nil, none)
+	_, swapErr := kv.Swap(ctx, key, nil, none)
+	_, casErr := kv.CAS(ctx, key, nil, Absent(), none)
+	_, batchErr := kv.Batch().Put([]byte("other"), nil).Put(key, nil, none).Apply(ctx)
+	for _, err := range []error{putErr, swapErr, casErr, batchErr} {
+		if wantCode(t, err, ErrNotFound).Applied != AppliedNo {
+			t.Fatal(err)
+		}
+	}
+	wantAbsent(t, kv, "k")
+	wantAbsent(t, kv, "other")
+	// What does not come to the write does not need its lease.
+	if result, err := kv.CAS(ctx, key, nil, Present(), none); err != nil || result.Succeeded {
+		t.Fatal(result, err)
+	}
+}
+
+func TestAnEntryHasItsLease(t *testing.T) {
+	var op operation
+	op.result.entry_count = 1
+	op.result.first.lease = 7
+	if entry := op.entry(); entry.Lease != 7 {
+		t.Fatalf("got %+v", entry)
+	}
+}
+
 // keys walks the range.
 func keys(t *testing.T, kv *KV, options RangeOptions) []string {
 	t.Helper()
@@ -226,55 +363,9 @@ func TestRangeFollowsContinuations(t *testing.T) {
 	}
 }
 
-func TestBatches(t *testing.T) {
-	ctx, kv := background(t), embedded(t).KV()
-	before := put(t, kv, "old", "1")
-	key := []byte("new")
-	batch := kv.Batch().Check(key, Absent()).Check([]byte("old"), RevisionIs(before)).
-		Put(key, []byte("n")).Delete([]byte("old")).Delete([]byte("none"))
-	copy(key, "xxx") // it was copied
-	done, err := batch.Apply(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := BatchResult{Succeeded: true, Revision: done.Revision, FailedCheck: -1,
-		Changes: []Change{{false, 0}, {true, before}, {false, 0}}}
-	if !reflect.DeepEqual(done, want) {
-		t.Fatalf("got %+v, want %+v", done, want)
-	}
-	if wantValue(t, kv, "new", "n").ModRevision != done.Revision {
-		t.Fatal("another revision")
-	}
-	wantAbsent(t, kv, "old")
-
-	again, err := batch.Apply(ctx)
-	if err != nil || again.Succeeded || again.FailedCheck != 0 || string(again.Current.Value) != "n" || len(again.Changes) != 0 {
-		t.Fatalf("got %+v, %v", again, err)
-	}
-	second, err := kv.Batch().Check([]byte("new"), ValueIs([]byte("n"))).Check([]byte("old"), Present()).
-		Put([]byte("x"), nil).Apply(ctx)
-	if err != nil || second.Succeeded || second.FailedCheck != 1 || second.Current != nil {
-		t.Fatalf("got %+v, %v", second, err)
-	}
-	wantAbsent(t, kv, "x")
-
-	_, err = kv.Batch().Put([]byte("k"), nil).Delete([]byte("k")).Apply(ctx)
-	if wantCode(t, err, ErrInvalidArgument).Applied != AppliedNo {
-		t.Fatal(err)
-	}
-	_, err = kv.Batch().Check([]byte("k"), Expect{}).Apply(ctx)
-	wantCode(t, err, ErrInvalidArgument)
-	many := kv.Batch()
-	for i := uint64(0); i <= Limits().TransactionOps; i++ {
-		many.Put([]byte(fmt.Sprint(i)), nil)
-	}
-	_, err = many.Apply(ctx)
-	wantCode(t, err, ErrLimitExceeded)
-}
-
 func TestLimits(t *testing.T) {
 	ctx, kv, limits := background(t), embedded(t).KV(), Limits()
-	if limits.KeyBytes != 4096 || limits.OpsInFlight == 0 || limits.FrameBytes == 0 {
+	if limits.KeyBytes != 4096 || limits.OpsInFlight == 0 || limits.FrameBytes == 0 || limits.TransactionDepth != 8 {
 		t.Fatalf("got %+v", limits)
 	}
 	put(t, kv, string(make([]byte, limits.KeyBytes)), "v")

@@ -84,10 +84,11 @@ func (op *operation) entry() *Entry {
 	return &entry
 }
 
+// entries copies all of the operation's entries.
 func (op *operation) entries() []Entry {
 	count := int(op.result.entry_count)
 	entries := make([]Entry, 0, count)
-	var block [entriesPerRead]C.aspen_entry_t
+	var block [entriesPerRead]C.aspen_go_entry_t
 	for len(entries) < count {
 		size := count - len(entries)
 		if size > len(block) {
@@ -101,17 +102,6 @@ func (op *operation) entries() []Entry {
 	return entries
 }
 
-func (op *operation) changes() []Change {
-	changes := make([]Change, int(op.result.change_count))
-	for i := range changes {
-		var existed C.uint8_t
-		var previous C.uint64_t
-		C.aspen_op_change(op.result.op, C.size_t(i), &existed, &previous)
-		changes[i] = Change{Existed: existed != 0, PreviousRevision: uint64(previous)}
-	}
-	return changes
-}
-
 // continuation copies where a range goes on; nil at its end.
 func (op *operation) continuation() []byte {
 	if op.result.more == 0 {
@@ -121,7 +111,8 @@ func (op *operation) continuation() []byte {
 }
 
 // copyEntry puts key and value into one allocation; appending to one does not reach the other.
-func copyEntry(entry *C.aspen_entry_t) Entry {
+func copyEntry(from *C.aspen_go_entry_t) Entry {
+	entry := &from.entry
 	key, value := borrow(entry.key, entry.key_size), borrow(entry.value, entry.value_size)
 	both := make([]byte, len(key)+len(value))
 	copy(both, key)
@@ -132,6 +123,7 @@ func copyEntry(entry *C.aspen_entry_t) Entry {
 		CreateRevision: uint64(entry.create_revision),
 		ModRevision:    uint64(entry.mod_revision),
 		Version:        uint64(entry.version),
+		Lease:          uint64(from.lease),
 	}
 }
 
@@ -152,6 +144,9 @@ func lend(data []byte) []byte {
 }
 
 var nothing [1]byte
+
+// first points to the first byte, or, without one, to a byte that is not to be read.
+func first(data []byte) *C.uint8_t { return (*C.uint8_t)(unsafe.Pointer(&lend(data)[0])) }
 
 // timeout is what is left until the deadline of ctx, in nanoseconds; 0, the engine's default, without one.
 func timeout(ctx context.Context) C.int64_t {

@@ -26,16 +26,6 @@ func (u UUID) String() string {
 	return digits[:8] + "-" + digits[8:12] + "-" + digits[12:16] + "-" + digits[16:20] + "-" + digits[20:]
 }
 
-// A KeyRange is the keys from Start, inclusive, to End, exclusive.
-type KeyRange struct {
-	Start, End []byte
-}
-
-// Contains reports whether key is in the range.
-func (r KeyRange) Contains(key []byte) bool {
-	return bytes.Compare(key, r.Start) >= 0 && bytes.Compare(key, r.End) < 0
-}
-
 // Pack gives the key. Errors name the item: ErrInvalidArgument for a type that is none of an item and for a string
 // that is not UTF-8, ErrLimitExceeded over Limits().TupleBytes or TupleDepth.
 func (t Tuple) Pack() ([]byte, error) { return packTuple(nil, t) }
