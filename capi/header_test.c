@@ -35,6 +35,7 @@ SAME(compare_number, offsetof(aspen_compare_t, number) == 64);
 SAME(result_size, sizeof(aspen_result_t) == 40);
 SAME(result_previous, offsetof(aspen_result_t, previous_revision) == 8);
 SAME(result_entries, offsetof(aspen_result_t, entry_begin) == 24);
+SAME(conflict_size, sizeof(aspen_conflict_t) == 32);
 SAME(tuple_item_size, sizeof(aspen_tuple_item_t) == 48);
 SAME(tuple_item_data, offsetof(aspen_tuple_item_t, data) == 8);
 SAME(tuple_item_int, offsetof(aspen_tuple_item_t, int_value) == 24);

@@ -29,8 +29,9 @@ constexpr Limit kLimits[] = {
     {"TUPLE_BYTES", limits::kTupleBytesMax},
     {"TUPLE_DEPTH", limits::kTupleDepthMax},
     {"TRANSACTION_DEPTH", limits::kTransactionDepthMax},
+    {"BRANCH_DEPTH", limits::kBranchDepthMax},
 };
-static_assert(std::size(kLimits) == ASPEN_LIMIT_TRANSACTION_DEPTH);
+static_assert(std::size(kLimits) == ASPEN_LIMIT_BRANCH_DEPTH);
 
 #define ASPEN_ERROR(name, number, applied, retryable, text) static_assert(ASPEN_##name == (number));
 #include "capi/errors.def"

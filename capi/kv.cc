@@ -17,7 +17,6 @@ using aspen::capi::make_compare;
 using aspen::capi::make_erase;
 using aspen::capi::make_put;
 using aspen::capi::make_range;
-using aspen::capi::OpResult;
 using aspen::capi::readable;
 using aspen::capi::refuse;
 using aspen::capi::submit_write;
@@ -47,16 +46,7 @@ int32_t aspen_kv_get(aspen_node_t* node, const void* key, size_t key_size,
   Bytes copied = copy(key, key_size);
   auto id = node->handle->node->get({copied, call.revision}, call.consistency == ASPEN_READ_STALE,
                                     aspen::capi::timeout_or_default(call.timeout_ns),
-                                    [state, key = copied](Result<kv::GetReply> reply) mutable {
-                                      if (!reply) return complete_with_error(*state, reply.error());
-                                      OpResult result;
-                                      result.succeeded = true;
-                                      result.revision = reply->revision;
-                                      if (reply->record) {
-                                        result.entries.push_back({std::move(key), std::move(*reply->record)});
-                                      }
-                                      state->complete(std::move(result));
-                                    });
+                                    aspen::capi::complete_get(state, copied));
   aspen::capi::cancel_with(*state, node->handle, id);
   return ASPEN_OK;
 }
@@ -136,16 +126,7 @@ int32_t aspen_kv_range(aspen_node_t* node, const aspen_range_options_t* options,
   }
   auto id = node->handle->node->range(std::move(*range), copied.consistency == ASPEN_READ_STALE,
                                       aspen::capi::timeout_or_default(copied.timeout_ns),
-                                      [state](Result<kv::RangeReply> reply) {
-                                        if (!reply) return complete_with_error(*state, reply.error());
-                                        OpResult result;
-                                        result.succeeded = true;
-                                        result.revision = reply->revision;
-                                        result.entries = std::move(reply->entries);
-                                        result.more = reply->more;
-                                        result.continuation = std::move(reply->continuation);
-                                        state->complete(std::move(result));
-                                      });
+                                      aspen::capi::complete_range(state));
   aspen::capi::cancel_with(*state, node->handle, id);
   return ASPEN_OK;
 }

@@ -197,6 +197,30 @@ Result<kv::RangeRequest> make_range(const aspen_range_options_t& options) {
   return range;
 }
 
+node::Node::Done<kv::GetReply> complete_get(std::shared_ptr<OpState> state, Bytes key) {
+  return [state = std::move(state), key = std::move(key)](Result<kv::GetReply> reply) mutable {
+    if (!reply) return complete_with_error(*state, reply.error());
+    OpResult result;
+    result.succeeded = true;
+    result.revision = reply->revision;
+    if (reply->record) result.entries.push_back({std::move(key), *std::move(reply->record)});
+    state->complete(std::move(result));
+  };
+}
+
+node::Node::Done<kv::RangeReply> complete_range(std::shared_ptr<OpState> state) {
+  return [state = std::move(state)](Result<kv::RangeReply> reply) {
+    if (!reply) return complete_with_error(*state, reply.error());
+    OpResult result;
+    result.succeeded = true;
+    result.revision = reply->revision;
+    result.entries = std::move(reply->entries);
+    result.more = reply->more;
+    result.continuation = std::move(reply->continuation);
+    state->complete(std::move(result));
+  };
+}
+
 int32_t submit_write(aspen_node_t* node, kv::Command command, const aspen_call_options_t& options,
                      const std::shared_ptr<OpState>& state) {
   Result<> valid = check_call(options);

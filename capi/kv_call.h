@@ -35,7 +35,10 @@ void complete_with_error(OpState& state, Error error);
 std::shared_ptr<OpState> begin(aspen_node_t* node, const aspen_call_options_t* options,
                                aspen_call_options_t* copied, aspen_cq_t* queue, uint64_t tag,
                                aspen_op_t** op);
-// Completes a write that is not sent.
+// What completes a read.
+node::Node::Done<kv::GetReply> complete_get(std::shared_ptr<OpState> state, Bytes key);
+node::Node::Done<kv::RangeReply> complete_range(std::shared_ptr<OpState> state);
+// Completes a call that is not sent.
 int32_t refuse(OpState& state, Error error);
 int32_t submit_write(aspen_node_t* node, kv::Command command, const aspen_call_options_t& options,
                      const std::shared_ptr<OpState>& state);

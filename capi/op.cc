@@ -85,6 +85,18 @@ bool OpState::cancel_requested() const {
   return cancel_requested_;
 }
 
+void OpState::hold_draft(std::shared_ptr<node::SharedDraft> draft, std::weak_ptr<NodeHandle> node) {
+  std::lock_guard lock(mutex_);
+  draft_ = std::move(draft);
+  draft_node_ = std::move(node);
+}
+
+std::pair<std::shared_ptr<node::SharedDraft>, std::shared_ptr<NodeHandle>> OpState::take_draft() {
+  std::lock_guard lock(mutex_);
+  if (!done_) return {};
+  return {std::exchange(draft_, nullptr), draft_node_.lock()};
+}
+
 void OpState::release() {
   cancel();
   std::shared_ptr<NodeHandle> node;  // goes after the lock
@@ -204,6 +216,20 @@ int32_t aspen_op_result(const aspen_op_t* op, size_t index, aspen_result_t* out)
   if (out == nullptr) return ASPEN_INVALID_ARGUMENT;
   if (result == nullptr || index >= result->results.size()) return ASPEN_NOT_FOUND;
   *out = result->results[index];
+  return ASPEN_OK;
+}
+
+size_t aspen_op_conflict_count(const aspen_op_t* op) {
+  const OpResult* result = result_of(op);
+  return result != nullptr ? result->conflicts.size() : 0;
+}
+
+int32_t aspen_op_conflict(const aspen_op_t* op, size_t index, aspen_conflict_t* conflict) {
+  const OpResult* result = result_of(op);
+  if (conflict == nullptr) return ASPEN_INVALID_ARGUMENT;
+  if (result == nullptr || index >= result->conflicts.size()) return ASPEN_NOT_FOUND;
+  const auto& [start, end] = result->conflicts[index];
+  *conflict = {aspen::byte_data(start), start.size(), aspen::byte_data(end), end.size()};
   return ASPEN_OK;
 }
 

@@ -50,6 +50,7 @@ struct OpResult {
   std::vector<kv::KeyRecord> entries;
   std::vector<kv::OpResult> changes;
   std::vector<aspen_result_t> results;
+  std::vector<kv::Draft::Conflict> conflicts;
   bool more = false;
   Bytes continuation;
 };
@@ -74,6 +75,10 @@ class OpState : public std::enable_shared_from_this<OpState> {
   void hold_node(std::shared_ptr<NodeHandle> node) { node_ = std::move(node); }
   // Null unless the open has succeeded, and the second time.
   std::shared_ptr<NodeHandle> take_node();
+  // The branch that an operation makes. Its node is only known weakly: the engine may hold the last state.
+  void hold_draft(std::shared_ptr<node::SharedDraft> draft, std::weak_ptr<NodeHandle> node);
+  // Null unless it has succeeded, the second time, and when the node is gone.
+  std::pair<std::shared_ptr<node::SharedDraft>, std::shared_ptr<NodeHandle>> take_draft();
   // The caller's handle goes. An open's node goes with it, which waits for its end.
   void release();
 
@@ -88,6 +93,8 @@ class OpState : public std::enable_shared_from_this<OpState> {
   std::function<void()> cancel_;
   OpResult result_;
   std::shared_ptr<NodeHandle> node_;
+  std::shared_ptr<node::SharedDraft> draft_;
+  std::weak_ptr<NodeHandle> draft_node_;
 };
 
 }  // namespace aspen::capi

@@ -57,6 +57,7 @@ typedef struct aspen_node aspen_node_t;   /* an opened node */
 typedef struct aspen_op aspen_op_t;       /* one operation and its result */
 typedef struct aspen_cq aspen_cq_t;       /* a completion queue */
 typedef struct aspen_batch aspen_batch_t; /* comparisons and operations, one step at one revision */
+typedef struct aspen_txn aspen_txn_t;     /* a transaction that reads before it writes, or a branch */
 typedef struct aspen_tuple aspen_tuple_t; /* a list of typed values, to be packed into a key */
 
 /* ---- version ---------------------------------------------------------------------------------------- */
@@ -128,7 +129,8 @@ enum {
   ASPEN_LIMIT_OPS_IN_FLIGHT = 8,
   ASPEN_LIMIT_TUPLE_BYTES = 9,
   ASPEN_LIMIT_TUPLE_DEPTH = 10,
-  ASPEN_LIMIT_TRANSACTION_DEPTH = 11
+  ASPEN_LIMIT_TRANSACTION_DEPTH = 11,
+  ASPEN_LIMIT_BRANCH_DEPTH = 12
 };
 
 /* Limits run from 1 to aspen_limit_count(); an unknown one is 0 with the name "UNKNOWN". */
@@ -225,7 +227,8 @@ ASPEN_API int32_t aspen_node_open(const aspen_node_options_t* options, aspen_cq_
 /* Leaves: hands leadership on when it has it, completes all operations of the node (SHUTDOWN), flushes and
  * closes its data. Later calls with the node complete with SHUTDOWN. */
 ASPEN_API int32_t aspen_node_close(aspen_node_t* node, aspen_cq_t* queue, uint64_t tag, aspen_op_t** op);
-/* Closes an open node first, waiting for it. */
+/* Closes an open node first, waiting for it. One whose transactions are not freed yet stays open until they
+ * are. */
 ASPEN_API void aspen_node_free(aspen_node_t* node);
 
 /* Borrowed from the node. The id is 52 characters; the address is "" without a network. */
@@ -269,10 +272,11 @@ typedef struct aspen_call_options {
   uint32_t struct_size;
   int32_t consistency; /* of reads */
   int64_t timeout_ns;  /* 0: 10 s */
-  uint64_t revision;   /* of reads: the store as it was right after this revision; 0: as it is. Errors: COMPACTED
-                        * when that has been forgotten, INVALID_ARGUMENT when it has not happened yet. */
-  uint64_t lease;      /* of put and cas: the key goes when this lease does; 0: none. Errors: NOT_FOUND. */
-  uint8_t previous;    /* of put and delete: the result's entry is what was there (none: nothing was) */
+  /* Of reads: the store as it was right after this revision; 0: as it is. Errors: COMPACTED when that has
+   * been forgotten, INVALID_ARGUMENT when it has not happened yet. */
+  uint64_t revision;
+  uint64_t lease;   /* of put and cas: the key goes when this lease does; 0: none. Errors: NOT_FOUND. */
+  uint8_t previous; /* of put and delete: the result's entry is what was there (none: nothing was) */
 } aspen_call_options_t;
 
 ASPEN_API void aspen_call_options_init(aspen_call_options_t* options, size_t struct_size);
@@ -339,10 +343,10 @@ ASPEN_API void aspen_range_options_init(aspen_range_options_t* options, size_t s
 ASPEN_API int32_t aspen_kv_range(aspen_node_t* node, const aspen_range_options_t* options, aspen_cq_t* queue,
                                  uint64_t tag, aspen_op_t** op);
 
-/* A batch is a transaction: comparisons, what happens when all of them hold, and what happens else. All of it is
- * one step at one revision. Operations run in the order they were added and see what the ones before them did;
- * when one cannot be carried out, none is. At most ASPEN_LIMIT_TRANSACTION_OPS comparisons and operations and
- * ASPEN_LIMIT_TRANSACTION_BYTES, nested ones included. A batch can be applied more than once.
+/* A batch is a transaction: comparisons, what happens when all of them hold, and what happens else. All of it
+ * is one step at one revision. Operations run in the order they were added and see what the ones before them
+ * did; when one cannot be carried out, none is. At most ASPEN_LIMIT_TRANSACTION_OPS comparisons and
+ * operations and ASPEN_LIMIT_TRANSACTION_BYTES, nested ones included. A batch can be applied more than once.
  *
  *   aspen_batch_check(batch, "lock", 4, ASPEN_IF_ABSENT, NULL, 0, 0);
  *   aspen_batch_put(batch, "lock", 4, "mine", 4);
@@ -350,8 +354,8 @@ ASPEN_API int32_t aspen_kv_range(aspen_node_t* node, const aspen_range_options_t
  *   aspen_batch_get(batch, "lock", 4);
  *   aspen_kv_apply(node, batch, NULL, NULL, 0, &op);
  *
- * When a comparison does not hold, aspen_op_succeeded is 0, aspen_op_failed_condition tells which was the first,
- * and the result's first entry is that key's (none: it is absent). */
+ * When a comparison does not hold, aspen_op_succeeded is 0, aspen_op_failed_condition tells which was the
+ * first, and the result's first entry is that key's (none: it is absent). */
 ASPEN_API int32_t aspen_batch_new(aspen_batch_t** out);
 ASPEN_API void aspen_batch_free(aspen_batch_t* batch);
 /* These return ASPEN_INVALID_ARGUMENT for a NULL pointer or an unknown comparison; sizes are checked when the
@@ -391,11 +395,12 @@ typedef struct aspen_compare {
 
 ASPEN_API void aspen_compare_init(aspen_compare_t* compare, size_t struct_size);
 ASPEN_API int32_t aspen_batch_compare(aspen_batch_t* batch, const aspen_compare_t* compare);
-/* What is added from here on happens when a comparison does not hold. INVALID_ARGUMENT when it is said twice. */
+/* What is added from here on happens when a comparison does not hold. INVALID_ARGUMENT when it is said twice.
+ */
 ASPEN_API int32_t aspen_batch_else(aspen_batch_t* batch);
 /* What is added between these is a transaction of its own, an operation of the one around it; at most
- * ASPEN_LIMIT_TRANSACTION_DEPTH inside each other. An END without a BEGIN is INVALID_ARGUMENT; so is applying a
- * batch in which an END is missing. */
+ * ASPEN_LIMIT_TRANSACTION_DEPTH inside each other. An END without a BEGIN is INVALID_ARGUMENT; so is applying
+ * a batch in which an END is missing. */
 ASPEN_API int32_t aspen_batch_begin(aspen_batch_t* batch);
 ASPEN_API int32_t aspen_batch_end(aspen_batch_t* batch);
 /* A put with a lease (0: none) and, if `previous` is 1, a result with the entry that was there. */
@@ -416,8 +421,8 @@ ASPEN_API int32_t aspen_kv_apply(aspen_node_t* node, const aspen_batch_t* batch,
                                  const aspen_call_options_t* options, aspen_cq_t* queue, uint64_t tag,
                                  aspen_op_t** op);
 
-/* What the operations of an applied batch came to: those of the branches that ran, in their order, the results of
- * a nested transaction between its TRANSACTION and its END. */
+/* What the operations of an applied batch came to: those of the branches that ran, in their order, the
+ * results of a nested transaction between its TRANSACTION and its END. */
 enum {
   ASPEN_RESULT_CHANGE = 1,       /* of a put or delete: `existed`, `previous_revision` */
   ASPEN_RESULT_DELETE_RANGE = 2, /* `count` keys were deleted */
@@ -464,6 +469,79 @@ ASPEN_API int32_t aspen_op_change(const aspen_op_t* op, size_t index, uint8_t* e
 /* Of a range: whether entries are left, and where to go on. */
 ASPEN_API uint8_t aspen_op_more(const aspen_op_t* op);
 ASPEN_API const uint8_t* aspen_op_continuation(const aspen_op_t* op, size_t* size);
+
+/* ---- optimistic transactions and branches ----------------------------------------------------------- */
+
+/* A transaction that reads before it knows what to write. All its reads are of one revision, with its own
+ * changes over it; what it read is remembered, absent keys and the gaps of ranges included. Its commit is one
+ * step that is made only if nothing of that has changed meanwhile: if aspen_op_succeeded is 0, reset it and
+ * do everything again.
+ *
+ *   aspen_txn_new(node, &txn);
+ *   do {
+ *     aspen_txn_reset(txn);
+ *     aspen_txn_get(txn, "n", 1, NULL, NULL, 0, &op);      ... wait, read the entry, free ...
+ *     aspen_txn_put(txn, "n", 1, value, value_size, 0);
+ *     aspen_txn_commit(txn, NULL, NULL, 0, &op);           ... wait ...
+ *   } while (aspen_op_status(op) == ASPEN_OK && !aspen_op_succeeded(op));
+ *
+ * A branch is a copy of the keys with a prefix that costs nothing: it lives longer than a transaction, sees
+ * the keys as they were when it was made with its own changes over them, checks at its commit also the keys
+ * that it writes, and names all that are in conflict. A branch may have branches, which read through it and
+ * are committed into it; at most ASPEN_LIMIT_BRANCH_DEPTH deep. To discard one, free it. The oldest revision
+ * that is kept bounds how long it can be read: after that its reads and its commit fail with COMPACTED.
+ *
+ * What is read and changed may come to ASPEN_LIMIT_TRANSACTION_OPS comparisons and operations and
+ * ASPEN_LIMIT_TRANSACTION_BYTES; of a branch each key that was read counts three times, and each that was
+ * changed four times. A transaction is used by one thread at a time; its operations may be under way
+ * together. */
+ASPEN_API int32_t aspen_txn_new(aspen_node_t* node, aspen_txn_t** out);
+/* Makes a branch of the store (`parent` NULL) or of another branch; take it with aspen_op_take_txn. The
+ * operation's revision is the branch's. Errors: INVALID_ARGUMENT when the prefix is not within the parent's,
+ * or the parent is no branch or has been committed; LIMIT_EXCEEDED. */
+ASPEN_API int32_t aspen_txn_branch(aspen_node_t* node, aspen_txn_t* parent, const void* prefix,
+                                   size_t prefix_size, const aspen_call_options_t* options, aspen_cq_t* queue,
+                                   uint64_t tag, aspen_op_t** op);
+/* The branch, now the caller's; NULL when it failed or was taken already, or its node is gone. */
+ASPEN_API aspen_txn_t* aspen_op_take_txn(aspen_op_t* op);
+/* Discards what was not committed. Operations under way go on. */
+ASPEN_API void aspen_txn_free(aspen_txn_t* txn);
+/* Forgets what a transaction has read and changed. INVALID_ARGUMENT on a branch. */
+ASPEN_API int32_t aspen_txn_reset(aspen_txn_t* txn);
+
+/* As aspen_kv_get and aspen_kv_range; of the options, the timeout (and the range). Entries that the
+ * transaction has put itself have revisions of 0. */
+ASPEN_API int32_t aspen_txn_get(aspen_txn_t* txn, const void* key, size_t key_size,
+                                const aspen_call_options_t* options, aspen_cq_t* queue, uint64_t tag,
+                                aspen_op_t** op);
+ASPEN_API int32_t aspen_txn_range(aspen_txn_t* txn, const aspen_range_options_t* options, aspen_cq_t* queue,
+                                  uint64_t tag, aspen_op_t** op);
+/* Changes are kept until the commit. They return ASPEN_OK, INVALID_ARGUMENT or LIMIT_EXCEEDED, and
+ * aspen_txn_message says what was wrong. */
+ASPEN_API int32_t aspen_txn_put(aspen_txn_t* txn, const void* key, size_t key_size, const void* value,
+                                size_t value_size, uint64_t lease);
+ASPEN_API int32_t aspen_txn_delete(aspen_txn_t* txn, const void* key, size_t key_size);
+ASPEN_API int32_t aspen_txn_delete_range(aspen_txn_t* txn, const void* start, size_t start_size,
+                                         const void* end, size_t end_size);
+/* What the last of these that failed said; "" when none has. Borrowed until the next one that fails. */
+ASPEN_API const char* aspen_txn_message(const aspen_txn_t* txn);
+
+/* Carries it out if nothing that it read has changed (aspen_op_succeeded). A transaction that was committed
+ * is empty again; a branch is over, and one of another branch has handed its changes to that one. One that
+ * changed nothing succeeds without asking anybody. */
+ASPEN_API int32_t aspen_txn_commit(aspen_txn_t* txn, const aspen_call_options_t* options, aspen_cq_t* queue,
+                                   uint64_t tag, aspen_op_t** op);
+/* Of a branch's commit that did not succeed: the keys, or ranges of keys, that somebody else has changed.
+ * Borrowed from the operation. */
+typedef struct aspen_conflict {
+  const uint8_t* start;
+  size_t start_size;
+  const uint8_t* end; /* exclusive; size 0: no end. Of one key: the key and a zero byte. */
+  size_t end_size;
+} aspen_conflict_t;
+ASPEN_API size_t aspen_op_conflict_count(const aspen_op_t* op);
+/* ASPEN_OK, or ASPEN_NOT_FOUND past the end. */
+ASPEN_API int32_t aspen_op_conflict(const aspen_op_t* op, size_t index, aspen_conflict_t* conflict);
 
 /* ---- tuples ----------------------------------------------------------------------------------------- */
 

@@ -171,6 +171,39 @@ Node::OperationId Node::range(kv::RangeRequest range, bool stale, DurationNs tim
                                 });
 }
 
+Node::OperationId Node::begin(std::shared_ptr<SharedDraft> draft, DurationNs timeout, Done<uint64_t> done) {
+  return submit<uint64_t>("begin", timeout, std::move(done),
+                          [draft = std::move(draft)](Engine& engine, rt::Cx& cx) mutable {
+                            return draft->begin(cx, engine.router());
+                          });
+}
+
+Node::OperationId Node::get(std::shared_ptr<SharedDraft> draft, Bytes key, DurationNs timeout,
+                            Done<kv::GetReply> done) {
+  return submit<kv::GetReply>(
+      "get", timeout, std::move(done),
+      [draft = std::move(draft), key = std::move(key)](Engine& engine, rt::Cx& cx) mutable {
+        return draft->get(cx, engine.router(), std::move(key));
+      });
+}
+
+Node::OperationId Node::range(std::shared_ptr<SharedDraft> draft, kv::RangeRequest range, DurationNs timeout,
+                              Done<kv::RangeReply> done) {
+  return submit<kv::RangeReply>(
+      "range", timeout, std::move(done),
+      [draft = std::move(draft), range = std::move(range)](Engine& engine, rt::Cx& cx) mutable {
+        return draft->range(cx, engine.router(), std::move(range));
+      });
+}
+
+Node::OperationId Node::commit(std::shared_ptr<SharedDraft> draft, DurationNs timeout,
+                               Done<SharedDraft::Committed> done) {
+  return submit<SharedDraft::Committed>("commit", timeout, std::move(done),
+                                        [draft = std::move(draft)](Engine& engine, rt::Cx& cx) mutable {
+                                          return draft->commit(cx, engine.router());
+                                        });
+}
+
 Node::OperationId Node::status(DurationNs timeout, Done<std::string> done) {
   return submit<std::string>("status", timeout, std::move(done),
                              [](Engine& engine, rt::Cx& cx) { return engine.status(cx); });

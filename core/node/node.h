@@ -17,6 +17,7 @@
 
 #include "core/kv/command.h"
 #include "core/kv/read.h"
+#include "core/node/shared_draft.h"
 #include "core/rt/loop.h"
 #include "core/rt/region.h"
 
@@ -60,6 +61,13 @@ class Node {
   OperationId write(kv::Command command, DurationNs timeout, Done<kv::WriteReply> done);
   OperationId get(kv::GetRequest get, bool stale, DurationNs timeout, Done<kv::GetReply> done);
   OperationId range(kv::RangeRequest range, bool stale, DurationNs timeout, Done<kv::RangeReply> done);
+  // Of a draft, in the place of the store.
+  OperationId begin(std::shared_ptr<SharedDraft> draft, DurationNs timeout, Done<uint64_t> done);
+  OperationId get(std::shared_ptr<SharedDraft> draft, Bytes key, DurationNs timeout, Done<kv::GetReply> done);
+  OperationId range(std::shared_ptr<SharedDraft> draft, kv::RangeRequest range, DurationNs timeout,
+                    Done<kv::RangeReply> done);
+  OperationId commit(std::shared_ptr<SharedDraft> draft, DurationNs timeout,
+                     Done<SharedDraft::Committed> done);
   OperationId status(DurationNs timeout, Done<std::string> done);
   OperationId ticket(DurationNs valid, Done<std::string> done);
   // Ends an operation early; one that has completed is not affected.
