@@ -153,7 +153,7 @@ TEST(JournalDamage, TheProofLiesAcrossTwoReads) {
     ASSERT_TRUE(journal->sync());
     ASSERT_TRUE(journal->append(second));
     ASSERT_TRUE(journal->sync());
-    disk.flip(file_name(1, kSegmentSuffix), kSegmentHeaderBytes, 1);
+    disk.flip(file_name(2, kSegmentSuffix), kSegmentHeaderBytes, 1);
     auto opened = Journal::open(disk, options);
     ASSERT_FALSE(opened) << before;
     EXPECT_EQ(opened.error().code, Code::CORRUPT);

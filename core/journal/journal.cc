@@ -131,7 +131,7 @@ Result<> Journal::start_segment(SparePool::Spare spare) {
                        .salt = ASPEN_MUTANT("journal-salt-reused") ? 1 : options_.random(),
                        .first_sequence = next_sequence_,
                        .epoch = epoch_,
-                       .bytes = static_cast<uint32_t>(options_.segment_bytes)};
+                       .bytes = static_cast<uint32_t>(spare.bytes)};
   // The header first: what has a segment's name has its header, whatever crash comes.
   ASPEN_CHECK(poison(spare.file->write_synced(0, encode(header))));
   ASPEN_CHECK(poison(directory_.rename(spare.name, file_name(header.number, kSegmentSuffix))));
@@ -139,7 +139,7 @@ Result<> Journal::start_segment(SparePool::Spare spare) {
   segments_.push_back({.number = header.number, .first_sequence = header.first_sequence});
   active_ = {.file = std::move(spare.file),
              .header = header,
-             .capacity = options_.segment_bytes,
+             .capacity = spare.bytes,
              .synced = kSegmentHeaderBytes,
              .written = kSegmentHeaderBytes,
              .end = kSegmentHeaderBytes,
@@ -211,6 +211,10 @@ Result<std::optional<Journal::Extent>> Journal::extent(uint64_t number, const Fi
   }
   ASPEN_TRY(uint64_t size, file.size());
   return Extent{.bytes = size, .end_sequence = segments_[index + 1].first_sequence, .sealed = true};
+}
+
+std::string Journal::file_of(uint64_t sequence) const {
+  return file_name(segment_of(sequence), kSegmentSuffix);
 }
 
 uint64_t Journal::segment_of(uint64_t sequence) const {

@@ -28,11 +28,12 @@
 // record that says so; the journal knows nothing of it. What a record means, and to whom, is its payload.
 //
 // On disk (format.h has every byte). A segment is a file NUMBER.journal: a block with its header, then
-// frames; a frame is one append. Frames carry checksums that cover the segment's salt and their offset, so
-// what a file held before, and a frame that ended up in a wrong place, are never taken for records. They
-// carry an epoch, which rises with every opening, so that what an earlier run wrote, and a crash left behind
-// an end that was repaired, is not taken for records either. And they say up to where the segment was durable
-// when they were made: that tells damage from a torn end. A frame without records, a mark, does only that.
+// frames; a frame is one append. The first is short, so that a new journal is there at once. Frames carry
+// checksums that cover the segment's salt and their offset, so what a file held before, and a frame that
+// ended up in a wrong place, are never taken for records. They carry an epoch, which rises with every
+// opening, so that what an earlier run wrote, and a crash left behind an end that was repaired, is not taken
+// for records either. And they say up to where the segment was durable when they were made: that tells damage
+// from a torn end. A frame without records, a mark, does only that.
 //
 // Other files: SLOT.spare, whole and not in use; new.spare, not zeroed yet. Anything else is left alone.
 //
@@ -87,7 +88,8 @@ namespace aspen::journal {
 struct Options {
   // Salts are drawn from it: not for anybody to guess who can have records appended. Must be set.
   std::function<uint64_t()> random;
-  // Of segments made from now on; a multiple of kSegmentHeaderBytes, and at least two of them.
+  // Of segments made from now on, but for a journal's first, which is at most kJournalZeroBytes; a multiple
+  // of kSegmentHeaderBytes, and at least two of them.
   size_t segment_bytes = limits::kJournalSegmentBytes;
   size_t segments_max = limits::kJournalSegmentsMax;
   size_t spares_max = limits::kJournalSparesMax;
@@ -148,6 +150,11 @@ class Journal {
   // Syncs, and marks the end, so that damage is told from a torn end. Without it, nothing is lost: the next
   // start is as after a crash.
   Result<> close();
+
+  // Why it takes no more records; nothing while it does.
+  const std::optional<Error>& failure() const { return poison_; }
+  // The file that has the record. Requires: it was not given up.
+  std::string file_of(uint64_t sequence) const;
 
   const Stats& stats() const { return stats_; }
   size_t segments() const { return segments_.size(); }

@@ -288,6 +288,21 @@ TEST_F(JournalTest, OpeningAgainAndAgain) {
   check_held();
 }
 
+TEST_F(JournalTest, ANewJournalBeginsWithAShortSegment) {
+  disk.clear();
+  options.segment_bytes = 4 * limits::kJournalZeroBytes;
+  ASSERT_TRUE(open());
+  EXPECT_EQ(disk.bytes_used(), limits::kJournalZeroBytes);
+  // More than it has room for, in one append.
+  ASSERT_TRUE(append({limits::kJournalZeroBytes, limits::kJournalZeroBytes}));
+  ASSERT_TRUE(sync());
+  check_held();
+  EXPECT_EQ(disk.bytes_used(), 5 * limits::kJournalZeroBytes);
+  ASSERT_TRUE(reclaim(2));
+  ASSERT_TRUE(open());
+  EXPECT_EQ(journal->spares(), 0u) << "the short one is of no use as a spare";
+}
+
 TEST_F(JournalTest, MaintainMakesASpareInTime) {
   EXPECT_EQ(*journal->maintain(), false);
   EXPECT_EQ(journal->spares(), 0u);
@@ -347,6 +362,8 @@ TEST_F(JournalTest, ManyPendingBytesAreHandedToTheDisk) {
   auto large = *Journal::open(fresh, options);
   const std::string payload(1u << 20, 'p');
   const Record record[] = {{.user = 1, .payload = payload}};
+  ASSERT_TRUE(large->append(record));  // past the first segment, which is short
+  ASSERT_TRUE(large->sync());
   int writes = 0;
   fresh.before = [&](Operation operation, const std::string&) {
     writes += operation == Operation::write;
@@ -361,7 +378,7 @@ TEST_F(JournalTest, ManyPendingBytesAreHandedToTheDisk) {
   EXPECT_EQ(writes, 2);
   fresh.crash(lose_all);
   large = *Journal::open(fresh, options);
-  EXPECT_EQ(read_items(*large, 1)->size(), 5u);
+  EXPECT_EQ(read_items(*large, 1)->size(), 6u);
 }
 
 TEST_F(JournalTest, UsersAreCounted) {

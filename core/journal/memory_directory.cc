@@ -17,6 +17,10 @@ std::unexpected<Error> stopped(const std::string& name) {
   return fail(Code::IO, "{}: the machine has crashed", name);
 }
 
+std::unexpected<Error> failed(const std::string& name) {
+  return fail(Code::IO, "{}: input/output error", name);
+}
+
 }  // namespace
 
 class MemoryDirectory::Handle final : public File {
@@ -44,8 +48,10 @@ class MemoryDirectory::Handle final : public File {
     if (grown > 0 && directory_.bytes_used() + grown > directory_.bytes_max) {
       return fail(Code::IO, "cannot write {}: the disk is full", name_);
     }
+    if (fault == Fault::part) bytes = bytes.substr(0, bytes.size() / 2);
     write_to(node_->current, offset, bytes);
     node_->unsynced.push_back({.offset = offset, .bytes = Bytes(bytes)});
+    if (fault == Fault::part) return failed(name_);
     return fault == Fault::die ? Result<>(stopped(name_)) : Result<>();
   }
 
@@ -55,7 +61,12 @@ class MemoryDirectory::Handle final : public File {
     if (!fault && !directory_.dead_) node_->unsynced.clear();
     if (!fault) return forward_error(std::move(fault));
     if (*fault == Fault::die) return stopped(name_);
-    for (const Write& write : node_->unsynced) write_to(node_->durable, write.offset, write.bytes);
+    if (!node_->unsynced.empty()) node_->last_sync = {.begin = node_->unsynced.front().offset};
+    for (const Write& write : node_->unsynced) {
+      write_to(node_->durable, write.offset, write.bytes);
+      node_->last_sync.begin = std::min(node_->last_sync.begin, write.offset);
+      node_->last_sync.end = std::max(node_->last_sync.end, write.offset + write.bytes.size());
+    }
     node_->unsynced.clear();
     return {};
   }
@@ -67,6 +78,12 @@ class MemoryDirectory::Handle final : public File {
     std::vector<Write> others(node_->unsynced.begin(), node_->unsynced.end() - 1);
     node_->unsynced.erase(node_->unsynced.begin(), node_->unsynced.end() - 1);
     Result<> result = sync();
+    // What was written over is gone.
+    for (Write& other : others) {
+      uint64_t begin = std::max(offset, other.offset);
+      uint64_t end = std::min(offset + bytes.size(), other.offset + other.bytes.size());
+      if (begin < end) write_to(other.bytes, begin - other.offset, bytes.substr(begin - offset, end - begin));
+    }
     node_->unsynced.insert(node_->unsynced.begin(), others.begin(), others.end());
     return result;
   }
@@ -90,7 +107,8 @@ MemoryDirectory::MemoryDirectory(const std::map<std::string, Bytes>& files) {
 Result<Fault> MemoryDirectory::begin(Operation operation, const std::string& name) {
   if (dead_) return stopped(name);
   Fault fault = before ? before(operation, name) : Fault::none;
-  if (fault == Fault::fail) return fail(Code::IO, "{}: input/output error", name);
+  bool part = fault == Fault::part && operation == Operation::write;
+  if (fault == Fault::fail || (fault == Fault::part && !part)) return failed(name);
   dead_ = fault == Fault::die;
   return fault;
 }
@@ -123,6 +141,18 @@ void MemoryDirectory::crash(const Choose& choose) {
   ++boot_;
 }
 
+void MemoryDirectory::restart() {
+  dead_ = false;
+  ++boot_;
+}
+
+void MemoryDirectory::clear() {
+  names_.clear();
+  durable_names_.clear();
+  unsynced_.clear();
+  restart();
+}
+
 std::map<std::string, Bytes> MemoryDirectory::files() const {
   std::map<std::string, Bytes> files;
   for (const auto& [name, node] : names_) files[name] = node->current;
@@ -134,6 +164,26 @@ void MemoryDirectory::flip(const std::string& name, uint64_t offset, uint8_t mas
   ASPEN_ASSERT(offset < node.durable.size() && offset < node.current.size());
   node.durable[offset] = static_cast<char>(node.durable[offset] ^ mask);
   node.current[offset] = static_cast<char>(node.current[offset] ^ mask);
+}
+
+std::optional<std::string> MemoryDirectory::flip_any(const Choose& choose) {
+  struct Place {
+    const std::string* name;
+    uint64_t offset;
+  };
+  std::vector<Place> places;
+  for (const auto& [name, node] : names_) {
+    const Bytes& bytes = node->durable;
+    for (uint64_t at = 0; at < bytes.size(); ++at) {
+      bool last = at >= node->last_sync.begin && at < node->last_sync.end;
+      if (bytes[at] != 0 && !last && at < node->current.size()) places.push_back({&name, at});
+    }
+  }
+  if (places.empty()) return std::nullopt;
+  const Place& place = places[choose(places.size())];
+  uint64_t bit = choose(8);
+  flip(*place.name, place.offset, static_cast<uint8_t>(1u << bit));
+  return fmt::format("{} byte {} bit {}", *place.name, place.offset, bit);
 }
 
 Result<std::vector<std::string>> MemoryDirectory::list() const {

@@ -6,17 +6,20 @@
 //   disk.crash(choose);   // a power cut: choose(n) in [0, n) decides what of the unsynced survives
 //   ... open it again ...
 //
+// restart() instead of crash() is the end of the process alone: the system's memory keeps what was written.
+//
 // A power cut keeps what was synced. Of writes that were not, each sector of kSectorBytes is kept or lost by
 // itself; of creations, renames and removals that were not, a first part, as a journaling file system has it.
 // After a sync that failed, reads see what was written, but no later sync makes it durable.
 //
-// Invariants: after crash() every File opened before fails with IO and changes nothing.
+// Invariants: after crash() and restart() every File opened before fails with IO and changes nothing.
 // Thread safety: none.
 #pragma once
 
 #include <functional>
 #include <limits>
 #include <map>
+#include <optional>
 
 #include "core/journal/directory.h"
 
@@ -26,6 +29,7 @@ enum class Operation : uint8_t { read, write, sync, create, rename, remove, sync
 enum class Fault : uint8_t {
   none,
   fail,  // nothing happens; a sync loses what it was to make durable
+  part,  // of a write the first half happens, and it fails; all else as fail
   die,   // it happens, unsynced, and the machine stops: all else fails until crash()
 };
 
@@ -45,10 +49,19 @@ class MemoryDirectory final : public Directory {
 
   using Choose = std::function<uint64_t(uint64_t below)>;
   void crash(const Choose& choose);
+  // Everything fails from now on, until crash() or restart().
+  void stop() { dead_ = true; }
+  void restart();
+  // Nothing is left, as on a new disk.
+  void clear();
+  uint64_t bytes_used() const;
   // What a read would see.
   std::map<std::string, Bytes> files() const;
   // Damages durable bytes. Requires: the file is there and that long.
   void flip(const std::string& name, uint64_t offset, uint8_t mask);
+  // Damages a bit of what is durable, but not of what the last sync of its file wrote: a power cut could have
+  // torn that, so it is no damage that must be noticed. Says which; nothing when there is none.
+  std::optional<std::string> flip_any(const Choose& choose);
 
   Result<std::vector<std::string>> list() const override;
   Result<std::unique_ptr<File>> create(const std::string& name) override;
@@ -63,10 +76,15 @@ class MemoryDirectory final : public Directory {
     uint64_t offset;
     Bytes bytes;
   };
+  struct Extent {
+    uint64_t begin = 0;
+    uint64_t end = 0;
+  };
   struct Node {
     Bytes current;
     Bytes durable;
     std::vector<Write> unsynced = {};
+    Extent last_sync = {};  // what it covered
   };
   using Names = std::map<std::string, std::shared_ptr<Node>>;
 
@@ -74,7 +92,6 @@ class MemoryDirectory final : public Directory {
   Result<Fault> begin(Operation operation, const std::string& name);
   // A change of names: done at once, and remembered until the directory is synced.
   Result<> change(Operation operation, const std::string& name, std::function<void(Names&)> apply);
-  uint64_t bytes_used() const;
 
   Names names_;
   Names durable_names_;

@@ -64,7 +64,7 @@ Result<> Journal::recover() {
   ASPEN_CHECK(recover_headers(names));
   if (!segments_.empty()) return recover_tail();
   journal_ = options_.random();
-  ASPEN_TRY(SparePool::Spare spare, spares_.take());
+  ASPEN_TRY(SparePool::Spare spare, spares_.take_first());
   return start_segment(std::move(spare));
 }
 

@@ -34,7 +34,16 @@ Result<SparePool::Spare> SparePool::take() {
   std::string name = file_name(*slots_.begin(), kSpareSuffix);
   ASPEN_TRY(auto file, directory_.open(name));
   slots_.erase(slots_.begin());
-  return Spare{.name = std::move(name), .file = std::move(file)};
+  return Spare{.name = std::move(name), .file = std::move(file), .bytes = segment_bytes_};
+}
+
+Result<SparePool::Spare> SparePool::take_first() {
+  const std::string name(kNewSpare);
+  size_t bytes = std::min(limits::kJournalZeroBytes, segment_bytes_);
+  ASPEN_TRY(auto file, directory_.create(name));
+  ASPEN_CHECK(file->write(0, Bytes(bytes, '\0')));
+  ASPEN_CHECK(file->sync());
+  return Spare{.name = name, .file = std::move(file), .bytes = bytes};
 }
 
 Result<> SparePool::give(const std::string& name) {

@@ -25,9 +25,12 @@ class SparePool {
   struct Spare {
     std::string name;
     std::unique_ptr<File> file;
+    uint64_t bytes = 0;
   };
   // Makes one when there is none. Errors: IO, a full disk too; then there is one less file, or none.
   Result<Spare> take();
+  // For the first segment of a journal: of one slice, so that it is there at once. Errors: IO.
+  Result<Spare> take_first();
   // The file is kept as a spare, or removed when there are enough. Its old content is not to be relied on.
   Result<> give(const std::string& name);
   // Makes a slice of a spare if there is none. True when another slice is to be made.

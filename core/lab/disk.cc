@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/base/assert.h"
+#include "core/lab/disk_directory.h"
 #include "core/lab/disk_store.h"
 
 namespace aspen::lab {
@@ -51,7 +52,17 @@ void Disk::crash(DiskCrash kind) {
   power_off();
   ++counters_.crashes;
   note("crash", "", kind == DiskCrash::power_cut ? "power cut" : "process killed");
-  if (kind == DiskCrash::process_kill) return;
+  if (kind == DiskCrash::process_kill) {
+    for (auto& [path, directory] : directories_) directory.restart();
+    return;
+  }
+  for (auto& [path, directory] : directories_) {
+    // The ends are the likely cases here too.
+    int64_t bias = random_.between(0, 2);
+    directory.crash([&](uint64_t below) {
+      return bias == 0 ? 0 : bias == 1 ? below - 1 : random_.below(below);
+    });
+  }
   for (auto it = files_.begin(); it != files_.end();) {
     DiskFile& file = it->second;
     size_t before = file.bytes.size();
@@ -82,6 +93,7 @@ void Disk::power_off() {
   operations_left_.reset();
   if (mount_) mount_->disk_ = nullptr;
   mount_.reset();
+  for (auto& [path, directory] : directories_) directory.stop();
 }
 
 bool Disk::dies_now() {
@@ -92,6 +104,7 @@ void Disk::wipe() {
   ASPEN_ASSERT(!mount_);
   files_.clear();
   bytes_used_ = 0;
+  for (auto& [path, directory] : directories_) directory.clear();
   note("wipe", "");
 }
 
@@ -100,7 +113,7 @@ std::optional<std::string> Disk::flip_bit(std::string_view prefix) {
   for (const auto& [path, file] : files_) {
     if (path.starts_with(prefix)) durable += file.synced;
   }
-  if (durable == 0) return std::nullopt;
+  if (durable == 0) return flip_in_directory(prefix);
   uint64_t at = random_.below(durable);
   for (auto& [path, file] : files_) {
     if (!path.starts_with(prefix)) continue;
@@ -117,6 +130,59 @@ std::optional<std::string> Disk::flip_bit(std::string_view prefix) {
     return which;
   }
   return std::nullopt;
+}
+
+std::optional<std::string> Disk::flip_in_directory(std::string_view prefix) {
+  for (auto& [path, directory] : directories_) {
+    if (!path.starts_with(prefix)) continue;
+    auto where = directory.flip_any([this](uint64_t below) { return random_.below(below); });
+    if (!where) continue;
+    ++counters_.faults;
+    note("flip", path, *where);
+    return fmt::format("{}/{}", path, *where);
+  }
+  return std::nullopt;
+}
+
+journal::MemoryDirectory& Disk::directory(const std::string& path) {
+  auto [it, fresh] = directories_.try_emplace(path);
+  journal::MemoryDirectory& directory = it->second;
+  if (fresh) {
+    directory.before = [this, path, &directory](journal::Operation operation, const std::string& name) {
+      return directory_fault(operation, fmt::format("{}/{}", path, name), directory);
+    };
+  }
+  return directory;
+}
+
+journal::Fault Disk::directory_fault(journal::Operation operation, const std::string& path,
+                                     journal::MemoryDirectory& directory) {
+  using journal::Fault;
+  using journal::Operation;
+  if (operation == Operation::read) return Fault::none;
+  bool syncs = operation == Operation::sync || operation == Operation::sync_directory;
+  ++(syncs ? counters_.syncs : counters_.writes);
+  uint64_t others = bytes_used() - directory.bytes_used();
+  directory.bytes_max = faults_.bytes_max - std::min(faults_.bytes_max, others);
+  const char* what = syncs ? "sync" : "write";
+  if (dies_now()) {
+    note(what, path, "the machine dies");
+    power_off();
+    return Fault::die;
+  }
+  if (!random_.chance(syncs ? faults_.sync_fails : faults_.write_fails)) {
+    note(what, path);
+    return Fault::none;
+  }
+  ++counters_.faults;
+  note(what, path, "failed");
+  return random_.chance(0.5) ? Fault::part : Fault::fail;
+}
+
+uint64_t Disk::bytes_used() const {
+  uint64_t used = bytes_used_;
+  for (const auto& [path, directory] : directories_) used += directory.bytes_used();
+  return used;
 }
 
 DurationNs Disk::latency(DiskWork work) {
@@ -203,17 +269,20 @@ Result<> Disk::remove(const std::string& path) {
     if (gone) bytes_used_ -= it->second.bytes.size();
     it = gone ? files_.erase(it) : std::next(it);
   }
+  for (auto& [directory_path, directory] : directories_) {
+    if (directory_path == path || is_below(directory_path, path)) directory.clear();
+  }
   if (!dies) return {};
   power_off();
   return crashed(path);
 }
 
 Result<> Disk::check_space(const std::string& path, size_t bytes) {
-  if (bytes_used_ + bytes <= faults_.bytes_max) return {};
+  if (bytes_used() + bytes <= faults_.bytes_max) return {};
   ++counters_.faults;
   note("write", path, "no space");
   return fail(Code::IO, "cannot write {} bytes to {}: no space left, {} of {} bytes are used; free some",
-              bytes, path, bytes_used_, faults_.bytes_max);
+              bytes, path, bytes_used(), faults_.bytes_max);
 }
 
 Result<> Disk::check_read(const std::string& path) {
@@ -267,6 +336,11 @@ Result<> Mount::append(const std::string& path, BytesView bytes) {
 
 Result<> Mount::sync(const std::string& path) {
   return dead() ? crashed(path) : disk_->sync(path);
+}
+
+Result<std::unique_ptr<journal::Directory>> Mount::open_directory(const std::string& path) {
+  if (dead()) return crashed(path);
+  return std::make_unique<DiskDirectory>(shared_from_this(), disk_->directory(path));
 }
 
 Result<> Mount::check_space(const std::string& path, size_t bytes) {

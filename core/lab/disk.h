@@ -3,11 +3,13 @@
 // A write reaches the page cache; a sync makes what was written to that file durable. A crash of the process
 // keeps both, a power cut keeps the durable bytes and of the others a seeded prefix, cut anywhere, its end
 // possibly garbled. Stores (disk_store.h) and atomically replaced files are built on that and nothing else.
+// A journal's directory (disk_directory.h) has files that are written anywhere: of what was not synced there,
+// each sector and each change of a name is kept or lost (journal/memory_directory.h).
 //
 //   Disk disk(random.fork("disk"));
 //   std::shared_ptr<Mount> boot = disk.mount();            // what the machine sees until it crashes
-//   ASPEN_TRY(auto log, boot->open_store("log", true));
-//   disk.crash(DiskCrash::power_cut);                      // `boot` and `log` are inert from here on
+//   ASPEN_TRY(auto state, boot->open_store("state", false));
+//   disk.crash(DiskCrash::power_cut);                      // `boot` and `state` are inert from here on
 //   boot = disk.mount();                                   // the machine starts again
 //
 // Faults are drawn with the probabilities of set_faults(), at each operation they apply to.
@@ -26,6 +28,7 @@
 #include <string>
 
 #include "core/base/time.h"
+#include "core/journal/memory_directory.h"
 #include "core/lab/random.h"
 #include "core/store/store.h"
 
@@ -93,7 +96,7 @@ class Disk {
 
   bool mounted() const { return mount_ != nullptr; }
   const DiskCounters& counters() const { return counters_; }
-  uint64_t bytes_used() const { return bytes_used_; }
+  uint64_t bytes_used() const;
   const std::map<std::string, DiskFile>& files() const { return files_; }
 
   // Called for every operation: what it was, on which file, and its outcome in words when it was not
@@ -109,6 +112,10 @@ class Disk {
   Result<> remove(const std::string& path);
   Result<> check_space(const std::string& path, size_t bytes);
   Result<> check_read(const std::string& path);
+  journal::MemoryDirectory& directory(const std::string& path);
+  journal::Fault directory_fault(journal::Operation operation, const std::string& path,
+                                 journal::MemoryDirectory& directory);
+  std::optional<std::string> flip_in_directory(std::string_view prefix);
 
   // True when the machine dies in this operation.
   bool dies_now();
@@ -123,7 +130,8 @@ class Disk {
   DiskFaults faults_;
   DiskCounters counters_;
   std::map<std::string, DiskFile> files_;
-  uint64_t bytes_used_ = 0;
+  std::map<std::string, journal::MemoryDirectory> directories_;
+  uint64_t bytes_used_ = 0;  // by files_
   std::optional<uint64_t> operations_left_;
   std::shared_ptr<Mount> mount_;
 };
@@ -141,6 +149,8 @@ class Mount : public std::enable_shared_from_this<Mount> {
   Result<> remove(const std::string& path);
   // As store::open_rocksdb. Errors: IN_USE, CORRUPT, IO.
   Result<std::unique_ptr<store::Store>> open_store(const std::string& path, bool wal);
+  // Of a journal. Created when absent.
+  Result<std::unique_ptr<journal::Directory>> open_directory(const std::string& path);
 
   bool dead() const { return disk_ == nullptr; }
   Result<> check_alive(const std::string& path) const;
