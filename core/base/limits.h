@@ -142,14 +142,22 @@ inline constexpr size_t kSnapshotChunkBytes = 256u << 10;
 inline constexpr size_t kStateCacheBytes = 32u << 20;
 
 // A journal: what one may hold on disk and in memory.
-inline constexpr size_t kJournalSegmentBytes = 64u << 20;
+inline constexpr size_t kJournalSegmentBytes = 16u << 20;
 inline constexpr size_t kJournalSegmentBytesMax = 1u << 30;
-inline constexpr size_t kJournalSegmentsMax = 64;  // then appends wait for the slowest user
-inline constexpr size_t kJournalSparesMax = 2;     // segments kept to be used again
+inline constexpr size_t kJournalSegmentsMax = 256;  // then appends wait for the slowest user
+inline constexpr size_t kJournalSparesMax = 2;      // segments kept to be used again
 inline constexpr size_t kJournalBatchBytesMax = 16u << 20;
 inline constexpr size_t kJournalPendingBytesMax = 4u << 20;  // appended and not yet handed to the disk
 inline constexpr size_t kJournalUsersMax = 65'536;
 inline constexpr size_t kJournalZeroBytes = 1u << 20;  // of a new segment, zeroed at a time
 inline constexpr size_t kJournalReadBytes = 1u << 20;  // read at a time
+
+// The logs of a node's groups in its journal.
+inline constexpr size_t kLogsBytesMax = 4ull << 30;  // on disk, of all groups
+inline constexpr size_t kLogsDeadSegmentsMax = 4;  // of records nobody needs, before the slowest log is moved
+inline constexpr size_t kLogVerifyBytes = 256u << 10;  // read and checked at a time
+inline constexpr DurationNs kLogVerifyPeriod = 250 * kMillisecond;
+inline constexpr DurationNs kLogMaintainPeriod = 100 * kMillisecond;
+inline constexpr DurationNs kLogRoomPeriod = 1 * kSecond;  // between attempts to find room on a full disk
 
 }  // namespace aspen::limits

@@ -12,6 +12,7 @@ constexpr DurationNs kSettleLimit = 180 * kSecond;
 constexpr DurationNs kCloseLimit = 60 * kSecond;
 constexpr DurationNs kLookPeriod = 50 * kMillisecond;
 constexpr uint64_t kClientMachine = 100;
+constexpr size_t kJournalSegmentBytes = 32u << 10;  // small: they come and go in every run
 
 bool off(const std::unique_ptr<Machine>& machine) {
   return machine->state() == Machine::State::off;
@@ -37,7 +38,8 @@ node::NodeOptions Cluster::member_options(size_t i) const {
   return {.mode = founds ? node::Mode::found : node::Mode::join,
           .listen = members_[i]->address(),
           .ticket = ticket_,
-          .log_entries_max = options_.log_entries_max};
+          .log_entries_max = options_.log_entries_max,
+          .journal_segment_bytes = kJournalSegmentBytes};
 }
 
 bool Cluster::form() {

@@ -240,7 +240,7 @@ bool FaultInjector::inject_disk(Fault fault) {
       break;
     case Fault::bit_flip: {
       if (!cluster_.endanger(i)) return false;
-      auto where = disk.flip_bit(random_.chance(0.5) ? "node/log" : "node/state");
+      auto where = disk.flip_bit(random_.chance(0.5) ? "node/journal" : "node/state");
       if (where) world_.note(machine.index(), "flip", "{}", *where);
       // What the member does not find by itself in a while, the operator will.
       world_.events().after(random_.exponential(lasts_mean_), [this, i] { (void)cluster_.lose_data(i); });

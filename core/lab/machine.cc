@@ -9,7 +9,7 @@ namespace aspen::lab {
 namespace {
 
 constexpr const char* kDir = "node";
-constexpr const char* kLog = "/log";
+constexpr const char* kJournal = "/journal";
 constexpr const char* kState = "/state";
 
 class DiskHome final : public node::Home {
@@ -29,7 +29,9 @@ class DiskHome final : public node::Home {
     node_ = std::move(node);
     return {};
   }
-  Result<std::unique_ptr<store::Store>> open_log() override { return mount_->open_store(path_ + kLog, true); }
+  Result<std::unique_ptr<journal::Directory>> open_journal() override {
+    return mount_->open_directory(path_ + kJournal);
+  }
   Result<std::unique_ptr<store::Store>> open_state() override {
     return mount_->open_store(path_ + kState, false);
   }
@@ -213,7 +215,7 @@ void Machine::wipe() {
   incarnation_.reset();
   if (disk_.mounted()) disk_.crash(DiskCrash::process_kill);
   std::shared_ptr<Mount> mount = disk_.mount();
-  for (const char* path : {kLog, kState}) {
+  for (const char* path : {kJournal, kState}) {
     ASPEN_ASSERT(mount->remove(kDir + std::string(path)));
   }
   disk_.crash(DiskCrash::process_kill);

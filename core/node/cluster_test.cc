@@ -130,7 +130,7 @@ TEST_F(ClusterTest, AMemberThatLostItsDataComesBackAsANewIncarnation) {
   for (int i = 0; i < 100; ++i) ASSERT_TRUE(nodes[0].put(fmt::format("k{}", i), "v"));
   std::string id = nodes[2].facts.id;
   nodes[2].close();
-  fs::remove_all(nodes[2].options.dir + "/log");
+  fs::remove_all(nodes[2].options.dir + "/journal");
   fs::remove_all(nodes[2].options.dir + "/state");
   reopen(nodes[2]);
   EXPECT_EQ(nodes[2].facts.id, id);
@@ -146,7 +146,7 @@ TEST_F(ClusterTest, AFounderThatLostItsDataJoinsWhatItFounded) {
   std::string ticket = *nodes[1].ticket();
   NodeOptions back = nodes[0].options;
   nodes[0].close();
-  fs::remove_all(back.dir + "/log");
+  fs::remove_all(back.dir + "/journal");
   fs::remove_all(back.dir + "/state");
   EXPECT_EQ(try_open(back).error().code, Code::CORRUPT);
   back.ticket = ticket;

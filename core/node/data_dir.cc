@@ -10,6 +10,8 @@
 #include <cstring>
 #include <filesystem>
 
+#include "core/journal/posix_directory.h"
+
 namespace aspen::node {
 namespace {
 
@@ -136,10 +138,10 @@ Result<> DataDir::save(NodeFile node) {
   return {};
 }
 
-Result<std::unique_ptr<store::Store>> DataDir::open_log() {
-  std::string path = path_ + "/log";
+Result<std::unique_ptr<journal::Directory>> DataDir::open_journal() {
+  std::string path = path_ + "/journal";
   ASPEN_CHECK(claim(path));
-  return store::open_rocksdb({.path = path, .wal = true});
+  return journal::PosixDirectory::at(path);
 }
 
 Result<std::unique_ptr<store::Store>> DataDir::open_state() {

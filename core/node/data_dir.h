@@ -2,7 +2,7 @@
 //
 //   DIR/lock    held by flock while a process has the directory open; names its pid
 //   DIR/node    format version, the node's key, its network and membership (one checksummed file, mode 0600)
-//   DIR/log     the Raft log          DIR/state    applied state, each with a file OWNER that names the node
+//   DIR/journal the Raft logs         DIR/state    applied state, each with a file OWNER that names the node
 //
 // `node` is replaced by write, sync, rename, sync of the directory: after a crash it is the old or the new
 // one. A directory with other things in it is refused, nothing is created in it; one in which no node was
@@ -30,7 +30,7 @@ class DataDir final : public Home {
 
   const std::optional<NodeFile>& node() const override { return node_; }
   Result<> save(NodeFile node) override;
-  Result<std::unique_ptr<store::Store>> open_log() override;
+  Result<std::unique_ptr<journal::Directory>> open_journal() override;
   Result<std::unique_ptr<store::Store>> open_state() override;
   const std::string& path() const { return path_; }
 
@@ -38,7 +38,7 @@ class DataDir final : public Home {
   DataDir(std::string path, int lock_fd, bool created)
       : path_(std::move(path)), lock_fd_(lock_fd), created_(created) {}
   Result<> load();
-  // Makes the store directory `path` this node's, by a file OWNER in it, before anything is stored there.
+  // Makes the directory `path` this node's, by a file OWNER in it, before anything is stored there.
   Result<> claim(const std::string& path) const;
 
   std::string path_;

@@ -174,11 +174,20 @@ TEST_F(DataDirTest, AMissingParentIsAnErrorWithThePath) {
 TEST_F(DataDirTest, AFormatOfTheFutureIsNamedWithOurs) {
   make();
   Bytes bytes = read_file(path_ + "/node");
-  bytes[10] = 2;  // the version follows the magic
+  bytes[10] = 3;  // the version follows the magic
   bytes.resize(bytes.size() - sizeof(Hash));
   Hash checksum = hash("aspen/node-file/1", {bytes});
   write_file(path_ + "/node", bytes + Bytes(hash_view(checksum)));
-  expect_refused(Code::UNSUPPORTED, "version 2; this build reads version 1");
+  expect_refused(Code::UNSUPPORTED, "version 3; this build reads version 2: use a newer release");
+}
+
+TEST_F(DataDirTest, AFormatOfThePastIsNamedWithWhatToDo) {
+  make();
+  Bytes bytes = read_file(path_ + "/node");
+  bytes[10] = 1;
+  write_file(path_ + "/node", bytes);
+  expect_refused(Code::UNSUPPORTED, "version 1; this build reads version 2");
+  expect_refused(Code::UNSUPPORTED, "let the node join again");
 }
 
 TEST_F(DataDirTest, AForeignNodeFileIsNotTakenForADamagedOne) {
@@ -257,13 +266,16 @@ TEST_F(DataDirTest, AStoreIsItsOwners) {
   ASSERT_TRUE(dir);
   EXPECT_TRUE((*dir)->open_state());
   EXPECT_TRUE((*dir)->open_state());
-  const std::string log_path = path_ + "/log";
+  EXPECT_TRUE((*dir)->open_journal());
+  EXPECT_TRUE((*dir)->open_journal());
+  fs::remove_all(path_ + "/journal");
+  const std::string log_path = path_ + "/journal";
   write_file(log_path, "in the way");
-  EXPECT_FALSE((*dir)->open_log());
+  EXPECT_FALSE((*dir)->open_journal());
   fs::remove(log_path);
   fs::create_directory(log_path);
   write_file(log_path + "/CURRENT", "somebody's");
-  auto unmarked = (*dir)->open_log();
+  auto unmarked = (*dir)->open_journal();
   ASSERT_FALSE(unmarked);
   EXPECT_EQ(unmarked.error().code, Code::WRONG_NODE);
   NodeFile other = founder();

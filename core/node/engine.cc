@@ -180,7 +180,8 @@ Result<> Engine::open_replica() {
     for (const raft::Member& member : status.config.members) router_->learn(member.node, member.address);
     if (const raft::Member* leader = status.config.find(status.leader)) router_->set_leader(leader->node);
   };
-  ASPEN_TRY(replica_, Replica::open(platform_, background_, *home_, std::move(options)));
+  ASPEN_TRY(logs_, LogHost::open(platform_, *home_, options_.journal_segment_bytes));
+  ASPEN_TRY(replica_, Replica::open(platform_, background_, *home_, *logs_, std::move(options)));
   ASPEN_CHECK(begin_replica());
   service_ = std::make_unique<Service>(*replica_, [this] { return member_status(); });
   watch_service_ = std::make_unique<WatchService>(platform_.executor(), *replica_);
@@ -216,6 +217,10 @@ rt::Task<Result<NodeFacts>> Engine::open(rt::Cx& cx) {
   if (replica_) {
     replica_->transport().attach(&replica_->driver(), endpoint_.get());
     background_.spawn("members", [this](rt::Cx& cx) { return replica_->keep_members(cx); });
+    background_.spawn("log check", [this](rt::Cx& cx) {
+      return logs_->verify(cx, replica_->background(),
+                           [this](const Error& error) { replica_->driver().storage_failed(error); });
+    });
   }
   if (endpoint_) background_.spawn("expiry", [this](rt::Cx& cx) { return end_expired(cx); });
   background_.spawn("leader watch", [this](rt::Cx& cx) { return router_->watch_leader(cx); });
@@ -250,8 +255,9 @@ rt::Task<Result<>> Engine::serve(rt::Cx& cx) {
   bool moved = endpoint_ && self != nullptr && self->address != address_;
   if (self == nullptr || (alone && moved)) {
     ASPEN_CO_CHECK(co_await join(cx));
-  } else if (moved) {
-    // The group may need this very node for a majority: serve first, tell the new address when it can be.
+  } else if (moved || self->role == raft::MemberRole::learner) {
+    // The group may need this very node for a majority: serve first, tell the new address when it can be. A
+    // learner may have been added by an entry that only its own log still has: nobody else would know of it.
     background_.spawn("announce", [this](rt::Cx& cx) { return join(cx); });
   }
   if (!identity_->has_log) {
@@ -321,6 +327,7 @@ rt::Task<Result<>> Engine::close(rt::Cx& cx) {
   watch_service_.reset();
   service_.reset();
   replica_.reset();
+  logs_.reset();
   router_.reset();
   home_.reset();
   co_return Result<>();

@@ -1,6 +1,6 @@
 // What lives on a node's engine thread, and the order in which it comes up and goes down.
 //
-//   up:    directory -> key and membership -> endpoint -> replica -> service and router -> serving
+//   up:    directory -> key and membership -> endpoint -> journal -> replica -> service and router -> serving
 //   down:  leadership handed on -> operations ended -> background work ended -> peers told -> state flushed
 //
 // Modes differ only in what comes up: embedded has no endpoint, a client no directory and no replica. A
@@ -71,6 +71,7 @@ class Engine {
   std::optional<crypto::KeyPair> key_;
   std::string address_;
   std::unique_ptr<Router> router_;
+  std::unique_ptr<LogHost> logs_;
   std::unique_ptr<Replica> replica_;
   std::unique_ptr<Service> service_;
   std::unique_ptr<WatchService> watch_service_;

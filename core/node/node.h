@@ -35,6 +35,9 @@ struct NodeOptions {
   DurationNs heartbeat = 0;  // 0: raft::Options' default
   DurationNs election = 0;
   size_t log_entries_max = 0;  // after which the log is compacted; 0: limits::kLogEntriesMax
+  // Of the journal's files, each made whole and zeroed, the first when the node is; 0:
+  // limits::kJournalSegmentBytes. Smaller ones make the first start faster, and are changed more often.
+  size_t journal_segment_bytes = 0;
 };
 
 // What never changes once a node is open.

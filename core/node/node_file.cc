@@ -11,7 +11,7 @@ namespace aspen::node {
 namespace {
 
 constexpr std::string_view kMagic = "aspen-node";
-constexpr uint64_t kFormatVersion = 1;
+constexpr uint64_t kFormatVersion = 2;
 constexpr std::string_view kChecksumDomain = "aspen/node-file/1";
 
 crypto::Seed read_seed(wire::Reader& reader) {
@@ -46,8 +46,12 @@ Result<NodeFile> decode_node_file(BytesView bytes, const std::string& path) {
   wire::Reader version_reader(bytes.substr(std::min(bytes.size(), kMagic.size())));
   uint64_t version = version_reader.u64();
   if (version_reader.ok() && version != kFormatVersion) {
-    return fail(Code::UNSUPPORTED, "{} has format version {}; this build reads version {}", path, version,
-                kFormatVersion);
+    return fail(Code::UNSUPPORTED, "{} has format version {}; this build reads version {}: {}", path, version,
+                kFormatVersion,
+                version > kFormatVersion
+                    ? "use a newer release"
+                    : "open it with the release that made it, or empty the directory and "
+                      "let the node join again");
   }
   constexpr size_t kChecksumBytes = sizeof(Hash);
   if (bytes.size() < kChecksumBytes ||

@@ -1,4 +1,5 @@
-// Who a node is: what it keeps across restarts besides its stores. One checksummed record, replaced whole.
+// Who a node is: what it keeps across restarts besides journal and state. One checksummed record, replaced
+// whole.
 //
 // Thread safety: none.
 #pragma once

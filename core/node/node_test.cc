@@ -120,7 +120,7 @@ TEST_F(NodeTest, AFounderThatLostItsLogDoesNotBeginAgain) {
   TestNode node = embedded();
   ASSERT_TRUE(node.put("a", "1"));
   node.close();
-  fs::remove_all(root_.path("db/log"));
+  fs::remove_all(root_.path("db/journal"));
   fs::remove_all(root_.path("db/state"));
   EXPECT_EQ(refused(options(Mode::embedded, "db")).code, Code::CORRUPT);
 }
@@ -133,8 +133,27 @@ TEST_F(NodeTest, AStateThatIsLostComesBackFromTheLogAndALostLogIsNoticed) {
   node = embedded();
   EXPECT_EQ(node.value("a"), "1");
   node.close();
-  fs::remove_all(root_.path("db/log"));
+  fs::remove_all(root_.path("db/journal"));
   EXPECT_EQ(refused(options(Mode::embedded, "db")).code, Code::CORRUPT);
+}
+
+TEST_F(NodeTest, ALogThatIsDamagedWhileItRunsStopsTheMemberWhichSaysSo) {
+  TestNode node = embedded();
+  for (int i = 0; i < 50; ++i) ASSERT_TRUE(node.put(fmt::format("k{}", i), Bytes(100, 'v')));
+  std::string path = root_.path("db/journal/0000000000000001.journal");
+  {
+    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(6000);
+    file.write("damage", 6);
+    ASSERT_TRUE(file.good());
+  }
+  EXPECT_TRUE(eventually([&] { return node.status()["role"] == "failed"; }));
+  auto late = node.put("k", "v", kSecond);
+  ASSERT_FALSE(late);
+  node.close();
+  Error error = refused(options(Mode::embedded, "db"));
+  EXPECT_EQ(error.code, Code::CORRUPT);
+  EXPECT_NE(error.message.find("0000000000000001.journal"), std::string::npos) << error.message;
 }
 
 TEST_F(NodeTest, AnOccupiedPortIsNamedAndLeavesNothingBehind) {

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "core/journal/directory.h"
 #include "core/net/endpoint.h"
 #include "core/node/node_file.h"
 #include "core/rt/offload.h"
@@ -14,7 +15,7 @@
 
 namespace aspen::node {
 
-// A node's directory: who it is, and its two stores. Held by one engine at a time. Blocks on the disk.
+// A node's directory: who it is, its journal and its state. Held by one engine at a time. Blocks on the disk.
 class Home {
  public:
   virtual ~Home() = default;
@@ -22,10 +23,10 @@ class Home {
   virtual const std::optional<NodeFile>& node() const = 0;
   // Durable when it returns: after a crash it is the old or the new file.
   virtual Result<> save(NodeFile node) = 0;
-  // The Raft log, with a write-ahead log, and the applied state, without. Created when absent and then this
-  // node's: a store copied from another node would serve that one's data. Requires: node(). Errors:
-  // WRONG_NODE naming both nodes, IN_USE, CORRUPT, IO.
-  virtual Result<std::unique_ptr<store::Store>> open_log() = 0;
+  // Where the journal with the Raft logs is, and the applied state, without a write-ahead log. Created when
+  // absent and then this node's: what was copied from another node would serve that one's data. Requires:
+  // node(). Errors: WRONG_NODE naming both nodes, IN_USE, CORRUPT, IO.
+  virtual Result<std::unique_ptr<journal::Directory>> open_journal() = 0;
   virtual Result<std::unique_ptr<store::Store>> open_state() = 0;
 };
 

@@ -162,7 +162,7 @@ rt::Task<Result<>> RaftTransport::transfer(rt::Cx& cx, NodeId node, raft::Messag
     auto chunk = co_await background_.run(cx, [source] { return source->next(); });
     if (!chunk) sent = std::unexpected(chunk.error());
     bool damaged = !chunk && (chunk.error().code == Code::IO || chunk.error().code == Code::CORRUPT);
-    if (damaged && driver_ != nullptr) driver_->state_failed(chunk.error());
+    if (damaged && driver_ != nullptr) driver_->storage_failed(chunk.error());
     if (!sent || chunk->empty() || !answer->open) break;
     sent = stream->send(std::move(*chunk));
     while (sent && answer->open && stream->buffered() > buffered_max) {
@@ -243,7 +243,7 @@ rt::Task<Result<>> RaftTransport::receive(rt::Cx& cx, std::shared_ptr<SnapshotRe
     driver_->abandon_snapshot();
     // CORRUPT is what the sender sent; IO is our store, which takes no more writes.
     bool broken = received.error().code == Code::IO && !ASPEN_MUTANT("node-broken-store-goes-on");
-    if (broken) driver_->state_failed(received.error());
+    if (broken) driver_->storage_failed(received.error());
     co_return received;
   }
   auto installed = std::make_shared<rt::Oneshot<Result<>>>();

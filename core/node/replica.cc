@@ -8,6 +8,8 @@
 namespace aspen::node {
 namespace {
 
+// The group of the key-value store, in the journal.
+constexpr raft::GroupId kStoreGroup = 1;
 constexpr DurationNs kHousekeepingPeriod = 20 * kMillisecond;
 // A learner this close to what is committed is promoted: the rest arrives while the change commits. Entries
 // that are still on their way to everybody are not held against it.
@@ -24,13 +26,12 @@ raft::PeerId fresh_peer(rt::Env& env) {
 }  // namespace
 
 Result<std::unique_ptr<Replica>> Replica::open(Platform& platform, rt::Region& region, Home& home,
-                                               ReplicaOptions options) {
+                                               LogHost& logs, ReplicaOptions options) {
   std::unique_ptr<Replica> replica(new Replica(platform, region, std::move(options)));
-  ASPEN_TRY(replica->log_db_, home.open_log());
   ASPEN_TRY(auto state_db, home.open_state());
   state_db = store::open_cached(std::move(state_db), limits::kStateCacheBytes);
   rt::Executor& executor = platform.executor();
-  ASPEN_TRY(replica->log_, raft::LogStore::open(*replica->log_db_, fresh_peer(executor.env())));
+  ASPEN_TRY(replica->log_, raft::LogStore::open(logs.writer(), kStoreGroup, fresh_peer(executor.env())));
   ASPEN_TRY(replica->machine_, kv::StateMachine::open(std::move(state_db)));
 
   raft::DriverOptions driver;
@@ -44,9 +45,8 @@ Result<std::unique_ptr<Replica>> Replica::open(Platform& platform, rt::Region& r
   };
   driver.on_failure = replica->options_.on_failure;
   if (replica->options_.log_entries_max > 0) driver.log_entries_max = replica->options_.log_entries_max;
-  ASPEN_TRY(replica->driver_,
-            raft::Driver::open(executor, *replica->disk_, *replica->background_, *replica->log_,
-                               *replica->machine_, replica->transport_, std::move(driver)));
+  ASPEN_TRY(replica->driver_, raft::Driver::open(executor, *replica->background_, *replica->log_,
+                                                 *replica->machine_, replica->transport_, std::move(driver)));
   return replica;
 }
 

@@ -1,4 +1,5 @@
-// A member's copy of the store: the log, the applied state, and the consensus driver between them.
+// A member's copy of the store: its log in the node's journal, the applied state, and the consensus driver
+// between them.
 //
 // On the leader it also keeps the membership: a node that asked to join was added as a learner, and is
 // promoted to voter by a committed change once it has caught up.
@@ -9,6 +10,7 @@
 #include <memory>
 
 #include "core/kv/state_machine.h"
+#include "core/node/log_host.h"
 #include "core/node/platform.h"
 #include "core/node/raft_transport.h"
 #include "core/raft/driver.h"
@@ -27,9 +29,9 @@ struct ReplicaOptions {
 
 class Replica {
  public:
-  // Opens or creates the stores of `home`. Blocks on the disk.
+  // Opens or creates its log in `logs`, which outlives it, and the state in `home`. Blocks on the disk.
   static Result<std::unique_ptr<Replica>> open(Platform& platform, rt::Region& region, Home& home,
-                                               ReplicaOptions options);
+                                               LogHost& logs, ReplicaOptions options);
 
   // Makes this the first member of a new group. Requires: empty().
   void bootstrap();
@@ -44,6 +46,7 @@ class Replica {
   raft::Driver& driver() { return *driver_; }
   kv::StateMachine& machine() { return *machine_; }
   RaftTransport& transport() { return transport_; }
+  rt::Lane& background() { return *background_; }
   raft::PeerId peer() const { return driver_->core().self(); }
   // This incarnation is a voter in the configuration it knows.
   bool is_voter() const;
@@ -56,17 +59,14 @@ class Replica {
  private:
   Replica(Platform& platform, rt::Region& region, ReplicaOptions options)
       : options_(std::move(options)),
-        disk_(platform.open_lane(LaneUse::log)),
         background_(platform.open_lane(LaneUse::background)),
         transport_(region, *background_) {}
   void promote_learners();
 
   ReplicaOptions options_;
   // Destroyed in reverse: the lanes finish what they run while everything it uses is still there.
-  std::unique_ptr<store::Store> log_db_;
-  std::unique_ptr<raft::LogStore> log_;
+  std::optional<raft::LogStore> log_;
   std::unique_ptr<kv::StateMachine> machine_;
-  std::unique_ptr<rt::Lane> disk_;
   std::unique_ptr<rt::Lane> background_;
   RaftTransport transport_;
   std::unique_ptr<raft::Driver> driver_;

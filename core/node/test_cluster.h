@@ -77,6 +77,7 @@ class ClusterTest : public testing::Test {
   NodeOptions options(Mode mode, const std::string& name = "", const std::string& ticket = "") {
     NodeOptions options{.mode = mode, .ticket = ticket, .heartbeat = 30 * kMillisecond};
     options.election = 200 * kMillisecond;
+    options.journal_segment_bytes = 256u << 10;
     if (mode != Mode::client) options.dir = root_.path(name);
     if (mode == Mode::found || mode == Mode::join) options.listen = "127.0.0.1:0";
     return options;

@@ -26,7 +26,7 @@ Result<Durable> load(LogStore& log, const StateMachine& machine) {
     bool known = restored->index <= last &&
                  durable.entries[restored->index - durable.snapshot.index - 1]->term == restored->term;
     if (!known) {
-      ASPEN_CHECK(log.reset(*restored));
+      ASPEN_CHECK(log.reset_now(*restored));
       return log.load();
     }
   }
@@ -38,7 +38,7 @@ Result<Durable> load(LogStore& log, const StateMachine& machine) {
     return fail(
         Code::CORRUPT,
         "the state has applied entry {} but the log begins after {}; a member whose network lives on may be "
-        "emptied (remove log and state) and joined again",
+        "emptied (remove journal and state) and joined again",
         machine.applied(), durable.snapshot.index);
   }
   return durable;
@@ -46,18 +46,17 @@ Result<Durable> load(LogStore& log, const StateMachine& machine) {
 
 }  // namespace
 
-Result<std::unique_ptr<Driver>> Driver::open(rt::Executor& executor, rt::Lane& disk, rt::Lane& background,
-                                             LogStore& log, StateMachine& machine, Transport& transport,
+Result<std::unique_ptr<Driver>> Driver::open(rt::Executor& executor, rt::Lane& background, LogStore& log,
+                                             StateMachine& machine, Transport& transport,
                                              DriverOptions options) {
   ASPEN_TRY(Durable durable, load(log, machine));
-  return std::unique_ptr<Driver>(new Driver(executor, disk, background, log, machine, transport,
-                                            std::move(options), std::move(durable)));
+  return std::unique_ptr<Driver>(
+      new Driver(executor, background, log, machine, transport, std::move(options), std::move(durable)));
 }
 
-Driver::Driver(rt::Executor& executor, rt::Lane& disk, rt::Lane& background, LogStore& log,
-               StateMachine& machine, Transport& transport, DriverOptions options, Durable durable)
+Driver::Driver(rt::Executor& executor, rt::Lane& background, LogStore& log, StateMachine& machine,
+               Transport& transport, DriverOptions options, Durable durable)
     : executor_(executor),
-      disk_(disk),
       background_(background),
       log_(log),
       machine_(machine),
@@ -93,6 +92,8 @@ void Driver::wake() {
 
 void Driver::step(Message message) {
   if (frozen()) return;
+  bool entries = message.kind == MessageKind::append && !message.entries.empty();
+  if (entries && !log_.check_room()) return;
   core_.step(std::move(message), executor_.now());
   wake();
 }
@@ -101,6 +102,8 @@ void Driver::propose(Bytes command, Reply reply) {
   if (failure_) return reply(std::unexpected(*failure_));
   if (closing_) return reply(std::unexpected(Error(Code::SHUTDOWN, Applied::NO, "the node is closing")));
   if (core_.role() != Role::leader) return reply(std::unexpected(not_leader(Applied::NO)));
+  auto room = log_.check_room();
+  if (!room && !ASPEN_MUTANT("raft-driver-fills-the-disk")) return reply(std::unexpected(room.error()));
   bool full = proposals_bytes_ + command.size() > limits::kProposalsQueuedBytesMax;
   if (full || ASPEN_BUGGIFY("raft-driver-proposals-full")) {
     return reply(fail(Code::OVERLOADED, "{} bytes of commands are queued; at most {}", proposals_bytes_,
@@ -269,19 +272,11 @@ void Driver::start_write() {
   } else {
     *batch = std::exchange(writes_, {});
   }
-  auto result = std::make_shared<Result<>>();
-  auto submitted = disk_.submit(
-      [this, batch, result] {
-        std::vector<LogWrite> log;
-        for (Write& write : *batch) {
-          if (write.token != 0) log.push_back(std::move(write.log));
-        }
-        *result = log_.write(log, store::Sync::yes);
-      },
-      [this, batch, result] { write_done(std::move(*batch), *result); });
-  if (submitted) return;
-  write_in_flight_ = false;
-  fail_stop(submitted.error());
+  std::vector<LogWrite> log;
+  for (Write& write : *batch) {
+    if (write.token != 0) log.push_back(std::move(write.log));
+  }
+  log_.write(std::move(log), [this, batch](Result<> result) { write_done(std::move(*batch), result); });
 }
 
 void Driver::write_done(std::vector<Write> writes, const Result<>& result) {
@@ -371,13 +366,12 @@ void Driver::compact_done(const Result<Index>& durable) {
   }
   if (ASPEN_BUGGIFY("raft-driver-compact-little")) target = core_.first_index();
   SnapshotMeta meta = core_.snapshot_meta(target);
-  auto result = std::make_shared<Result<>>();
-  auto submitted = disk_.submit([this, meta, result] { *result = log_.compact(meta); },
-                                [this, meta, result] {
-                                  if (*result) core_.compacted(meta);
-                                  compact_ended(*result);
-                                });
-  if (!submitted) compact_ended({});
+  std::vector<LogWrite> log;
+  log.push_back({.compact = meta});
+  log_.write(std::move(log), [this, meta](Result<> result) {
+    if (result) core_.compacted(meta);
+    compact_ended(result);
+  });
 }
 
 void Driver::compact_ended(const Result<>& result) {
@@ -429,18 +423,13 @@ void Driver::begin_install() {
     // What was refused replaced nothing. After any other error the disk may hold the new state.
     if (!*result && result->error().code != Code::CORRUPT) fail_stop(result->error());
     if (!*result) return install_done(install, *result);
-    auto submitted = disk_.submit(
-        [this, install, result] {
-          if (ASPEN_MUTANT("raft-driver-no-log-reset-after-snapshot")) return;
-          *result = log_.reset(*install->offer.snapshot);
-        },
-        [this, install, result] {
-          if (!*result) fail_stop(result->error());
-          install_done(install, *result);
-        });
-    if (submitted) return;
-    fail_stop(submitted.error());
-    install_done(install, submitted);
+    std::vector<LogWrite> log;
+    bool reset = !ASPEN_MUTANT("raft-driver-no-log-reset-after-snapshot");
+    if (reset) log.push_back({.reset = *install->offer.snapshot});
+    log_.write(std::move(log), [this, install](Result<> result) {
+      if (!result) fail_stop(result.error());
+      install_done(install, result);
+    });
   };
   auto submitted = background_.submit([install, result] { *result = install->sink->finish(); }, reset_log);
   if (!submitted) install_done(install, submitted);

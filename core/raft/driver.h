@@ -12,6 +12,9 @@
 // it and reports back by snapshot_sent(). Receiving: the transport asks receive_snapshot() and feeds the
 // sink it gets. While the state is being replaced the core is frozen: it hears nothing and says nothing.
 //
+// A log that has hardly room on its disk (LogStore::check_room): the leader refuses commands, a follower
+// takes no entries, as if they were lost; both go on voting.
+//
 // Failure: an error of the log store or the state machine stops the driver for good (fail-stop): it answers
 // everything that waits with that error, sends nothing more, and tells `on_failure`.
 //
@@ -55,9 +58,9 @@ class Driver {
 
   // `log` is loaded and the state machine brought in line with it (a restore the log has not heard of).
   // Errors: CORRUPT, IO. All references outlive the driver.
-  // `disk` writes the log; `background` is for what takes long (flushes, snapshots) and must not delay it.
-  static Result<std::unique_ptr<Driver>> open(rt::Executor& executor, rt::Lane& disk, rt::Lane& background,
-                                              LogStore& log, StateMachine& machine, Transport& transport,
+  // `background` is for what takes long (flushes, snapshots) and must not delay the log.
+  static Result<std::unique_ptr<Driver>> open(rt::Executor& executor, rt::Lane& background, LogStore& log,
+                                              StateMachine& machine, Transport& transport,
                                               DriverOptions options);
   ~Driver();
 
@@ -82,9 +85,9 @@ class Driver {
   Result<std::unique_ptr<SnapshotSink>> receive_snapshot(const Message& offer);
   // Instead of install_snapshot, when the stream broke.
   void abandon_snapshot() { receiving_ = false; }
-  // The state machine's store failed in a source or a sink of a snapshot: this member stops, as when it fails
-  // in apply.
-  void state_failed(const Error& error) { fail_stop(error); }
+  // The state machine's store failed in a source or a sink of a snapshot, or the log was found damaged: this
+  // member stops, as when they fail in its own hands.
+  void storage_failed(const Error& error) { fail_stop(error); }
   void install_snapshot(Message offer, std::shared_ptr<SnapshotSink> sink,
                         std::move_only_function<void(Result<>)> done);
 
@@ -113,7 +116,7 @@ class Driver {
     std::vector<Message> messages_after_sync;
   };
 
-  Driver(rt::Executor& executor, rt::Lane& disk, rt::Lane& background, LogStore& log, StateMachine& machine,
+  Driver(rt::Executor& executor, rt::Lane& background, LogStore& log, StateMachine& machine,
          Transport& transport, DriverOptions options, Durable durable);
 
   void wake();
@@ -138,7 +141,6 @@ class Driver {
   bool frozen() const { return installing_ || failure_.has_value() || closing_; }
 
   rt::Executor& executor_;
-  rt::Lane& disk_;
   rt::Lane& background_;
   LogStore& log_;
   StateMachine& machine_;

@@ -4,49 +4,15 @@
 
 #include <gtest/gtest.h>
 
-#include <condition_variable>
-#include <mutex>
 #include <set>
 
 #include "core/base/buggify.h"
+#include "core/raft/faulty_disk.h"
 #include "core/rt/blocking.h"
 #include "core/rt/loop.h"
 
 namespace aspen::raft {
 namespace {
-
-// A store whose writes can be held back or made to fail, and are counted.
-class FaultyStore final : public store::Store {
- public:
-  std::atomic<bool> fail_writes{false};
-  std::atomic<bool> fail_flush{false};
-  std::atomic<int> synced_writes{0};
-
-  void hold(bool held) {
-    {
-      std::lock_guard lock(mutex_);
-      held_ = held;
-    }
-    released_.notify_all();
-  }
-  Result<std::optional<Bytes>> get(BytesView key) const override { return inner_->get(key); }
-  std::unique_ptr<store::Iterator> iterate() const override { return inner_->iterate(); }
-  std::unique_ptr<store::Reader> snapshot() const override { return inner_->snapshot(); }
-  Result<> write(store::Batch batch, store::Sync sync) override {
-    std::unique_lock lock(mutex_);
-    released_.wait(lock, [this] { return !held_; });
-    if (fail_writes) return fail(Code::IO, "the disk is broken");
-    if (sync == store::Sync::yes) ++synced_writes;
-    return inner_->write(std::move(batch), sync);
-  }
-  Result<> flush() override { return fail_flush ? fail(Code::IO, "cannot flush") : inner_->flush(); }
-
- private:
-  std::unique_ptr<store::Store> inner_ = store::open_memory();
-  std::mutex mutex_;
-  std::condition_variable released_;
-  bool held_ = false;
-};
 
 // Remembers every command by its index. The reply to one is the command itself.
 class ListMachine final : public StateMachine {
@@ -116,6 +82,8 @@ class ListMachine final : public StateMachine {
   std::optional<SnapshotMeta> restored_;
 };
 
+constexpr GroupId kGroup = 1;
+
 class DriverTest;
 
 struct TestMember final : Transport {
@@ -125,10 +93,12 @@ struct TestMember final : Transport {
 
   DriverTest& test;
   PeerId id;
-  FaultyStore disk;
+  FaultyDisk disk;
   ListMachine machine;
-  std::unique_ptr<LogStore> log;
+  std::unique_ptr<LogJournal> logs;
   std::unique_ptr<rt::Lane> disk_lane;
+  std::unique_ptr<LogWriter> writer;
+  std::optional<LogStore> log;
   std::unique_ptr<rt::Lane> background;
   std::unique_ptr<Driver> driver;
   std::vector<Error> failures;
@@ -151,8 +121,7 @@ class DriverTest : public testing::Test {
     return *member;
   }
   void open(TestMember& member) {
-    member.log = *LogStore::open(member.disk, member.id);
-    member.disk_lane = std::make_unique<rt::ThreadLane>(loop_);
+    open_log(member);
     member.background = std::make_unique<rt::ThreadLane>(loop_);
     DriverOptions options;
     options.core.self = member.id;
@@ -161,10 +130,26 @@ class DriverTest : public testing::Test {
     options.core.random = [this] { return loop_.executor().env().random_u64(); };
     options.log_entries_max = log_entries_max;
     options.on_failure = [&member](const Error& error) { member.failures.push_back(error); };
-    auto driver = Driver::open(loop_.executor(), *member.disk_lane, *member.background, *member.log,
-                               member.machine, member, std::move(options));
+    auto driver = Driver::open(loop_.executor(), *member.background, *member.log, member.machine, member,
+                               std::move(options));
     ASSERT_TRUE(driver) << driver.error().to_string();
     member.driver = std::move(*driver);
+  }
+  void open_log(TestMember& member) {
+    member.writer.reset();
+    member.disk_lane = std::make_unique<rt::ThreadLane>(loop_);
+    member.logs.reset();
+    auto logs = LogJournal::open(
+        member.disk, {.random = [] { return rt::system_env().random_u64(); }, .segment_bytes = 64u << 10});
+    ASSERT_TRUE(logs) << logs.error().to_string();
+    member.logs = *std::move(logs);
+    member.writer = std::make_unique<LogWriter>(loop_.executor(), *member.disk_lane, *member.logs);
+    member.log = *LogStore::open(*member.writer, kGroup, member.id);
+  }
+  // What another start would find.
+  Durable stored(TestMember& member) {
+    open_log(member);
+    return *member.log->load();
   }
   void close(TestMember& member) {
     if (!member.driver) return;
@@ -172,7 +157,6 @@ class DriverTest : public testing::Test {
     member.driver->close([&] { closed = true; });
     EXPECT_TRUE(run_until([&] { return closed; })) << "close hangs";
     member.driver.reset();
-    member.disk_lane.reset();
     member.background.reset();
   }
   // Runs the loop until `done`; false after ten seconds.
@@ -330,12 +314,12 @@ TEST_F(DriverTest, AFounderAppliesWhatIsProposedAndServesReads) {
 TEST_F(DriverTest, WhatWaitsWhileTheDiskWorksSharesOneSync) {
   TestMember& one = founder();
   run_for(20 * kMillisecond);
-  int before = one.disk.synced_writes;
+  int before = one.disk.syncs;
   Answers answers;
   for (int i = 0; i < 1000; ++i) propose(one, "x", answers);
   EXPECT_TRUE(run_until([&] { return answers.total() == 1000; }));
   EXPECT_EQ(answers.ok, 1000u);
-  EXPECT_LE(one.disk.synced_writes - before, 3);
+  EXPECT_LE(one.disk.syncs - before, 3);
 }
 
 TEST_F(DriverTest, EveryMemberAppliesTheSame) {
@@ -467,7 +451,7 @@ TEST_F(DriverTest, TheLogStaysSmallAndIsOpenedAgainAsItWas) {
       [&] { return one.driver->core().last_index() - one.driver->core().first_index() < log_entries_max; }));
   auto before = one.machine.commands;
   close(one);
-  Durable durable = *one.log->load();
+  Durable durable = stored(one);
   EXPECT_LE(durable.entries.size(), 2 * log_entries_max);
   EXPECT_GT(durable.snapshot.index, 400u);
   open(one);
@@ -475,6 +459,44 @@ TEST_F(DriverTest, TheLogStaysSmallAndIsOpenedAgainAsItWas) {
   before.resize(one.machine.commands.size());
   EXPECT_EQ(one.machine.commands.back(), "after");
   EXPECT_TRUE(std::equal(before.begin(), before.begin() + 500, one.machine.commands.begin()));
+}
+
+// It stops taking commands while its journal has room for what must be written, and goes on when there is
+// more.
+TEST_F(DriverTest, ANearlyFullDiskRefusesCommandsAndNothingElse) {
+  TestMember& one = founder();
+  run_for(20 * kMillisecond);
+  one.disk.memory.bytes_max = 0;
+  put(Bytes(36u << 10, 'x'));
+  Answers answers;
+  EXPECT_TRUE(run_until([&] {
+    if (one.logs->short_of_room()) propose(one, "x", answers);
+    return !answers.errors.empty();
+  }));
+  EXPECT_EQ(answers.errors.at(0).code, Code::OVERLOADED) << answers.errors[0].to_string();
+  EXPECT_EQ(answers.errors[0].applied, Applied::NO);
+  Answers reads;
+  read(one, reads);
+  EXPECT_TRUE(run_until([&] { return reads.ok == 1; }));
+  EXPECT_FALSE(one.driver->failure());
+  one.disk.memory.bytes_max = ~uint64_t{0};
+  EXPECT_TRUE(run_until([&] { return !one.logs->short_of_room(); }));
+  put("later");
+}
+
+TEST_F(DriverTest, AFollowerWithANearlyFullDiskTakesNoEntriesAndCatchesUp) {
+  group_of_three();
+  TestMember& three = member(3);
+  three.disk.memory.bytes_max = 0;
+  put(Bytes(36u << 10, 'x'));
+  EXPECT_TRUE(run_until([&] { return three.logs->short_of_room(); }));
+  put("later");
+  Index taken = three.driver->core().last_index();
+  put("and later");
+  EXPECT_EQ(three.driver->core().last_index(), taken);
+  EXPECT_FALSE(three.driver->failure());
+  three.disk.memory.bytes_max = ~uint64_t{0};
+  EXPECT_TRUE(run_until([&] { return same_everywhere() && three.machine.commands.back() == "and later"; }));
 }
 
 class FarBehind : public DriverTest {
@@ -556,8 +578,8 @@ TEST_F(FarBehind, ACrashBetweenTheRestoreAndTheLogsResetIsRepairedWhenOpened) {
   member(3).machine.finished = [] {};
   EXPECT_FALSE(snapshot_verdicts.at(0));
   close(member(3));
-  ASSERT_LT((*member(3).log->load()).snapshot.index, member(3).machine.applied());
   member(3).disk.fail_writes = false;
+  ASSERT_LT(stored(member(3)).snapshot.index, member(3).machine.applied());
   open(member(3));
   EXPECT_EQ(member(3).driver->core().first_index(), member(3).machine.restored()->index + 1);
   EXPECT_TRUE(caught_up());
@@ -697,7 +719,7 @@ TEST_F(DriverTest, ALaneThatIsFullFromTheStartStopsTheMemberAndItCloses) {
   TestMember& one = founder();
   run_for(5 * kMillisecond);
   one.disk.hold(true);
-  ASSERT_TRUE(one.disk_lane->submit([&] { (void)one.disk.write({}, store::Sync::no); }, [] {}));
+  ASSERT_TRUE(one.disk_lane->submit([&] { one.disk.wait(); }, [] {}));
   while (one.disk_lane->submit([] {}, [] {})) {
   }
   Answers answers;
@@ -747,7 +769,7 @@ TEST_F(DriverTest, ClosingWhileASnapshotIsInstalledFinishesIt) {
   ASSERT_TRUE(run_until([&] { return member(3).driver->replacing() || member(3).machine.restored(); }));
   close(member(3));
   ASSERT_TRUE(member(3).machine.restored());
-  EXPECT_EQ((*member(3).log->load()).snapshot.index, member(3).machine.restored()->index);
+  EXPECT_EQ(stored(member(3)).snapshot.index, member(3).machine.restored()->index);
   open(member(3));
   EXPECT_TRUE(run_until([&] { return same_everywhere(); }));
 }
@@ -761,12 +783,15 @@ TEST_F(DriverTest, AStateThatDoesNotFitItsLogIsRefusedAsCorrupt) {
     rt::ThreadLane lane(loop_);
     DriverOptions options;
     options.core.self = 1;
-    auto driver = Driver::open(loop_.executor(), lane, lane, *one.log, one.machine, one, std::move(options));
+    auto driver = Driver::open(loop_.executor(), lane, *one.log, one.machine, one, std::move(options));
     return driver ? Code::OK : driver.error().code;
   };
   one.machine.set_applied(one.machine.applied() + 1);
   EXPECT_EQ(refused(), Code::CORRUPT);
-  ASSERT_TRUE(one.log->compact({.index = 2, .term = 1, .config = {.members = {as_member(1)}}, .time = 0}));
+  LogJournal::Batch batch{.group = kGroup, .writes = {}};
+  batch.writes.push_back(
+      {.compact = SnapshotMeta{.index = 2, .term = 1, .config = {.members = {as_member(1)}}, .time = 0}});
+  ASSERT_TRUE(one.logs->write(std::span(&batch, 1)));
   one.machine.set_applied(1);
   EXPECT_EQ(refused(), Code::CORRUPT);
 }

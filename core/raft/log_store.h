@@ -1,59 +1,39 @@
-// The log of one group on disk: entries, hard state and what the log starts after, in a store::Store.
-//
-// Keys and values (message.cc has the encodings), nothing else may be in the store:
-//
-//   "format"           version varint, then the PeerId as 8 bytes, little endian
-//   "hard"             hard state
-//   "snapshot"         snapshot meta: the log starts after its index; absent while that is 0
-//   "e" + index        one entry; the index is 8 bytes, big endian, so that entries are in order
+// The log of one group, as its driver sees it: entries, hard state and what the log starts after, in the
+// node's journal (log_journal.h), written together with the other groups' (log_writer.h).
 //
 // The PeerId belongs to this log: it is drawn when the log is created and lost with it, so a node whose
 // disk was wiped is another peer and cannot break promises it has forgotten (types.h).
 //
-// Invariants: what a synced write said is there after a crash, and no part of a write without the rest.
-// Thread safety: any thread, one call at a time.
+// Thread safety: none; the engine thread. open(), load() and reset_now() block on the disk.
 #pragma once
 
-#include <memory>
-#include <optional>
-#include <span>
-
-#include "core/raft/core.h"
-#include "core/raft/types.h"
-#include "core/store/store.h"
+#include "core/raft/log_writer.h"
 
 namespace aspen::raft {
 
-// What one Effects asks to be written.
-struct LogWrite {
-  std::optional<HardState> hard_state;
-  Index truncate_from = 0;  // not 0: remove entries at and above it first
-  std::vector<EntryPtr> entries = {};
-};
-
 class LogStore {
  public:
-  // Opens the log in `store`, which outlives it; an empty store becomes a log of peer `fresh`, synced.
-  // Errors: UNSUPPORTED for another format version, CORRUPT, IO.
-  static Result<std::unique_ptr<LogStore>> open(store::Store& store, PeerId fresh);
+  // Creates the log, of peer `fresh`, when there is none. The writer outlives it. Errors: IO.
+  static Result<LogStore> open(LogWriter& writer, GroupId group, PeerId fresh);
 
   PeerId peer() const { return peer_; }
+  Result<Durable> load() const { return writer_->logs().load(group_); }
 
-  // Errors: CORRUPT, naming the entry, when one is missing, cannot be decoded or has a term below the one
-  // before it or above the hard state's; IO.
-  Result<Durable> load() const;
+  // In order; `done` runs when they are durable. After a crash before that, a first part of them may be.
+  void write(std::vector<LogWrite> writes, LogWriter::Done done) {
+    writer_->write(group_, std::move(writes), std::move(done));
+  }
+  // Replaces the log by what follows a snapshot. Requires: nothing is being written.
+  Result<> reset_now(const SnapshotMeta& meta);
 
-  // All of `writes`, in order and atomically.
-  Result<> write(std::span<const LogWrite> writes, store::Sync sync);
-  // After a snapshot was installed: removes every entry; the log starts after meta.index. Synced.
-  Result<> reset(const SnapshotMeta& meta);
-  // Removes the entries up to meta.index. Not synced by itself: after a crash they may be back.
-  Result<> compact(const SnapshotMeta& meta);
+  // Why new commands should be refused: there is hardly room for what the group writes anyway.
+  Result<> check_room() const;
 
  private:
-  LogStore(store::Store& store, PeerId peer) : store_(store), peer_(peer) {}
+  LogStore(LogWriter& writer, GroupId group, PeerId peer) : writer_(&writer), group_(group), peer_(peer) {}
 
-  store::Store& store_;
+  LogWriter* writer_;
+  GroupId group_;
   PeerId peer_;
 };
 

@@ -1,7 +1,7 @@
 // An ordered byte map on disk or in memory: atomic batches, ordered reads both ways, snapshots.
 //
-// The engine keeps its applied state and, until the journal exists, its Raft logs in Stores. RocksDB is
-// the durable one; the memory one serves tests and the lab.
+// The engine keeps its applied state in Stores. RocksDB is the durable one; the memory one serves tests and
+// the lab.
 //
 //   auto store = open_rocksdb({.path = dir + "/state", .wal = false});
 //   Batch batch;
