@@ -221,8 +221,8 @@ class Aspen(Cluster):
         return self.run("kv", "put", "bench-once", "x", "--timeout", "1s") is not None
 
     def wipe(self, member):
-        # Its key is who it is; the log and the state are what it held.
-        for name in ["log", "state"]:
+        # Its key is who it is; the journal and the state are what it held.
+        for name in ["journal", "state"]:
             shutil.rmtree(os.path.join(self.data(member), name))
 
     def replace_member(self, member):

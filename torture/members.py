@@ -210,8 +210,8 @@ class Member:
             os.remove(self.filler())
 
     def wipe(self):
-        """Takes its log and state away; who it is it still knows. Requires: it does not run."""
-        for store in ("log", "state"):
+        """Takes its journal and state away; who it is it still knows. Requires: it does not run."""
+        for store in ("journal", "state"):
             shutil.rmtree(os.path.join(self.data, store), ignore_errors=True)
 
     def set_clock(self, offset_s):
