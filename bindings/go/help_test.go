@@ -130,14 +130,6 @@ func put(t testing.TB, kv *KV, key, value string) uint64 {
 	return revision
 }
 
-// needHistory skips a test of what was, at an engine that says it cannot read it.
-func needHistory(t testing.TB, kv *KV, revision uint64) {
-	t.Helper()
-	if _, err := kv.Get(background(t), []byte("k"), AtRevision(revision)); errors.Is(err, ErrUnsupported) {
-		t.Skip(err)
-	}
-}
-
 // A process is a running `aspen node`.
 type process struct {
 	command *exec.Cmd
