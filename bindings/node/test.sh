@@ -24,7 +24,7 @@ echo "node: packing the package and installing it into $project"
 (cd "$root" && npm pack --silent --pack-destination "$project" >/dev/null)
 cd "$project"
 cp -r "$here/test" .
-dev() { node -p "require('$root/package.json').devDependencies['$1']"; }
+dev() { (cd "$root" && node -p "require('./package.json').devDependencies['$1']"); }
 tarball=$(ls aspen-*.tgz)
 cat > package.json <<JSON
 {
