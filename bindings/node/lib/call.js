@@ -6,6 +6,8 @@ const { AspenError } = require('./error.js');
 
 const MS_MAX = Number.MAX_SAFE_INTEGER / 1e6;  // as nanoseconds still exact: a hundred days
 
+const UINT64_MAX = 2n ** 64n - 1n;
+
 const LONE_SURROGATE = /\p{Surrogate}/u;  // (isWellFormed() came with Node.js 20)
 
 let nextTag = 1;
@@ -34,6 +36,20 @@ function nanoseconds(ms, what) {
   if (typeof ms !== 'number') throw new TypeError(`${what} must be a number of milliseconds`);
   if (!(ms > 0 && ms <= MS_MAX)) throw new RangeError(`${what} must be above 0 and at most ${MS_MAX}`);
   return Math.max(1, Math.round(ms * 1e6));
+}
+
+// A revision or lease.
+function uint64(value, what) {
+  if (value === undefined) return undefined;
+  if (typeof value !== 'bigint') throw new TypeError(`${what} must be a bigint`);
+  if (value < 0n || value > UINT64_MAX) throw new RangeError(`${what} must fit 64 bits`);
+  return value;
+}
+
+function count(value, what) {
+  if (value === undefined) return undefined;
+  if (!Number.isSafeInteger(value) || value < 1) throw new RangeError(`${what} must be whole and above 0`);
+  return value;
 }
 
 function checkOptions(options) {
@@ -88,4 +104,4 @@ async function run(start, signal) {
   }
 }
 
-module.exports = { bytes, text, nanoseconds, checkOptions, run };
+module.exports = { bytes, text, nanoseconds, uint64, count, checkOptions, run };

@@ -13,6 +13,13 @@
  */
 
 import errorTable = require('./errors.js');
+import type { Batch, LeaseOptions, PreviousOptions, RangeSelection } from './batch.js';
+
+export {
+  Batch, type BatchResult, type ChangeResult, type Check, type Compared, type Conditional, type DeleteRangeResult,
+  type GetResult, type Keys, type LeaseOptions, type OperationResult, type Operations, type PreviousOptions,
+  type RangeResult, type RangeSelection, type TransactionResult,
+} from './batch.js';
 
 /** Bytes: a string is taken as UTF-8. */
 export type Bytes = string | Uint8Array;
@@ -53,6 +60,11 @@ export interface CallOptions {
 export interface ReadOptions extends CallOptions {
   /** Read what the nearest member has applied, which may be old. Default: see every completed write. */
   stale?: boolean | undefined;
+  /**
+   * Read the store as it was right after this revision; 0n, the default: as it is. Fails with COMPACTED when that
+   * has been forgotten, and with INVALID_ARGUMENT when it has not happened yet.
+   */
+  revision?: bigint | undefined;
 }
 
 /** A key with its value and history. */
@@ -66,6 +78,8 @@ export interface Entry {
   readonly modRevision: bigint;
   /** 1 at creation, one more with each write; starts again after a delete. */
   readonly version: bigint;
+  /** The lease that the key goes with; 0n: none. */
+  readonly lease: bigint;
 }
 
 /** What a key must be for a change to be made; a revision is its modRevision. */
@@ -75,10 +89,18 @@ export type Expect =
   | { readonly value: Bytes }
   | { readonly revision: bigint };
 
+export interface PutResult {
+  readonly revision: bigint;
+  /** What was there; null: nothing. */
+  readonly previous: Entry | null;
+}
+
 export interface DeleteResult {
   /** Whether the key was there. */
   readonly existed: boolean;
   readonly revision: bigint;
+  /** What was there, with the option `previous`; null: nothing was, or it was not asked for. */
+  readonly previous: Entry | null;
 }
 
 export interface CasResult {
@@ -88,53 +110,15 @@ export interface CasResult {
   readonly current: Entry | null;
 }
 
-export interface BatchResult {
-  readonly succeeded: boolean;
-  readonly revision: bigint;
-  /** When it did not succeed, the index of the first check that did not hold. */
-  readonly failedCheck: number | null;
-  /** What the key of that check has instead; null: it is absent. */
-  readonly current: Entry | null;
-  /** One per change, in the order they were added; empty when it did not succeed. */
-  readonly changes: readonly {
-    readonly existed: boolean;
-    /** The key's modRevision before; 0n when it was absent. */
-    readonly previousRevision: bigint;
-  }[];
-}
-
-export type RangeOptions = ReadOptions & {
-  /** At most so many entries. Default: all. */
-  limit?: number | undefined;
-  /** From the last key to the first. */
-  reverse?: boolean | undefined;
-  /** Leave values out. */
-  keysOnly?: boolean | undefined;
-  /**
-   * Entries fetched, and held, at a time. Default: as many as a reply holds (limits.rangeEntries and
-   * limits.rangeBytes). Each page is a read of its own, with `timeoutMs` for itself.
-   */
-  pageEntries?: number | undefined;
-} & (
-    | { prefix?: Bytes | undefined; start?: undefined; end?: undefined }
-    | {
-        prefix?: undefined;
-        /** The first key, inclusive. Default: the first there is. */
-        start?: Bytes | undefined;
-        /** Where to end, exclusive. Default: after the last key. */
-        end?: Bytes | undefined;
-      }
-  );
-
-/** Checks and changes, applied as one. Can be applied more than once. */
-export class Batch {
-  private constructor();
-  check(key: Bytes, expect: Expect): this;
-  put(key: Bytes, value: Bytes): this;
-  delete(key: Bytes): this;
-  /** A check that does not hold is no error: `succeeded` is false and nothing was changed. */
-  apply(options?: CallOptions): Promise<BatchResult>;
-}
+export type RangeOptions = ReadOptions &
+  RangeSelection & {
+    /**
+     * Entries fetched, and held, at a time. Default: as many as a reply holds (limits.rangeEntries and
+     * limits.rangeBytes). Each page is a read of its own, with `timeoutMs` for itself; with a `revision` they fit
+     * together.
+     */
+    pageEntries?: number | undefined;
+  };
 
 /**
  * The replicated key-value store. A write is durable on a majority before its promise resolves, and is
@@ -142,15 +126,19 @@ export class Batch {
  */
 export class KV {
   private constructor();
-  /** Resolves with the revision of the write. */
-  put(key: Bytes, value: Bytes, options?: CallOptions): Promise<bigint>;
+  /** Resolves with the revision of the write; with `previous: true`, also with what was there. */
+  put(
+    key: Bytes, value: Bytes, options?: CallOptions & LeaseOptions & { previous?: false | undefined },
+  ): Promise<bigint>;
+  put(key: Bytes, value: Bytes, options: CallOptions & LeaseOptions & { previous: true }): Promise<PutResult>;
   /** Null when the key is absent. */
   get(key: Bytes, options?: ReadOptions): Promise<Entry | null>;
-  delete(key: Bytes, options?: CallOptions): Promise<DeleteResult>;
+  delete(key: Bytes, options?: CallOptions & PreviousOptions): Promise<DeleteResult>;
   /** Puts `value` if the key is as expected. If it is not, that is no error: `succeeded` is false. */
-  cas(key: Bytes, value: Bytes, expect: Expect, options?: CallOptions): Promise<CasResult>;
+  cas(key: Bytes, value: Bytes, expect: Expect, options?: CallOptions & LeaseOptions): Promise<CasResult>;
   /** Entries in the order of their keys' bytes. */
   range(options?: RangeOptions): AsyncGenerator<Entry, void, undefined>;
+  /** A transaction, empty. */
   batch(): Batch;
 }
 
@@ -326,6 +314,7 @@ export const limits: {
   readonly valueBytes: number;
   readonly transactionOps: number;
   readonly transactionBytes: number;
+  readonly transactionDepth: number;
   readonly rangeEntries: number;
   readonly rangeBytes: number;
   readonly frameBytes: number;

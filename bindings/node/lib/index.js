@@ -3,7 +3,8 @@
 const native = require('./native.js');
 const { AspenError, errors } = require('./error.js');
 const { Node, open, found, join, connect } = require('./node.js');
-const { KV, Batch } = require('./kv.js');
+const { KV } = require('./kv.js');
+const { Batch } = require('./batch.js');
 const { tuple, Subspace } = require('./tuple.js');
 const { parseNodeId, formatNodeId, inspectTicket } = require('./identifiers.js');
 

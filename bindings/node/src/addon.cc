@@ -6,79 +6,15 @@
 #include <aspen.h>
 #include <napi.h>
 
-#include <memory>
 #include <optional>
 #include <string>
 
+#include "arguments.h"
+#include "batch.h"
 #include "instance.h"
 #include "result.h"
 
 namespace {
-
-using Info = const Napi::CallbackInfo&;
-
-Napi::Value type_error(Napi::Env env, const char* message) {
-  Napi::TypeError::New(env, message).ThrowAsJavaScriptException();
-  return env.Undefined();
-}
-
-// Borrowed for the call. Never null, so that empty bytes are told from none.
-struct Bytes {
-  const uint8_t* data;
-  size_t size;
-};
-
-std::optional<Bytes> get_bytes(const Napi::Value& value) {
-  static const uint8_t nothing = 0;
-  if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array) return {};
-  auto array = value.As<Napi::Uint8Array>();
-  size_t size = array.ByteLength();
-  return Bytes{size == 0 ? &nothing : array.Data(), size};
-}
-
-const HandlePtr* get_handle(const Napi::Value& value) {
-  return value.IsExternal() ? value.As<Napi::External<HandlePtr>>().Data() : nullptr;
-}
-
-int64_t get_integer(const Napi::Value& value) {
-  return value.IsNumber() ? value.As<Napi::Number>().Int64Value() : 0;
-}
-
-// Not ToBoolean(): in an environment that is ending that fails, and its failure aborts the process.
-bool get_flag(const Napi::Value& value) {
-  return value.IsBoolean() && value.As<Napi::Boolean>().Value();
-}
-
-uint64_t get_revision(const Napi::Value& value) {
-  bool lossless = false;
-  return value.IsBigInt() ? value.As<Napi::BigInt>().Uint64Value(&lossless) : 0;
-}
-
-std::optional<std::string> get_text(const Napi::Value& value) {
-  if (!value.IsString()) return {};
-  return value.As<Napi::String>().Utf8Value();
-}
-
-// The first arguments of every call on a node: its handle, a tag, timeoutNs, stale.
-struct Call {
-  HandlePtr handle;
-  uint64_t tag;
-  aspen_call_options_t options;
-
-  static std::optional<Call> from(Info info) {
-    const HandlePtr* handle = get_handle(info[0]);
-    if (handle == nullptr) return {};
-    Call call{*handle, static_cast<uint64_t>(get_integer(info[1])), {}};
-    aspen_call_options_init(&call.options, sizeof call.options);
-    call.options.timeout_ns = get_integer(info[2]);
-    call.options.consistency = get_flag(info[3]) ? ASPEN_READ_STALE : ASPEN_READ_LINEARIZABLE;
-    return call;
-  }
-
-  Napi::Value promise(Napi::Env env, Convert convert, const Instance::SubmitOn& submit) const {
-    return Instance::of(env).promise_on(handle, tag, convert, submit);
-  }
-};
 
 // ---- nodes
 
@@ -168,35 +104,40 @@ Napi::Value shut_down(Info info) {
 
 // ---- key-value store
 
-// get(node, tag, timeoutNs, stale, key)
+// get(node, tag, timeoutNs, stale, key, revision)
 Napi::Value get(Info info) {
   auto call = Call::from(info);
   auto key = get_bytes(info[4]);
   if (!call || !key) return type_error(info.Env(), "get: arguments");
+  call->options.revision = get_uint64(info[5]);
   return call->promise(info.Env(), convert_entries,
                        [&](aspen_node_t* node, aspen_cq_t* queue, uint64_t tag, aspen_op_t** op) {
                          return aspen_kv_get(node, key->data, key->size, &call->options, queue, tag, op);
                        });
 }
 
-// put(node, tag, timeoutNs, stale, key, value)
+// put(node, tag, timeoutNs, stale, key, value, lease, previous): a revision; with `previous` what a delete
+// gives
 Napi::Value put(Info info) {
   auto call = Call::from(info);
   auto key = get_bytes(info[4]);
   auto value = get_bytes(info[5]);
   if (!call || !key || !value) return type_error(info.Env(), "put: arguments");
-  return call->promise(info.Env(), convert_revision,
+  call->options.lease = get_uint64(info[6]);
+  call->options.previous = get_flag(info[7]) ? 1 : 0;
+  return call->promise(info.Env(), call->options.previous != 0 ? convert_write : convert_revision,
                        [&](aspen_node_t* node, aspen_cq_t* queue, uint64_t tag, aspen_op_t** op) {
                          return aspen_kv_put(node, key->data, key->size, value->data, value->size,
                                              &call->options, queue, tag, op);
                        });
 }
 
-// delete(node, tag, timeoutNs, stale, key)
+// delete(node, tag, timeoutNs, stale, key, previous)
 Napi::Value remove(Info info) {
   auto call = Call::from(info);
   auto key = get_bytes(info[4]);
   if (!call || !key) return type_error(info.Env(), "delete: arguments");
+  call->options.previous = get_flag(info[5]) ? 1 : 0;
   return call->promise(info.Env(), convert_write,
                        [&](aspen_node_t* node, aspen_cq_t* queue, uint64_t tag, aspen_op_t** op) {
                          return aspen_kv_delete(node, key->data, key->size, &call->options, queue, tag, op);
@@ -211,19 +152,20 @@ struct Comparison {
 
   static Comparison from(Info info, size_t first) {
     return {static_cast<int32_t>(get_integer(info[first])), get_bytes(info[first + 1]),
-            get_revision(info[first + 2])};
+            get_uint64(info[first + 2])};
   }
   const uint8_t* data() const { return expected ? expected->data : nullptr; }
   size_t size() const { return expected ? expected->size : 0; }
 };
 
-// cas(node, tag, timeoutNs, stale, key, comparison, expected, revision, value)
+// cas(node, tag, timeoutNs, stale, key, comparison, expected, revision, value, lease)
 Napi::Value cas(Info info) {
   auto call = Call::from(info);
   auto key = get_bytes(info[4]);
   auto comparison = Comparison::from(info, 5);
   auto value = get_bytes(info[8]);
   if (!call || !key || !value) return type_error(info.Env(), "cas: arguments");
+  call->options.lease = get_uint64(info[9]);
   return call->promise(
       info.Env(), convert_write, [&](aspen_node_t* node, aspen_cq_t* queue, uint64_t tag, aspen_op_t** op) {
         return aspen_kv_cas(node, key->data, key->size, comparison.kind, comparison.data(), comparison.size(),
@@ -231,88 +173,16 @@ Napi::Value cas(Info info) {
       });
 }
 
-// range(node, tag, timeoutNs, stale, {prefix, start, end, continuation, limit, reverse, keysOnly})
+// range(node, tag, timeoutNs, stale, {prefix, start, end, continuation, limit, reverse, keysOnly, revision})
 Napi::Value range(Info info) {
   auto call = Call::from(info);
   if (!call || !info[4].IsObject()) return type_error(info.Env(), "range: arguments");
-  Napi::Object object = info[4].As<Napi::Object>();
-  aspen_range_options_t options;
-  aspen_range_options_init(&options, sizeof options);
+  aspen_range_options_t options = get_range(info[4].As<Napi::Object>());
   options.consistency = call->options.consistency;
   options.timeout_ns = call->options.timeout_ns;
-  auto set = [&](const char* name, const void*& data, size_t& size) {
-    if (auto bytes = get_bytes(object.Get(name))) {
-      data = bytes->data;
-      size = bytes->size;
-    }
-  };
-  set("prefix", options.prefix, options.prefix_size);
-  set("start", options.start, options.start_size);
-  set("end", options.end, options.end_size);
-  set("continuation", options.continuation, options.continuation_size);
-  options.limit = static_cast<uint64_t>(get_integer(object.Get("limit")));
-  options.reverse = get_flag(object.Get("reverse")) ? 1 : 0;
-  options.keys_only = get_flag(object.Get("keysOnly")) ? 1 : 0;
   return call->promise(info.Env(), convert_page,
                        [&](aspen_node_t* node, aspen_cq_t* queue, uint64_t tag, aspen_op_t** op) {
                          return aspen_kv_range(node, &options, queue, tag, op);
-                       });
-}
-
-// ---- batches
-
-using BatchPtr = std::unique_ptr<aspen_batch_t, decltype(&aspen_batch_free)>;
-
-aspen_batch_t* get_batch(const Napi::Value& value) {
-  return value.IsExternal() ? value.As<Napi::External<BatchPtr>>().Data()->get() : nullptr;
-}
-
-// newBatch()
-Napi::Value new_batch(Info info) {
-  aspen_batch_t* batch = nullptr;
-  if (aspen_batch_new(&batch) != ASPEN_OK) return type_error(info.Env(), "newBatch: no batch");
-  return Napi::External<BatchPtr>::New(info.Env(), new BatchPtr(batch, &aspen_batch_free),
-                                       [](Napi::Env, BatchPtr* held) { delete held; });
-}
-
-// batchPut(batch, key, value), batchDelete(batch, key), batchCheck(batch, key, comparison, expected,
-// revision)
-Napi::Value batch_put(Info info) {
-  auto key = get_bytes(info[1]);
-  auto value = get_bytes(info[2]);
-  aspen_batch_t* batch = get_batch(info[0]);
-  if (!key || !value || aspen_batch_put(batch, key->data, key->size, value->data, value->size) != ASPEN_OK) {
-    return type_error(info.Env(), "put: arguments");
-  }
-  return info.Env().Undefined();
-}
-
-Napi::Value batch_delete(Info info) {
-  auto key = get_bytes(info[1]);
-  if (!key || aspen_batch_delete(get_batch(info[0]), key->data, key->size) != ASPEN_OK) {
-    return type_error(info.Env(), "delete: arguments");
-  }
-  return info.Env().Undefined();
-}
-
-Napi::Value batch_check(Info info) {
-  auto key = get_bytes(info[1]);
-  auto comparison = Comparison::from(info, 2);
-  if (!key || aspen_batch_check(get_batch(info[0]), key->data, key->size, comparison.kind, comparison.data(),
-                                comparison.size(), comparison.revision) != ASPEN_OK) {
-    return type_error(info.Env(), "check: arguments");
-  }
-  return info.Env().Undefined();
-}
-
-// apply(node, tag, timeoutNs, stale, batch)
-Napi::Value apply(Info info) {
-  auto call = Call::from(info);
-  aspen_batch_t* batch = get_batch(info[4]);
-  if (!call || batch == nullptr) return type_error(info.Env(), "apply: arguments");
-  return call->promise(info.Env(), convert_write,
-                       [&](aspen_node_t* node, aspen_cq_t* queue, uint64_t tag, aspen_op_t** op) {
-                         return aspen_kv_apply(node, batch, &call->options, queue, tag, op);
                        });
 }
 
@@ -381,11 +251,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   add("delete", remove);
   add("cas", cas);
   add("range", range);
-  add("newBatch", new_batch);
-  add("batchPut", batch_put);
-  add("batchDelete", batch_delete);
-  add("batchCheck", batch_check);
-  add("apply", apply);
+  add_batch_functions(env, exports);
   add("parseNodeId", parse_node_id);
   add("formatNodeId", format_node_id);
   add("inspectTicket", inspect_ticket);

@@ -21,6 +21,29 @@ Napi::Value bigint(Napi::Env env, uint64_t value) {
   return Napi::BigInt::New(env, value);
 }
 
+Napi::Value number(Napi::Env env, uint64_t value) {
+  return Napi::Number::New(env, static_cast<double>(value));
+}
+
+Napi::Value convert_results(Napi::Env env, aspen_op_t* op) {
+  size_t count = aspen_op_result_count(op);
+  Napi::Array flat = Napi::Array::New(env, 6 * count);
+  aspen_result_t result;
+  for (size_t i = 0; i < count && aspen_op_result(op, i, &result) == ASPEN_OK; ++i) {
+    Napi::HandleScope scope(env);  // a transaction has more results than a scope should hold handles
+    // A result has one of the flags, by its kind.
+    bool flag = result.existed != 0 || result.succeeded != 0 || result.more != 0;
+    auto at = static_cast<uint32_t>(6 * i);
+    flat[at] = number(env, static_cast<uint64_t>(result.kind));
+    flat[at + 1] = Napi::Boolean::New(env, flag);
+    flat[at + 2] = bigint(env, result.previous_revision);
+    flat[at + 3] = number(env, result.count);
+    flat[at + 4] = number(env, result.entry_begin);
+    flat[at + 5] = number(env, result.entry_end);
+  }
+  return flat;
+}
+
 }  // namespace
 
 Napi::Object failure(Napi::Env env, const aspen_op_t* op) {
@@ -59,37 +82,28 @@ Napi::Value convert_revision(Napi::Env env, aspen_op_t* op) {
 
 Napi::Value convert_entries(Napi::Env env, aspen_op_t* op) {
   size_t count = aspen_op_entry_count(op);
-  Napi::Array flat = Napi::Array::New(env, 5 * count);
+  Napi::Array flat = Napi::Array::New(env, 6 * count);
   aspen_entry_t entry;
   for (size_t i = 0; i < count && aspen_op_entry(op, i, &entry) == ASPEN_OK; ++i) {
     Napi::HandleScope scope(env);  // a page holds more entries than a scope should hold handles
-    auto at = static_cast<uint32_t>(5 * i);
+    auto at = static_cast<uint32_t>(6 * i);
     flat[at] = bytes(env, entry.key, entry.key_size);
     flat[at + 1] = bytes(env, entry.value, entry.value_size);
     flat[at + 2] = bigint(env, entry.create_revision);
     flat[at + 3] = bigint(env, entry.mod_revision);
     flat[at + 4] = bigint(env, entry.version);
+    flat[at + 5] = bigint(env, aspen_op_entry_lease(op, i));
   }
   return flat;
 }
 
 Napi::Value convert_write(Napi::Env env, aspen_op_t* op) {
-  size_t count = aspen_op_change_count(op);
-  Napi::Array changes = Napi::Array::New(env, 2 * count);
-  for (size_t i = 0; i < count; ++i) {
-    uint8_t existed = 0;
-    uint64_t previous = 0;
-    aspen_op_change(op, i, &existed, &previous);
-    auto at = static_cast<uint32_t>(2 * i);
-    changes[at] = Napi::Boolean::New(env, existed != 0);
-    changes[at + 1] = bigint(env, previous);
-  }
   Napi::Array write = Napi::Array::New(env, 5);
   write[0u] = bigint(env, aspen_op_revision(op));
   write[1u] = Napi::Boolean::New(env, aspen_op_succeeded(op) != 0);
   write[2u] = Napi::Number::New(env, static_cast<double>(aspen_op_failed_condition(op)));
   write[3u] = convert_entries(env, op);
-  write[4u] = changes;
+  write[4u] = convert_results(env, op);
   return write;
 }
 

@@ -20,10 +20,11 @@ Napi::Value convert_text(Napi::Env env, aspen_op_t* op);
 // The External of a node.
 Napi::Value convert_node(Napi::Env env, aspen_op_t* op);
 Napi::Value convert_revision(Napi::Env env, aspen_op_t* op);
-// Five elements for each entry: key, value, createRevision, modRevision, version.
+// Six elements for each entry: key, value, createRevision, modRevision, version, lease.
 Napi::Value convert_entries(Napi::Env env, aspen_op_t* op);
-// [revision, succeeded, failedCondition (-1: none), entries as above, changes: existed, previousRevision of
-// each]
+// [revision, succeeded, failedCondition (-1: none), entries as above, results: six elements for each, which
+// are kind, existed or succeeded or more (whichever its kind has), previousRevision, count, and where its
+// entries begin and end]
 Napi::Value convert_write(Napi::Env env, aspen_op_t* op);
 // [entries as above, continuation or null]
 Napi::Value convert_page(Napi::Env env, aspen_op_t* op);

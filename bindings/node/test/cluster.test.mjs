@@ -88,6 +88,65 @@ test('one counter, many compare-and-swaps', { timeout: 120_000 }, async (t) => {
   assert.equal((await nodes[1].kv.get('counter')).value.toString(), String(rounds * nodes.length));
 });
 
+test('one lock, many transactions', { timeout: 120_000 }, async (t) => {
+  const { nodes, ticket } = await network(t, 3);
+  const client = closing(t, await aspen.connect(ticket));
+  const contenders = [...nodes, client];
+  const results = await Promise.all(contenders.flatMap((node, i) => Array.from({ length: 25 }, async (_, j) => {
+    const name = `${i}/${j}`;
+    const { succeeded, results: [first] } = await node.kv.batch()
+      .check('lock', { absent: true })
+      .put('lock', name)
+      .put(`took/${name}`, '')
+      .else((b) => b.get('lock'))
+      .apply();
+    return { name, holder: succeeded ? name : first.entry.value.toString() };
+  })));
+  // All agree who has it, and no other did what comes with having it.
+  const [{ holder }] = results;
+  assert.deepEqual(results.filter((one) => one.holder !== holder), []);
+  const taken = [];
+  for await (const { key } of client.kv.range({ prefix: 'took/' })) taken.push(key.toString());
+  assert.deepEqual(taken, [`took/${holder}`]);
+});
+
+test('what many transactions keep true stays true while the leader goes away', { timeout: 120_000 }, async (t) => {
+  const { nodes, ticket } = await network(t, 3);
+  const client = closing(t, await aspen.connect(ticket));
+  // Each moves an entry from one prefix to the other, if it is there, and back, if it is not: one of the two.
+  const names = Array.from({ length: 8 }, (_, i) => String(i));
+  for (const name of names) await client.kv.put(`left/${name}`, name);
+  const move = (name, from, to) => (b) => b.delete(`${from}/${name}`, { previous: true }).put(`${to}/${name}`, name);
+  let moves = 0;
+  let stopping = false;
+  const movers = names.map(async (name) => {
+    while (!stopping) {
+      const batch = client.kv.batch()
+        .transaction((b) => move(name, 'left', 'right')(b.check(`left/${name}`, { present: true })).else((e) => e
+          .transaction((back) => move(name, 'right', 'left')(back.check(`right/${name}`, { value: name })))));
+      try {
+        const { results: [{ succeeded, results }] } = await batch.apply();
+        const [{ previous }] = succeeded ? results : results[0].results;
+        assert.equal(previous.key.toString(), `${succeeded ? 'left' : 'right'}/${name}`);
+        ++moves;
+      } catch (error) {
+        assert.ok(error instanceof aspen.AspenError, error.stack);
+      }
+    }
+  });
+  await until(() => moves > 50, 'first moves');
+  const { leader } = await client.status();
+  await nodes.find(({ id }) => id === leader).close();
+  const soFar = moves;
+  await until(() => moves > soFar + 50, 'moves after it');
+  stopping = true;
+  await Promise.all(movers);
+  const { results: [left, right] } =
+    await client.kv.batch().range({ prefix: 'left/' }).range({ prefix: 'right/' }).apply();
+  const all = [...left.entries, ...right.entries].map(({ value }) => value.toString());
+  assert.deepEqual(all.sort(), names);
+});
+
 test('three processes, the leader killed while writing', {
   timeout: 180_000,
   skip: aspenBinary === undefined && 'ASPEN_BIN does not name the aspen command',

@@ -25,6 +25,7 @@ test('put, get, delete', async (t) => {
     createRevision: first,
     modRevision: second,
     version: 2n,
+    lease: 0n,
   });
   const deleted = await kv.delete('k');
   assert.equal(deleted.existed, true);
@@ -33,6 +34,68 @@ test('put, get, delete', async (t) => {
   assert.equal(await kv.get('k'), null);
   await kv.put('k', 'three');
   assert.equal((await kv.get('k')).version, 1n);
+});
+
+test('what was there', async (t) => {
+  const { kv } = await embedded(t);
+  const first = await kv.put('k', 'one', { previous: true });
+  assert.equal(first.previous, null);
+  const second = await kv.put('k', 'two', { previous: true });
+  assert.ok(second.revision > first.revision);
+  assert.equal(second.previous.value.toString(), 'one');
+  assert.equal(second.previous.modRevision, first.revision);
+  assert.equal(typeof await kv.put('k', 'three', { previous: false }), 'bigint');
+  const deleted = await kv.delete('k', { previous: true });
+  assert.equal(deleted.existed, true);
+  assert.equal(deleted.previous.value.toString(), 'three');
+  assert.deepEqual(await kv.delete('k', { previous: true }),
+    { existed: false, revision: deleted.revision + 1n, previous: null });
+  await kv.put('k', 'four');
+  assert.equal((await kv.delete('k')).previous, null);
+});
+
+test('the store as it was', async (t) => {
+  const { kv } = await embedded(t);
+  const first = await kv.put('a', '1');
+  const second = await kv.put('b', '1');
+  const third = await kv.put('a', '2');
+  const { revision: fourth } = await kv.delete('b');
+  const future = fourth + 1000n;
+  const refused = { code: 'INVALID_ARGUMENT', message: new RegExp(`${future} has not happened yet`) };
+  await rejects(kv.get('a', { revision: future }), refused);
+  await rejects(kv.range({ revision: future }).next(), refused);
+
+  const at = async (key, revision) => (await kv.get(key, { revision }))?.value.toString();
+  const revisions = [first, second, third, fourth, 0n];
+  assert.deepEqual(await Promise.all(revisions.map((one) => at('a', one))), ['1', '1', '2', '2', '2']);
+  assert.deepEqual(await Promise.all(revisions.map((one) => at('b', one))),
+    [undefined, '1', '1', undefined, undefined]);
+  assert.equal((await kv.get('b', { revision: third, stale: true })).modRevision, second);
+  assert.deepEqual(await keys(kv.range({ revision: first })), ['a']);
+  assert.deepEqual(await keys(kv.range({ revision: third })), ['a', 'b']);
+  assert.deepEqual(await keys(kv.range({ revision: fourth })), ['a']);
+
+  // Pages of one revision fit together, whatever is written between them.
+  const pages = kv.range({ revision: third, pageEntries: 1 });
+  assert.equal((await pages.next()).value.value.toString(), '2');
+  await kv.put('b', 'later');
+  assert.equal((await pages.next()).value.value.toString(), '1');
+
+  // A delete is a change, too.
+  const { revision: gone } = await kv.delete('a');
+  const unchanged = async (revision) => kv.batch().check('a', { unchangedSince: revision }).apply();
+  assert.equal((await unchanged(gone)).succeeded, true);
+  assert.equal((await unchanged(third)).succeeded, false);
+});
+
+test('leases', async (t) => {
+  const { kv } = await embedded(t);
+  await kv.put('k', 'v', { lease: 0n });
+  assert.equal((await kv.get('k')).lease, 0n);
+  const none = { code: 'NOT_FOUND', applied: 'no', retryable: false };
+  await rejects(kv.put('k', 'x', { lease: 12345n }), none);
+  await rejects(kv.cas('k', 'x', { present: true }, { lease: 12345n }), none);
+  assert.equal((await kv.get('k')).value.toString(), 'v');
 });
 
 test('keys and values are bytes', async (t) => {
@@ -136,49 +199,6 @@ test('a range follows continuations, both ways, and can be left early', async (t
   assert.ok(large.every((entry) => entry.value.equals(value)));
 });
 
-test('batches', async (t) => {
-  const { kv } = await embedded(t);
-  const before = await kv.put('old', '1');
-  const batch = kv.batch()
-    .check('new', { absent: true })
-    .check('old', { revision: before })
-    .put('new', 'n')
-    .delete('old')
-    .delete('none');
-  const done = await batch.apply();
-  assert.deepEqual(done, {
-    succeeded: true,
-    revision: done.revision,
-    failedCheck: null,
-    current: null,
-    changes: [
-      { existed: false, previousRevision: 0n },
-      { existed: true, previousRevision: before },
-      { existed: false, previousRevision: 0n },
-    ],
-  });
-  assert.equal((await kv.get('new')).modRevision, done.revision);
-  assert.equal(await kv.get('old'), null);
-
-  const again = await batch.apply();
-  assert.equal(again.succeeded, false);
-  assert.equal(again.failedCheck, 0);
-  assert.equal(again.current.value.toString(), 'n');
-  assert.deepEqual(again.changes, []);
-  const twice = kv.batch().check('new', { value: 'n' }).check('old', { present: true }).put('x', 'y');
-  const second = await twice.apply();
-  assert.equal(second.failedCheck, 1);
-  assert.equal(second.current, null);
-  assert.equal(await kv.get('x'), null);
-
-  await rejects(kv.batch().put('k', '1').put('k', '2').apply(), { code: 'INVALID_ARGUMENT', applied: 'no' });
-  const many = kv.batch();
-  for (let i = 0; i <= aspen.limits.transactionOps; ++i) many.put(`k${i}`, '');
-  await rejects(many.apply(), { code: 'LIMIT_EXCEEDED', applied: 'no' });
-  assert.throws(() => kv.batch().put('k'), TypeError);
-  assert.throws(() => kv.batch().check('k', {}), TypeError);
-});
-
 test('limits', async (t) => {
   const { kv } = await embedded(t);
   const { keyBytes, valueBytes } = aspen.limits;
@@ -208,5 +228,16 @@ test('arguments of the wrong type are TypeErrors', async (t) => {
   await assert.rejects(kv.get('k', null), TypeError);
   await assert.rejects(kv.get('k', { signal: {} }), TypeError);
   await assert.rejects(kv.get('k', { timeoutMs: '1' }), TypeError);
+  for (const wrong of [1, '1', null, {}]) {
+    await assert.rejects(kv.get('k', { revision: wrong }), TypeError);
+    assert.throws(() => kv.range({ revision: wrong }), TypeError);
+    await assert.rejects(kv.put('k', 'v', { lease: wrong }), TypeError);
+    await assert.rejects(kv.cas('k', 'v', { absent: true }, { lease: wrong }), TypeError);
+  }
+  for (const wrong of [-1n, 2n ** 64n]) {
+    await assert.rejects(kv.get('k', { revision: wrong }), RangeError);
+    assert.throws(() => kv.range({ revision: wrong }), RangeError);
+    await assert.rejects(kv.put('k', 'v', { lease: wrong }), RangeError);
+  }
   for (const timeoutMs of [0, -1, NaN, Infinity]) await assert.rejects(kv.get('k', { timeoutMs }), RangeError);
 });

@@ -147,10 +147,32 @@ test('a node that is dropped without close is closed by the collector', { timeou
   assert.equal(result.out.trim(), 'released');
 });
 
-test('100,000 calls leave no memory behind', { timeout: 180_000 }, async (t) => {
+// Runs a program that opens `node` and defines `round`, and asserts that many more rounds take no memory. A leak of
+// all it is sent or sends must be far more than `allowedMib`.
+async function leavesNoMemory(t, definitions, { rounds, allowedMib }) {
   const result = await program(`
     import { open } from 'aspen';
     const node = await open(${JSON.stringify(path.join(directory(t), 'data'))});
+    ${definitions}
+    const used = async () => {
+      for (let i = 0; i < 3; ++i) { gc(); await new Promise(setImmediate); }
+      return process.memoryUsage().rss / 2 ** 20;
+    };
+    for (let i = 0; i < 30; ++i) await round();
+    const before = await used();
+    for (let i = 0; i < ${rounds}; ++i) await round();
+    const after = await used();
+    console.log(JSON.stringify({ before, after }));
+    await node.close();`, { flags: ['--expose-gc'], timeoutMs: 150_000 });
+  ended(result);
+  const { before, after } = JSON.parse(result.out);
+  t.diagnostic(`resident MiB: ${before.toFixed(1)} after warming up, ${after.toFixed(1)} after the calls`);
+  assert.ok(after < before + allowedMib, result.out);
+}
+
+test('100,000 calls leave no memory behind', { timeout: 180_000 }, async (t) => {
+  // Leaking only the 1 KiB values would be 100 MiB.
+  await leavesNoMemory(t, `
     for (let i = 0; i < 10; ++i) await node.kv.put('k' + i, Buffer.alloc(1024, i));
     const round = async () => {
       await Promise.all(Array.from({ length: 990 }, (_, i) => node.kv.get('k' + i % 10)));
@@ -160,20 +182,43 @@ test('100,000 calls leave no memory behind', { timeout: 180_000 }, async (t) => 
       const cancelled = node.kv.get('k1', { signal: controller.signal }).catch(() => {});
       controller.abort();
       await cancelled;
-    };
-    const used = async () => {
-      for (let i = 0; i < 3; ++i) { gc(); await new Promise(setImmediate); }
-      return process.memoryUsage().rss / 2 ** 20;
-    };
-    for (let i = 0; i < 30; ++i) await round();
-    const before = await used();
-    for (let i = 0; i < 100; ++i) await round();
-    const after = await used();
-    console.log(JSON.stringify({ before, after }));
-    await node.close();`, { flags: ['--expose-gc'], timeoutMs: 150_000 });
+    };`, { rounds: 100, allowedMib: 24 });
+});
+
+test('transactions leave no memory behind', { timeout: 180_000 }, async (t) => {
+  // Leaking the batches that are dropped, refused or half made would be 3,000 MiB, the entries 100 MiB.
+  await leavesNoMemory(t, `
+    const large = Buffer.alloc(1 << 20, 1);
+    for (let i = 0; i < 10; ++i) await node.kv.put('k' + i, Buffer.alloc(1024, i));
+    const round = async () => {
+      for (let i = 0; i < 10; ++i) {
+        node.kv.batch().put('k', large);
+        await node.kv.batch().put('k', large).get('').apply().catch(() => {});
+        try { node.kv.batch().put('k', large).else(() => { throw new Error(); }); } catch {}
+      }
+      await Promise.all(Array.from({ length: 10 }, async () => {
+        const { results } = await node.kv.batch()
+          .range()
+          .transaction((b) => b.check('none', { present: true }).else((e) => e.get('k1')))
+          .apply();
+        if (results[0].entries.length !== 10 || results[1].results[0].entry === null) throw results;
+      }));
+    };`, { rounds: 100, allowedMib: 48 });
+});
+
+test('batches that are dropped do not pile up until the collector happens to run', async (t) => {
+  const result = await program(`
+    import { open } from 'aspen';
+    const node = await open(${JSON.stringify(path.join(directory(t), 'data'))});
+    const large = Buffer.alloc(1 << 20, 1);
+    let most = 0;
+    for (let i = 0; i < 1500; ++i) {
+      node.kv.batch().put('k', large);
+      if (i % 50 === 0) await new Promise(setImmediate);
+      most = Math.max(most, process.memoryUsage().rss / 2 ** 20);
+    }
+    console.log(most);
+    await node.close();`);
   ended(result);
-  const { before, after } = JSON.parse(result.out);
-  t.diagnostic(`resident MiB: ${before.toFixed(1)} after warming up, ${after.toFixed(1)} after the calls`);
-  // Leaking only the 1 KiB values would be 100 MiB.
-  assert.ok(after < before + 24, result.out);
+  assert.ok(Number(result.out) < 800, `${result.out} MiB of 1500`);
 });

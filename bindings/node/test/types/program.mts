@@ -8,8 +8,12 @@ export async function every(signal: AbortSignal): Promise<void> {
   const entry: Entry | null = await node.kv.get(Buffer.from('k'), { stale: true });
   const text: string | undefined = entry?.value.toString('utf8');
   const { existed, revision: at } = await node.kv.delete('k');
+  const put: aspen.PutResult = await node.kv.put('k', 'v', { previous: true, lease: 1n });
+  const lease: bigint | undefined = (await node.kv.delete('k', { previous: true })).previous?.lease;
+  const then: Entry | null = await node.kv.get('k', { revision: put.revision });
+  for await (const { value } of node.kv.range({ revision: at, start: 'a' })) console.log(value, then, lease);
   const swapped = await node.kv.cas('k', 'v', { revision: at });
-  await node.kv.cas('k', 'v', { absent: true });
+  await node.kv.cas('k', 'v', { absent: true }, { lease: 1n });
   await node.kv.cas('k', 'v', { present: true });
   await node.kv.cas('k', 'v', { value: 'old' });
   if (!swapped.succeeded) console.log(swapped.current?.modRevision);
@@ -21,6 +25,23 @@ export async function every(signal: AbortSignal): Promise<void> {
   const result = await batch.apply({ signal });
   const failed: number | null = result.failedCheck;
   const previous: bigint | undefined = result.changes[0]?.previousRevision;
+  const transaction: aspen.Batch = node.kv.batch()
+    .check('k', { version: { greater: 1n } })
+    .check({ prefix: 'a/' }, { unchangedSince: at })
+    .check({ start: 'a' }, { value: { not: new Uint8Array(1) } })
+    .put('k', 'v', { lease: 1n, previous: true })
+    .transaction((b) => b.check('l', { lease: 0n }).get('l').else((e) => { e.delete('l', { previous: true }); }))
+    .else((b) => b.get('k').range({ start: 'a', limit: 3, reverse: true }).deleteRange({ prefix: 'b' }));
+  const explain = (one: aspen.OperationResult): unknown => {
+    switch (one.kind) {
+      case 'change': return one.previous?.value ?? one.previousRevision;
+      case 'deleteRange': return one.count + one.previous.length;
+      case 'get': return one.entry?.value;
+      case 'range': return one.more ? one.entries[0]?.key : undefined;
+      case 'transaction': return one.succeeded && one.results.map(explain);
+    }
+  };
+  console.log((await transaction.apply()).results.map(explain), aspen.limits.transactionDepth);
   const status = await node.status({ timeoutMs: 5 });
   console.log(status.members.map((member) => member.reachable), status.commit - status.applied);
   const ticket: string = await node.ticket({ validMs: 1000 });
@@ -57,6 +78,18 @@ export async function every(signal: AbortSignal): Promise<void> {
   await node.kv.get(1);
   // @ts-expect-error not a code
   if (new Error() instanceof AspenError && (new Error() as AspenError).code === 'NO_SUCH') return;
+  // @ts-expect-error an async function adds too late
+  node.kv.batch().else(async (b) => { b.get('k'); });
+  // @ts-expect-error an else has no checks
+  node.kv.batch().else((b) => b.check('k', { absent: true }));
+  // @ts-expect-error only a batch is applied
+  node.kv.batch().transaction((b) => b.apply());
+  // @ts-expect-error keys to delete are named
+  node.kv.batch().deleteRange({});
+  // @ts-expect-error a transaction reads its own state
+  node.kv.batch().range({ revision: 1n });
+  // @ts-expect-error one comparison
+  node.kv.batch().check('k', { version: { above: 1n } });
   // @ts-expect-error nodes are opened, not made
   new aspen.Node();
   // @ts-expect-error a member listens
