@@ -20,14 +20,23 @@ bool within(const kv::WatchRequest& request, BytesView scope) {
 
 }  // namespace
 
-// What the replica's state machine has of the past: nothing, so that whoever asks for more than the hub's
-// ring has goes to another member.
+// What the replica's state machine has of the past.
 class WatchService::Source final : public kv::ChangeSource {
  public:
-  Result<Page> changes(uint64_t from, uint64_t, size_t) override {
-    return fail(Code::UNAVAILABLE, "this member does not know the changes of revision {} any more", from);
+  explicit Source(const kv::StateMachine& machine) : machine_(machine) {}
+  Result<Page> changes(uint64_t from, uint64_t to, size_t bytes_max) override {
+    // With previous records, whoever asks: watchers at the same place share a page.
+    ASPEN_TRY(kv::Changes changes, machine_.changes(from, bytes_max, true));
+    Page page{.until = std::min(to, changes.upto)};
+    for (kv::ChangeSet& set : changes.sets) {
+      if (set.revision <= to) page.sets.push_back(std::make_shared<kv::ChangeSet>(std::move(set)));
+    }
+    return page;
   }
-  uint64_t compacted() const override { return 0; }
+  uint64_t compacted() const override { return machine_.compacted(); }
+
+ private:
+  const kv::StateMachine& machine_;
 };
 
 WatchService::WatchService(rt::Executor& executor, Replica& replica)
@@ -183,7 +192,7 @@ void WatchService::forget(Peer& peer, uint64_t id) {
 // --- the work of a turn ---
 
 void WatchService::work() {
-  Source source;
+  Source source(replica_.machine());
   // While a snapshot replaces the state, nothing of it may be read.
   bool more = false;
   for (int i = 0; i < kStepsPerTurn && !replica_.driver().replacing(); ++i) {
