@@ -266,8 +266,9 @@ class OnDisk : public testing::TestWithParam<bool> {
       std::error_code error;
       fs::copy(dir_.path(name), path, error);
       if (error) continue;
-      auto machine = open_machine(open_store(path));
-      if (machine) return machine;
+      // A copy from before and after a file was replaced is none that a crash leaves.
+      auto store = store::open_rocksdb({.path = path, .wal = GetParam(), .memtable_bytes = 1u << 17});
+      if (store) return open_machine(*std::move(store));
     }
     ADD_FAILURE() << "no consistent copy";
     return nullptr;
