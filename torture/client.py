@@ -46,7 +46,8 @@ class Recorder:
 
 
 def entry_of(raw):
-    return None if raw is None else [raw[0].decode(), raw[1].decode(), *raw[2:]]
+    """Without its lease: nothing here has one."""
+    return None if raw is None else [raw[0].decode(), raw[1].decode(), *raw[2:5]]
 
 
 def first(entries):
@@ -87,37 +88,37 @@ def call_of(node, op, timeout_ns):
     if op["op"] == "get":
         key, stale = op["key"].encode(), op.get("stale", False)
         return _calls.Call(
-            lambda queue, tag: native.get(key, stale, timeout_ns, queue, tag),
+            lambda queue, tag: native.get(key, 0, stale, timeout_ns, queue, tag),
             lambda done: {"revision": done.revision(), "entry": first(done.entries())},
         )
     if op["op"] == "range":
         prefix = op["prefix"].encode()
         return _calls.Call(
             lambda queue, tag: native.range(
-                prefix, None, None, None, 0, False, False, False, timeout_ns, queue, tag
+                prefix, None, None, None, 0, False, False, 0, False, timeout_ns, queue, tag
             ),
             lambda done: {"revision": done.revision(), "entries": [entry_of(e) for e in done.entries()]},
         )
     if op["op"] == "put":
         _, key, value = (part.encode() for part in changes[0])
-        return _calls.Call(lambda queue, tag: native.put(key, value, timeout_ns, queue, tag), write_reply)
+        return _calls.Call(lambda queue, tag: native.put(key, value, 0, False, timeout_ns, queue, tag), write_reply)
     if op["op"] == "delete":
         key = changes[0][1].encode()
-        return _calls.Call(lambda queue, tag: native.delete(key, timeout_ns, queue, tag), write_reply)
+        return _calls.Call(lambda queue, tag: native.delete(key, False, timeout_ns, queue, tag), write_reply)
     if op["op"] == "cas":
         _, key, value = (part.encode() for part in changes[0])
         expected = comparison(checks[0])
         return _calls.Call(
-            lambda queue, tag: native.cas(key, *expected, value, timeout_ns, queue, tag), write_reply
+            lambda queue, tag: native.cas(key, *expected, value, 0, timeout_ns, queue, tag), write_reply
         )
     batch = _native.Batch()
     for check in checks:
         batch.check(check[0].encode(), *comparison(check))
     for change in changes:
         if change[0] == "put":
-            batch.put(change[1].encode(), change[2].encode())
+            batch.put(change[1].encode(), change[2].encode(), 0, False)
         else:
-            batch.delete(change[1].encode())
+            batch.delete(change[1].encode(), False)
     return _calls.Call(lambda queue, tag: native.apply(batch, timeout_ns, queue, tag), write_reply)
 
 

@@ -23,19 +23,26 @@ from typing import Literal
 
 from . import _native, aio
 from . import tuple as tuple
+from ._batch import NestedBatch
 from ._blocking import Batch, KeyValue, Node, connect, found, join, open
 from ._calls import inspect_ticket
+from ._keys import KeyRange
 from ._types import (
     BatchResult,
     Bytes,
     CasResult,
     Change,
+    DeleteRangeResult,
     DeleteResult,
     Entry,
     Expect,
     Expectation,
     Member,
+    NestedResult,
+    OperationResult,
     Peer,
+    PutResult,
+    RangeResult,
     Revision,
     Status,
     TicketInfo,
@@ -44,6 +51,7 @@ from .errors import (
     AlreadyExists,
     AspenError,
     Cancelled,
+    Compacted,
     ConnectionLost,
     Corrupt,
     DeadlineExceeded,
@@ -59,6 +67,7 @@ from .errors import (
     Overloaded,
     PermissionDenied,
     Protocol,
+    QuotaExceeded,
     SessionExpired,
     Shutdown,
     TicketInvalid,
@@ -71,15 +80,16 @@ from .tuple import Subspace
 
 __version__: str = _native.version()
 
-#: The engine's limits by name: KEY_BYTES, VALUE_BYTES, TRANSACTION_OPS, TRANSACTION_BYTES, RANGE_ENTRIES,
-#: RANGE_BYTES, FRAME_BYTES, OPS_IN_FLIGHT, TUPLE_BYTES, TUPLE_DEPTH.
+#: The engine's limits by name: KEY_BYTES, VALUE_BYTES, TRANSACTION_OPS, TRANSACTION_BYTES, TRANSACTION_DEPTH,
+#: RANGE_ENTRIES, RANGE_BYTES, FRAME_BYTES, OPS_IN_FLIGHT, TUPLE_BYTES, TUPLE_DEPTH.
 LIMITS: Mapping[str, int] = MappingProxyType(_native.limits())
 
 ABSENT = Expect.ABSENT
 PRESENT = Expect.PRESENT
 
-_PUBLIC: Sequence[type] = (Batch, KeyValue, Node, BatchResult, CasResult, Change, DeleteResult, Entry, Expect)
-for _class in (*_PUBLIC, Member, Peer, Revision, Status, Subspace, TicketInfo):
+_WRITES: Sequence[type] = (Batch, BatchResult, CasResult, Change, DeleteRangeResult, DeleteResult, PutResult)
+_READS: Sequence[type] = (Entry, Expect, KeyRange, KeyValue, NestedBatch, NestedResult, RangeResult, Revision)
+for _class in (*_WRITES, *_READS, Member, Node, Peer, Status, Subspace, TicketInfo):
     _class.__module__ = __name__  # where users find them
 
 _LEVELS = {"debug": 0, "info": 1, "warn": 2, "error": 3}
@@ -125,9 +135,11 @@ __all__ = [
     "Cancelled",
     "CasResult",
     "Change",
+    "Compacted",
     "ConnectionLost",
     "Corrupt",
     "DeadlineExceeded",
+    "DeleteRangeResult",
     "DeleteResult",
     "Entry",
     "Expect",
@@ -137,17 +149,24 @@ __all__ = [
     "Internal",
     "InvalidArgument",
     "Io",
+    "KeyRange",
     "KeyValue",
     "LimitExceeded",
     "Member",
+    "NestedBatch",
+    "NestedResult",
     "Node",
     "NotAMember",
     "NotFound",
     "NotLeader",
+    "OperationResult",
     "Overloaded",
     "Peer",
     "PermissionDenied",
     "Protocol",
+    "PutResult",
+    "QuotaExceeded",
+    "RangeResult",
     "Revision",
     "SessionExpired",
     "Shutdown",

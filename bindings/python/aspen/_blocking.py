@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterator
 from typing import Self, TypeVar
 
-from . import _calls, _lifetime, _native
-from ._types import BatchResult, Bytes, CasResult, DeleteResult, Entry, Expectation, Status
+from . import _batch, _calls, _lifetime, _native
+from ._types import BatchResult, Bytes, CasResult, DeleteResult, Entry, Expectation, PutResult, Status
 
 T = TypeVar("T")
 
@@ -25,12 +25,15 @@ def run(call: _calls.Call[T]) -> T:
     return call.finish(op)
 
 
-class Batch(_calls.BatchBuilder):
-    __doc__ = _calls.BatchBuilder.__doc__
+class Batch(_batch.BatchBuilder):
+    __doc__ = _batch.BatchBuilder.__doc__
     __slots__ = ()
 
     def apply(self, *, timeout: float | None = None) -> BatchResult:
-        """Check and apply; true when all checks held. Errors: LimitExceeded, InvalidArgument (a key twice)."""
+        """Checks, and runs the branch that is due; true when all checks held.
+
+        Errors: LimitExceeded, InvalidArgument (an empty key), NotFound (a lease), QuotaExceeded, Compacted.
+        """
         return run(self._call(timeout))
 
 
@@ -48,27 +51,52 @@ class KeyValue:
     def __init__(self, node: Node) -> None:
         self._node = node  # keeps it open while only its store is in use
 
-    def get(self, key: Bytes, *, stale: bool = False, timeout: float | None = None) -> Entry | None:
+    def get(
+        self, key: Bytes, *, revision: int | None = None, stale: bool = False, timeout: float | None = None
+    ) -> Entry | None:
         """The key's entry; None when it does not exist.
 
-        Sees every write that completed before; with `stale`, what the nearest member has, which may be old.
+        Sees every write that completed before; with `stale`, what the nearest member has, which may be old. With
+        a `revision`: as the store was right after it. Errors: Compacted when that is forgotten, InvalidArgument
+        when it has not happened yet.
         """
-        return run(_calls.get(self._node._native, key, stale, timeout))
+        return run(_calls.get(self._node._native, key, revision, stale, timeout))
 
-    def put(self, key: Bytes, value: Bytes, *, timeout: float | None = None) -> int:
-        """Writes, and gives the write's revision."""
-        return run(_calls.put(self._node._native, key, value, timeout))
+    def put(
+        self,
+        key: Bytes,
+        value: Bytes,
+        *,
+        lease: int | None = None,
+        previous: bool = False,
+        timeout: float | None = None,
+    ) -> PutResult:
+        """Writes, and gives the write's revision.
 
-    def delete(self, key: Bytes, *, timeout: float | None = None) -> DeleteResult:
-        """Deletes. The result is true when the key existed."""
-        return run(_calls.delete(self._node._native, key, timeout))
+        The key goes when its `lease` does; without one it leaves the one it had. With `previous` the result tells
+        what was there. Errors: NotFound (the lease), QuotaExceeded.
+        """
+        return run(_calls.put(self._node._native, key, value, lease, previous, timeout))
 
-    def cas(self, key: Bytes, value: Bytes, *, expect: Expectation, timeout: float | None = None) -> CasResult:
+    def delete(self, key: Bytes, *, previous: bool = False, timeout: float | None = None) -> DeleteResult:
+        """Deletes. The result is true when the key existed; with `previous` it tells what was there."""
+        return run(_calls.delete(self._node._native, key, previous, timeout))
+
+    def cas(
+        self,
+        key: Bytes,
+        value: Bytes,
+        *,
+        expect: Expectation,
+        lease: int | None = None,
+        timeout: float | None = None,
+    ) -> CasResult:
         """Writes if the key is as expected: ABSENT, PRESENT, a value (bytes or str), or a Revision.
 
-        A comparison that does not hold is no error: the result is false, and tells what the key has.
+        A comparison that does not hold is no error: the result is false, and tells what the key has. `lease` and
+        errors as of `put`.
         """
-        return run(_calls.cas(self._node._native, key, value, expect, timeout))
+        return run(_calls.cas(self._node._native, key, value, expect, lease, timeout))
 
     def range(
         self,
@@ -79,23 +107,27 @@ class KeyValue:
         limit: int | None = None,
         reverse: bool = False,
         keys_only: bool = False,
+        revision: int | None = None,
         stale: bool = False,
         timeout: float | None = None,
     ) -> Iterator[Entry]:
         """The entries with `prefix`, or from `start` (inclusive) to `end` (exclusive), in key order.
 
         At most `limit` of them. Fetched reply by reply as the iterator advances: each reply is consistent in
-        itself, has its own `timeout`, and sees what was written before it was asked for.
+        itself, has its own `timeout`, and sees what was written before it was asked for. With a `revision` all of
+        them are of that one, and the errors as of `get`.
         """
-        scan = _calls.Scan(self._node._native, prefix, start, end, limit, reverse, keys_only, stale, timeout)
-        return self._walk(scan)
+        node = self._node._native
+        return self._walk(
+            _calls.Scan(node, prefix, start, end, limit, reverse, keys_only, revision, stale, timeout)
+        )
 
     def _walk(self, scan: _calls.Scan) -> Iterator[Entry]:
         while (call := scan.call()) is not None:
             yield from run(call)
 
     def batch(self) -> Batch:
-        """An empty batch: `node.kv.batch().check(k, ABSENT).put(k, v).delete(j).apply()`."""
+        """An empty transaction: `node.kv.batch().check(k, ABSENT).put(k, v).delete(j).apply()`."""
         return Batch(self._node._native)
 
 

@@ -11,20 +11,20 @@ import json
 import math
 import os
 from collections.abc import Callable
-from typing import Generic, Self, TypeVar
+from typing import Generic, TypeVar
 
 from . import _native
+from ._keys import to_bounds, to_bytes
 from ._types import (
-    BatchResult,
     Bytes,
     CasResult,
-    Change,
     DeleteResult,
     Entry,
     Expect,
     Expectation,
     Member,
     Peer,
+    PutResult,
     Status,
     TicketInfo,
 )
@@ -33,7 +33,7 @@ from .errors import InvalidArgument, make
 T = TypeVar("T")
 
 _NANOSECONDS_MAX = 2**63 - 1
-_RANGE_ENTRIES_MAX = _native.limits()["RANGE_ENTRIES"]
+RANGE_ENTRIES_MAX = _native.limits()["RANGE_ENTRIES"]
 
 
 class Call(Generic[T]):
@@ -60,16 +60,6 @@ class Call(Generic[T]):
 # ---- arguments ----
 
 
-def to_bytes(data: Bytes, what: str) -> bytes:
-    if type(data) is bytes:
-        return data
-    if isinstance(data, str):
-        return data.encode()
-    if isinstance(data, (bytes, bytearray, memoryview)):
-        return bytes(data)
-    raise TypeError(f"{what} is {type(data).__name__}; it must be bytes or str")
-
-
 def to_nanoseconds(seconds: float | None, what: str = "timeout") -> int:
     """None is 0, which means the default."""
     if seconds is None:
@@ -80,6 +70,20 @@ def to_nanoseconds(seconds: float | None, what: str = "timeout") -> int:
     return _NANOSECONDS_MAX if nanoseconds >= _NANOSECONDS_MAX else max(1, int(nanoseconds))
 
 
+def to_number(value: int, what: str) -> int:
+    """A revision, a version or a lease."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"{what} is {type(value).__name__}; it must be int")
+    if not 0 <= value < 2**64:
+        raise InvalidArgument(f"{what} is {value}; it must be 0 to 2^64-1")
+    return int(value)
+
+
+def to_optional_number(value: int | None, what: str) -> int:
+    """None is 0, which means none."""
+    return 0 if value is None else to_number(value, what)
+
+
 def _text(value: str | os.PathLike[str], what: str) -> str:
     text = os.fspath(value)
     if "\0" in text:
@@ -87,16 +91,14 @@ def _text(value: str | os.PathLike[str], what: str) -> str:
     return text
 
 
-def _compare(expect: Expectation) -> tuple[int, bytes, int]:
+def expectation(expect: Expectation) -> tuple[int, bytes, int]:
     """(comparison, expected value, revision) as aspen.h takes them."""
     if expect is Expect.ABSENT:
         return _native.IF_ABSENT, b"", 0
     if expect is Expect.PRESENT:
         return _native.IF_PRESENT, b"", 0
     if isinstance(expect, int) and not isinstance(expect, bool):
-        if not 0 <= expect < 2**64:
-            raise InvalidArgument(f"{expect} is not a revision")
-        return _native.IF_REVISION, b"", int(expect)
+        return _native.IF_REVISION, b"", to_number(expect, "expect")
     if isinstance(expect, (bytes, bytearray, memoryview, str)):
         return _native.IF_VALUE, to_bytes(expect, "expect"), 0
     raise TypeError(f"expect is {type(expect).__name__}; it must be ABSENT, PRESENT, a value or a Revision")
@@ -114,19 +116,17 @@ def _first_entry(op: _native.Op) -> Entry | None:
     return Entry._make(entries[0]) if entries else None
 
 
+def _put_result(op: _native.Op) -> PutResult:
+    return PutResult(op.revision(), _first_entry(op))
+
+
 def _delete_result(op: _native.Op) -> DeleteResult:
-    return DeleteResult(op.changes()[0][0], op.revision())
+    return DeleteResult(op.changes()[0][0], op.revision(), _first_entry(op))
 
 
 def _cas_result(op: _native.Op) -> CasResult:
     succeeded = op.succeeded()
     return CasResult(succeeded, op.revision(), None if succeeded else _first_entry(op))
-
-
-def _batch_result(op: _native.Op) -> BatchResult:
-    if op.succeeded():
-        return BatchResult(True, op.revision(), tuple(map(Change._make, op.changes())), None, None)
-    return BatchResult(False, op.revision(), (), op.failed_condition(), _first_entry(op))
 
 
 def _status(op: _native.Op) -> Status:
@@ -211,62 +211,40 @@ def inspect_ticket(text: str) -> TicketInfo:
 # ---- key-value store ----
 
 
-def get(node: _native.Node, key: Bytes, stale: bool, timeout: float | None) -> Call[Entry | None]:
-    k, timeout_ns = to_bytes(key, "key"), to_nanoseconds(timeout)
-    return Call(lambda queue, tag: node.get(k, stale, timeout_ns, queue, tag), _first_entry)
+def get(
+    node: _native.Node, key: Bytes, revision: int | None, stale: bool, timeout: float | None
+) -> Call[Entry | None]:
+    k, at, timeout_ns = to_bytes(key, "key"), to_optional_number(revision, "revision"), to_nanoseconds(timeout)
+    return Call(lambda queue, tag: node.get(k, at, stale, timeout_ns, queue, tag), _first_entry)
 
 
-def put(node: _native.Node, key: Bytes, value: Bytes, timeout: float | None) -> Call[int]:
+def put(
+    node: _native.Node, key: Bytes, value: Bytes, lease: int | None, previous: bool, timeout: float | None
+) -> Call[PutResult]:
     k, v, timeout_ns = to_bytes(key, "key"), to_bytes(value, "value"), to_nanoseconds(timeout)
-    return Call(lambda queue, tag: node.put(k, v, timeout_ns, queue, tag), _native.Op.revision)
+    id = to_optional_number(lease, "lease")
+    return Call(lambda queue, tag: node.put(k, v, id, previous, timeout_ns, queue, tag), _put_result)
 
 
-def delete(node: _native.Node, key: Bytes, timeout: float | None) -> Call[DeleteResult]:
+def delete(node: _native.Node, key: Bytes, previous: bool, timeout: float | None) -> Call[DeleteResult]:
     k, timeout_ns = to_bytes(key, "key"), to_nanoseconds(timeout)
-    return Call(lambda queue, tag: node.delete(k, timeout_ns, queue, tag), _delete_result)
+    return Call(lambda queue, tag: node.delete(k, previous, timeout_ns, queue, tag), _delete_result)
 
 
 def cas(
-    node: _native.Node, key: Bytes, value: Bytes, expect: Expectation, timeout: float | None
+    node: _native.Node,
+    key: Bytes,
+    value: Bytes,
+    expect: Expectation,
+    lease: int | None,
+    timeout: float | None,
 ) -> Call[CasResult]:
     k, v, timeout_ns = to_bytes(key, "key"), to_bytes(value, "value"), to_nanoseconds(timeout)
-    comparison, expected, revision = _compare(expect)
+    comparison, expected, revision = expectation(expect)
+    id = to_optional_number(lease, "lease")
     return Call(
-        lambda queue, tag: node.cas(k, comparison, expected, revision, v, timeout_ns, queue, tag), _cas_result
+        lambda queue, tag: node.cas(k, comparison, expected, revision, v, id, timeout_ns, queue, tag), _cas_result
     )
-
-
-class BatchBuilder:
-    """Conditions and changes, checked and applied as one.
-
-    When all checks hold, all changes are made at one revision, else none. A key can be changed once. At most
-    `aspen.LIMITS["TRANSACTION_OPS"]` checks and changes and `aspen.LIMITS["TRANSACTION_BYTES"]` bytes, which
-    is checked by `apply`. A batch can be applied more than once.
-    """
-
-    __slots__ = ("_batch", "_node")
-
-    def __init__(self, node: _native.Node) -> None:
-        self._node = node
-        self._batch = _native.Batch()
-
-    def check(self, key: Bytes, expect: Expectation) -> Self:
-        """Apply only if `key` is as expected: ABSENT, PRESENT, a value, or a Revision."""
-        comparison, expected, revision = _compare(expect)
-        self._batch.check(to_bytes(key, "key"), comparison, expected, revision)
-        return self
-
-    def put(self, key: Bytes, value: Bytes) -> Self:
-        self._batch.put(to_bytes(key, "key"), to_bytes(value, "value"))
-        return self
-
-    def delete(self, key: Bytes) -> Self:
-        self._batch.delete(to_bytes(key, "key"))
-        return self
-
-    def _call(self, timeout: float | None) -> Call[BatchResult]:
-        batch, node, timeout_ns = self._batch, self._node, to_nanoseconds(timeout)
-        return Call(lambda queue, tag: node.apply(batch, timeout_ns, queue, tag), _batch_result)
 
 
 class Scan:
@@ -281,20 +259,23 @@ class Scan:
         limit: int | None,
         reverse: bool,
         keys_only: bool,
+        revision: int | None,
         stale: bool,
         timeout: float | None,
     ) -> None:
-        if prefix is not None and (start is not None or end is not None):
-            raise InvalidArgument("a range has a prefix, or a start and an end, but not both")
         if limit is not None and limit < 0:
             raise InvalidArgument(f"limit is {limit}; it must not be negative")
         self._node = node
-        self._prefix = None if prefix is None else to_bytes(prefix, "prefix")
-        self._start = None if start is None else to_bytes(start, "start")
-        self._end = None if end is None else to_bytes(end, "end")
-        self._flags = (reverse, keys_only, stale, to_nanoseconds(timeout))
+        self._bounds = to_bounds(prefix, start, end)
+        self._options = (
+            reverse,
+            keys_only,
+            to_optional_number(revision, "revision"),
+            stale,
+            to_nanoseconds(timeout),
+        )
         self._left = limit
-        self._per_reply = 0 if limit is None else min(limit, _RANGE_ENTRIES_MAX)
+        self._per_reply = 0 if limit is None else min(limit, RANGE_ENTRIES_MAX)
         self._continuation: bytes | None = None
         self._done = limit == 0
 
@@ -304,8 +285,9 @@ class Scan:
         return Call(self._submit, self._take)
 
     def _submit(self, queue: _native.Queue | None, tag: int) -> _native.Op:
+        prefix, start, end = self._bounds
         return self._node.range(
-            self._prefix, self._start, self._end, self._continuation, self._per_reply, *self._flags, queue, tag
+            prefix, start, end, self._continuation, self._per_reply, *self._options, queue, tag
         )
 
     def _take(self, op: _native.Op) -> list[Entry]:

@@ -9,6 +9,23 @@ IF_ABSENT: int
 IF_PRESENT: int
 IF_VALUE: int
 IF_REVISION: int
+TARGET_VALUE: int
+TARGET_VERSION: int
+TARGET_CREATE_REVISION: int
+TARGET_MOD_REVISION: int
+TARGET_LEASE: int
+TARGET_EXISTS: int
+TARGET_UNCHANGED_SINCE: int
+EQUAL: int
+NOT_EQUAL: int
+LESS: int
+GREATER: int
+RESULT_CHANGE: int
+RESULT_DELETE_RANGE: int
+RESULT_GET: int
+RESULT_RANGE: int
+RESULT_TRANSACTION: int
+RESULT_END: int
 
 class Queue:
     def __init__(self) -> None: ...
@@ -31,16 +48,37 @@ class Op:
     def revision(self) -> int: ...
     def succeeded(self) -> bool: ...
     def failed_condition(self) -> int: ...
-    def entries(self) -> list[tuple[bytes, bytes, int, int, int]]: ...
+    def entries(self) -> list[tuple[bytes, bytes, int, int, int, int]]:
+        """(key, value, create_revision, mod_revision, version, lease) of each."""
     def changes(self) -> list[tuple[bool, int]]: ...
+    def results(self) -> list[tuple[int, bool, bool, bool, int, int, int, int]]:
+        """(kind, existed, succeeded, more, previous_revision, count, entry_begin, entry_end) of each."""
     def more(self) -> bool: ...
     def continuation(self) -> bytes: ...
 
 class Batch:
     def __init__(self) -> None: ...
-    def put(self, key: bytes, value: bytes, /) -> None: ...
-    def delete(self, key: bytes, /) -> None: ...
+    def put(self, key: bytes, value: bytes, lease: int, previous: bool, /) -> None: ...
+    def delete(self, key: bytes, previous: bool, /) -> None: ...
+    def delete_range(self, start: bytes, end: bytes, previous: bool, /) -> None: ...
+    def get(self, key: bytes, /) -> None: ...
+    def range(
+        self,
+        prefix: bytes | None,
+        start: bytes | None,
+        end: bytes | None,
+        limit: int,
+        reverse: bool,
+        keys_only: bool,
+        /,
+    ) -> None: ...
     def check(self, key: bytes, comparison: int, expected: bytes, revision: int, /) -> None: ...
+    def compare(
+        self, target: int, relation: int, key: bytes, end: bytes | None, value: bytes, number: int, /
+    ) -> None: ...
+    def otherwise(self) -> None: ...
+    def begin(self) -> None: ...
+    def end(self) -> None: ...
 
 class Node:
     @property
@@ -50,9 +88,21 @@ class Node:
     def close(self, queue: Queue | None, tag: int, /) -> Op: ...
     def ticket(self, valid_ns: int, queue: Queue | None, tag: int, /) -> Op: ...
     def status(self, timeout_ns: int, queue: Queue | None, tag: int, /) -> Op: ...
-    def get(self, key: bytes, stale: bool, timeout_ns: int, queue: Queue | None, tag: int, /) -> Op: ...
-    def put(self, key: bytes, value: bytes, timeout_ns: int, queue: Queue | None, tag: int, /) -> Op: ...
-    def delete(self, key: bytes, timeout_ns: int, queue: Queue | None, tag: int, /) -> Op: ...
+    def get(
+        self, key: bytes, revision: int, stale: bool, timeout_ns: int, queue: Queue | None, tag: int, /
+    ) -> Op: ...
+    def put(
+        self,
+        key: bytes,
+        value: bytes,
+        lease: int,
+        previous: bool,
+        timeout_ns: int,
+        queue: Queue | None,
+        tag: int,
+        /,
+    ) -> Op: ...
+    def delete(self, key: bytes, previous: bool, timeout_ns: int, queue: Queue | None, tag: int, /) -> Op: ...
     def cas(
         self,
         key: bytes,
@@ -60,6 +110,7 @@ class Node:
         expected: bytes,
         revision: int,
         value: bytes,
+        lease: int,
         timeout_ns: int,
         queue: Queue | None,
         tag: int,
@@ -74,6 +125,7 @@ class Node:
         limit: int,
         reverse: bool,
         keys_only: bool,
+        revision: int,
         stale: bool,
         timeout_ns: int,
         queue: Queue | None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, Self, TypeAlias
 
 #: Keys and values: bytes as they are, `str` as UTF-8. They always come back as `bytes`.
 Bytes: TypeAlias = bytes | bytearray | memoryview | str
@@ -22,6 +22,8 @@ class Entry(NamedTuple):
     """Of the last write; `cas(..., expect=Revision(entry.mod_revision))` compares with it."""
     version: int
     """1 at creation, one more per write; starts again after a delete."""
+    lease: int = 0
+    """The lease that the key goes with; 0: none."""
 
 
 class Expect(enum.Enum):
@@ -39,11 +41,25 @@ class Revision(int):
 Expectation: TypeAlias = Expect | int | Bytes
 
 
+class PutResult(Revision):
+    """Of a put: the write's revision, an `int`."""
+
+    previous: Entry | None
+    """When it was asked for: the entry that was there; None when there was none."""
+
+    def __new__(cls, revision: int, previous: Entry | None = None) -> Self:
+        made = super().__new__(cls, revision)
+        made.previous = previous
+        return made
+
+
 class DeleteResult(NamedTuple):
     """Of a delete. True when there was something to delete."""
 
     existed: bool
     revision: int
+    previous: Entry | None = None
+    """When it was asked for: the entry that was there; None when there was none."""
 
     def __bool__(self) -> bool:
         return self.existed
@@ -68,19 +84,57 @@ class Change(NamedTuple):
     existed: bool
     previous_revision: int
     """The key's `mod_revision` before; 0 when it did not exist."""
+    previous: Entry | None = None
+    """When it was asked for: the entry that was there; None when there was none."""
+
+
+class RangeResult(NamedTuple):
+    """What one range of a batch read."""
+
+    entries: tuple[Entry, ...]
+    more: bool
+    """Whether the range has more entries than these."""
+
+
+class DeleteRangeResult(NamedTuple):
+    """What one delete_range of a batch did."""
+
+    deleted: int
+    """How many keys."""
+    entries: tuple[Entry, ...]
+    """When they were asked for: what was there."""
+
+
+class NestedResult(NamedTuple):
+    """Of a transaction within a batch. True when all its checks held."""
+
+    succeeded: bool
+    results: tuple[OperationResult, ...]
+    """One per operation of the branch that ran, in order."""
+
+    def __bool__(self) -> bool:
+        return self.succeeded
+
+
+#: What one operation of a batch came to: of a put or delete, of a get (None: the key is absent), of a range, a
+#: delete_range, a transaction.
+OperationResult: TypeAlias = "Change | Entry | None | RangeResult | DeleteRangeResult | NestedResult"
 
 
 class BatchResult(NamedTuple):
-    """Of a batch. True when all its checks held, and so all its changes were made."""
+    """Of a batch. True when all its checks held, else what it has `otherwise` happened."""
 
     succeeded: bool
     revision: int
     changes: tuple[Change, ...]
-    """One per put and delete, in order; empty when it failed."""
+    """One per put and delete of the branch that ran, in order, without those of transactions within it."""
     failed_check: int | None
-    """When it failed: the index of the first check that did not hold."""
+    """When a check did not hold: the index of the first such."""
     current: Entry | None
-    """When it failed: what that check's key has; None when it is absent."""
+    """When a check did not hold: what its key has, or the first key of its range that it is not true of; None when
+    that is absent."""
+    results: tuple[OperationResult, ...]
+    """One per operation of the branch that ran, in order."""
 
     def __bool__(self) -> bool:
         return self.succeeded

@@ -18,8 +18,8 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Self, TypeVar
 
-from . import _calls, _lifetime, _native
-from ._types import BatchResult, Bytes, CasResult, DeleteResult, Entry, Expectation, Status
+from . import _batch, _calls, _lifetime, _native
+from ._types import BatchResult, Bytes, CasResult, DeleteResult, Entry, Expectation, PutResult, Status
 
 T = TypeVar("T")
 
@@ -93,8 +93,8 @@ async def _run(call: _calls.Call[T]) -> T:
     return call.finish(await _completions_here().of(call.submit))
 
 
-class Batch(_calls.BatchBuilder):
-    __doc__ = _calls.BatchBuilder.__doc__
+class Batch(_batch.BatchBuilder):
+    __doc__ = _batch.BatchBuilder.__doc__
     __slots__ = ()
 
     async def apply(self, *, timeout: float | None = None) -> BatchResult:
@@ -134,23 +134,41 @@ class KeyValue:
     def __init__(self, node: Node) -> None:
         self._node = node  # keeps it open while only its store is in use
 
-    async def get(self, key: Bytes, *, stale: bool = False, timeout: float | None = None) -> Entry | None:
+    async def get(
+        self, key: Bytes, *, revision: int | None = None, stale: bool = False, timeout: float | None = None
+    ) -> Entry | None:
         """As `aspen.KeyValue.get`."""
-        return await _run(_calls.get(self._node._native, key, stale, timeout))
+        return await _run(_calls.get(self._node._native, key, revision, stale, timeout))
 
-    async def put(self, key: Bytes, value: Bytes, *, timeout: float | None = None) -> int:
+    async def put(
+        self,
+        key: Bytes,
+        value: Bytes,
+        *,
+        lease: int | None = None,
+        previous: bool = False,
+        timeout: float | None = None,
+    ) -> PutResult:
         """As `aspen.KeyValue.put`."""
-        return await _run(_calls.put(self._node._native, key, value, timeout))
+        return await _run(_calls.put(self._node._native, key, value, lease, previous, timeout))
 
-    async def delete(self, key: Bytes, *, timeout: float | None = None) -> DeleteResult:
+    async def delete(
+        self, key: Bytes, *, previous: bool = False, timeout: float | None = None
+    ) -> DeleteResult:
         """As `aspen.KeyValue.delete`."""
-        return await _run(_calls.delete(self._node._native, key, timeout))
+        return await _run(_calls.delete(self._node._native, key, previous, timeout))
 
     async def cas(
-        self, key: Bytes, value: Bytes, *, expect: Expectation, timeout: float | None = None
+        self,
+        key: Bytes,
+        value: Bytes,
+        *,
+        expect: Expectation,
+        lease: int | None = None,
+        timeout: float | None = None,
     ) -> CasResult:
         """As `aspen.KeyValue.cas`."""
-        return await _run(_calls.cas(self._node._native, key, value, expect, timeout))
+        return await _run(_calls.cas(self._node._native, key, value, expect, lease, timeout))
 
     def range(
         self,
@@ -161,11 +179,13 @@ class KeyValue:
         limit: int | None = None,
         reverse: bool = False,
         keys_only: bool = False,
+        revision: int | None = None,
         stale: bool = False,
         timeout: float | None = None,
     ) -> Range:
         """As `aspen.KeyValue.range`, for `async for`."""
-        scan = _calls.Scan(self._node._native, prefix, start, end, limit, reverse, keys_only, stale, timeout)
+        node = self._node._native
+        scan = _calls.Scan(node, prefix, start, end, limit, reverse, keys_only, revision, stale, timeout)
         return Range(self._node, scan)
 
     def batch(self) -> Batch:

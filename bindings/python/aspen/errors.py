@@ -175,4 +175,12 @@ class Internal(AspenError):
     """An invariant of the engine was broken; please report it."""
 
 
+class Compacted(AspenError):
+    """The revision is older than what the store keeps."""
+
+
+class QuotaExceeded(AspenError):
+    """The change would take more than the quota of its prefix."""
+
+
 __all__ = ["AspenError", *sorted(cls.__name__ for cls in _CLASSES.values())]

@@ -24,8 +24,9 @@ from __future__ import annotations
 import math
 import struct
 import uuid
-from typing import Any, NamedTuple, TypeAlias, Union
+from typing import Any, TypeAlias, Union
 
+from ._keys import KeyRange
 from .errors import AspenError, InvalidArgument, LimitExceeded, Unsupported
 
 #: The most bytes of a packed tuple with its prefix. As a key it is also at most `aspen.LIMITS["KEY_BYTES"]`.
@@ -63,13 +64,6 @@ Item: TypeAlias = Union[
 ]
 #: What makes up a tuple. Not any iterable: a str or bytes would be taken apart.
 Items: TypeAlias = tuple[Item, ...] | list[Any]
-
-
-class KeyRange(NamedTuple):
-    """Keys from `start`, inclusive, to `end`, exclusive."""
-
-    start: bytes
-    end: bytes
 
 
 def pack(items: Items, prefix: bytes = b"") -> bytes:

@@ -8,6 +8,7 @@
 #include <array>
 #include <cstring>
 #include <string>
+#include <utility>
 
 #include "gil.h"
 #include "objects.h"
@@ -16,6 +17,7 @@ namespace aspen::python {
 namespace {
 
 using OptionalQueue = Queue*;  // None is a null pointer
+using OptionalBytes = std::optional<py::bytes>;
 
 // Writes engine log lines to a descriptor, whole lines at a time and without Python: it runs on engine
 // threads.
@@ -81,27 +83,33 @@ void bind_op(py::module_& module) {
       .def("failed_condition", [](const Op& op) { return aspen_op_failed_condition(op.get()); })
       .def("entries", &Op::entries)
       .def("changes", &Op::changes)
+      .def("results", &Op::results)
       .def("more", [](const Op& op) { return aspen_op_more(op.get()) != 0; })
       .def("continuation", &Op::continuation);
 }
 
 void bind_kv(py::class_<Node>& node) {
-  node.def("get", [](Node& n, const py::bytes& key, bool stale, int64_t timeout_ns, OptionalQueue queue,
-                     uint64_t tag) { return n.get(key, {stale, timeout_ns}, {queue, tag}); });
-  node.def("put",
-           [](Node& n, const py::bytes& key, const py::bytes& value, int64_t timeout_ns, OptionalQueue queue,
-              uint64_t tag) { return n.put(key, value, {false, timeout_ns}, {queue, tag}); });
-  node.def("delete", [](Node& n, const py::bytes& key, int64_t timeout_ns, OptionalQueue queue,
-                        uint64_t tag) { return n.remove(key, {false, timeout_ns}, {queue, tag}); });
+  node.def("get", [](Node& n, const py::bytes& key, uint64_t revision, bool stale, int64_t timeout_ns,
+                     OptionalQueue queue, uint64_t tag) {
+    return n.get(key, {.timeout_ns = timeout_ns, .stale = stale, .revision = revision}, {queue, tag});
+  });
+  node.def("put", [](Node& n, const py::bytes& key, const py::bytes& value, uint64_t lease, bool previous,
+                     int64_t timeout_ns, OptionalQueue queue, uint64_t tag) {
+    return n.put(key, value, {.timeout_ns = timeout_ns, .lease = lease, .previous = previous}, {queue, tag});
+  });
+  node.def("delete", [](Node& n, const py::bytes& key, bool previous, int64_t timeout_ns, OptionalQueue queue,
+                        uint64_t tag) {
+    return n.remove(key, {.timeout_ns = timeout_ns, .previous = previous}, {queue, tag});
+  });
   node.def("cas",
            [](Node& n, const py::bytes& key, int32_t comparison, const py::bytes& expected, uint64_t revision,
-              const py::bytes& value, int64_t timeout_ns, OptionalQueue queue, uint64_t tag) {
-             return n.cas(key, comparison, expected, revision, value, {false, timeout_ns}, {queue, tag});
+              const py::bytes& value, uint64_t lease, int64_t timeout_ns, OptionalQueue queue, uint64_t tag) {
+             return n.cas(key, comparison, expected, revision, value,
+                          {.timeout_ns = timeout_ns, .lease = lease}, {queue, tag});
            });
-  node.def("range", [](Node& n, std::optional<py::bytes> prefix, std::optional<py::bytes> start,
-                       std::optional<py::bytes> end, std::optional<py::bytes> continuation, uint64_t limit,
-                       bool reverse, bool keys_only, bool stale, int64_t timeout_ns, OptionalQueue queue,
-                       uint64_t tag) {
+  node.def("range", [](Node& n, OptionalBytes prefix, OptionalBytes start, OptionalBytes end,
+                       OptionalBytes continuation, uint64_t limit, bool reverse, bool keys_only,
+                       uint64_t revision, bool stale, int64_t timeout_ns, OptionalQueue queue, uint64_t tag) {
     return n.range({std::move(prefix),
                     std::move(start),
                     std::move(end),
@@ -109,12 +117,42 @@ void bind_kv(py::class_<Node>& node) {
                     limit,
                     reverse,
                     keys_only,
-                    {stale, timeout_ns}},
+                    {.timeout_ns = timeout_ns, .stale = stale, .revision = revision}},
                    {queue, tag});
   });
   node.def("apply", [](Node& n, const Batch& batch, int64_t timeout_ns, OptionalQueue queue, uint64_t tag) {
-    return n.apply(batch, {false, timeout_ns}, {queue, tag});
+    return n.apply(batch, {.timeout_ns = timeout_ns}, {queue, tag});
   });
+}
+
+void bind_batch(py::module_& module) {
+  py::class_<Batch>(module, "Batch")
+      .def(py::init<>())
+      .def("put", &Batch::put)
+      .def("delete", &Batch::remove)
+      .def("delete_range", &Batch::remove_range)
+      .def("get", &Batch::get)
+      .def("range",
+           [](Batch& batch, OptionalBytes prefix, OptionalBytes start, OptionalBytes end, uint64_t limit,
+              bool reverse, bool keys_only) {
+             batch.range({.prefix = std::move(prefix),
+                          .start = std::move(start),
+                          .end = std::move(end),
+                          .continuation = std::nullopt,
+                          .limit = limit,
+                          .reverse = reverse,
+                          .keys_only = keys_only,
+                          .call = {}});
+           })
+      .def("check", &Batch::check)
+      .def("compare",
+           [](Batch& batch, int32_t target, int32_t relation, py::bytes key, OptionalBytes end,
+              py::bytes value, uint64_t number) {
+             batch.compare({target, relation, std::move(key), std::move(end), std::move(value), number});
+           })
+      .def("otherwise", &Batch::otherwise)
+      .def("begin", &Batch::begin)
+      .def("end", &Batch::end);
 }
 
 void bind_node(py::module_& module) {
@@ -140,14 +178,34 @@ void bind_node(py::module_& module) {
 }
 
 void bind_constants(py::module_& module) {
-  module.attr("MODE_EMBEDDED") = py::int_(+ASPEN_MODE_EMBEDDED);
-  module.attr("MODE_FOUND") = py::int_(+ASPEN_MODE_FOUND);
-  module.attr("MODE_JOIN") = py::int_(+ASPEN_MODE_JOIN);
-  module.attr("MODE_CLIENT") = py::int_(+ASPEN_MODE_CLIENT);
-  module.attr("IF_ABSENT") = py::int_(+ASPEN_IF_ABSENT);
-  module.attr("IF_PRESENT") = py::int_(+ASPEN_IF_PRESENT);
-  module.attr("IF_VALUE") = py::int_(+ASPEN_IF_VALUE);
-  module.attr("IF_REVISION") = py::int_(+ASPEN_IF_REVISION);
+  constexpr std::pair<const char*, int> kConstants[] = {
+      {"MODE_EMBEDDED", ASPEN_MODE_EMBEDDED},
+      {"MODE_FOUND", ASPEN_MODE_FOUND},
+      {"MODE_JOIN", ASPEN_MODE_JOIN},
+      {"MODE_CLIENT", ASPEN_MODE_CLIENT},
+      {"IF_ABSENT", ASPEN_IF_ABSENT},
+      {"IF_PRESENT", ASPEN_IF_PRESENT},
+      {"IF_VALUE", ASPEN_IF_VALUE},
+      {"IF_REVISION", ASPEN_IF_REVISION},
+      {"TARGET_VALUE", ASPEN_TARGET_VALUE},
+      {"TARGET_VERSION", ASPEN_TARGET_VERSION},
+      {"TARGET_CREATE_REVISION", ASPEN_TARGET_CREATE_REVISION},
+      {"TARGET_MOD_REVISION", ASPEN_TARGET_MOD_REVISION},
+      {"TARGET_LEASE", ASPEN_TARGET_LEASE},
+      {"TARGET_EXISTS", ASPEN_TARGET_EXISTS},
+      {"TARGET_UNCHANGED_SINCE", ASPEN_TARGET_UNCHANGED_SINCE},
+      {"EQUAL", ASPEN_EQUAL},
+      {"NOT_EQUAL", ASPEN_NOT_EQUAL},
+      {"LESS", ASPEN_LESS},
+      {"GREATER", ASPEN_GREATER},
+      {"RESULT_CHANGE", ASPEN_RESULT_CHANGE},
+      {"RESULT_DELETE_RANGE", ASPEN_RESULT_DELETE_RANGE},
+      {"RESULT_GET", ASPEN_RESULT_GET},
+      {"RESULT_RANGE", ASPEN_RESULT_RANGE},
+      {"RESULT_TRANSACTION", ASPEN_RESULT_TRANSACTION},
+      {"RESULT_END", ASPEN_RESULT_END},
+  };
+  for (const auto& [name, value] : kConstants) module.attr(name) = value;
 }
 
 }  // namespace
@@ -162,12 +220,8 @@ PYBIND11_MODULE(_native, module) {
       .def(py::init<>())
       .def_property_readonly("fd", &Queue::fd)
       .def("poll", &Queue::poll);
-  py::class_<Batch>(module, "Batch")
-      .def(py::init<>())
-      .def("put", &Batch::put)
-      .def("delete", &Batch::remove)
-      .def("check", &Batch::check);
   bind_op(module);
+  bind_batch(module);
   bind_node(module);
   bind_constants(module);
   module.def("ticket_inspect", &ticket_inspect);

@@ -44,6 +44,32 @@ aspen_call_options_t c_options(CallOptions options) {
   aspen_call_options_init(&out, sizeof out);
   out.consistency = options.stale ? ASPEN_READ_STALE : ASPEN_READ_LINEARIZABLE;
   out.timeout_ns = options.timeout_ns;
+  out.revision = options.revision;
+  out.lease = options.lease;
+  out.previous = options.previous ? 1 : 0;
+  return out;
+}
+
+// Borrows the bytes of `options`.
+aspen_range_options_t c_options(const RangeOptions& options) {
+  aspen_range_options_t out;
+  aspen_range_options_init(&out, sizeof out);
+  auto set = [](const std::optional<py::bytes>& bytes, const void** data, size_t* size) {
+    if (!bytes) return;
+    Slice s = slice(*bytes);
+    *data = s.data;
+    *size = s.size;
+  };
+  set(options.prefix, &out.prefix, &out.prefix_size);
+  set(options.start, &out.start, &out.start_size);
+  set(options.end, &out.end, &out.end_size);
+  set(options.continuation, &out.continuation, &out.continuation_size);
+  out.consistency = options.call.stale ? ASPEN_READ_STALE : ASPEN_READ_LINEARIZABLE;
+  out.timeout_ns = options.call.timeout_ns;
+  out.revision = options.call.revision;
+  out.limit = options.limit;
+  out.reverse = options.reverse ? 1 : 0;
+  out.keys_only = options.keys_only ? 1 : 0;
   return out;
 }
 
@@ -108,7 +134,8 @@ py::list Op::entries() const {
     aspen_entry_t entry;
     require(aspen_op_entry(get(), i, &entry), "aspen_op_entry");
     out[i] = py::make_tuple(to_bytes(entry.key, entry.key_size), to_bytes(entry.value, entry.value_size),
-                            entry.create_revision, entry.mod_revision, entry.version);
+                            entry.create_revision, entry.mod_revision, entry.version,
+                            aspen_op_entry_lease(get(), i));
   }
   return out;
 }
@@ -121,6 +148,18 @@ py::list Op::changes() const {
     uint64_t previous_revision = 0;
     require(aspen_op_change(get(), i, &existed, &previous_revision), "aspen_op_change");
     out[i] = py::make_tuple(existed != 0, previous_revision);
+  }
+  return out;
+}
+
+py::list Op::results() const {
+  size_t count = aspen_op_result_count(get());
+  py::list out(count);
+  for (size_t i = 0; i < count; ++i) {
+    aspen_result_t result;
+    require(aspen_op_result(get(), i, &result), "aspen_op_result");
+    out[i] = py::make_tuple(result.kind, result.existed != 0, result.succeeded != 0, result.more != 0,
+                            result.previous_revision, result.count, result.entry_begin, result.entry_end);
   }
   return out;
 }
@@ -144,20 +183,68 @@ Batch::Batch()
         return batch;
       }()) {}
 
-void Batch::put(const py::bytes& key, const py::bytes& value) {
+void Batch::put(const py::bytes& key, const py::bytes& value, uint64_t lease, bool previous) {
   Slice k = slice(key), v = slice(value);
-  require(aspen_batch_put(get(), k.data, k.size, v.data, v.size), "aspen_batch_put");
+  require(aspen_batch_put_with(handle(), k.data, k.size, v.data, v.size, lease, previous ? 1 : 0),
+          "aspen_batch_put_with");
 }
 
-void Batch::remove(const py::bytes& key) {
+void Batch::remove(const py::bytes& key, bool previous) {
   Slice k = slice(key);
-  require(aspen_batch_delete(get(), k.data, k.size), "aspen_batch_delete");
+  require(aspen_batch_delete_with(handle(), k.data, k.size, previous ? 1 : 0), "aspen_batch_delete_with");
+}
+
+void Batch::remove_range(const py::bytes& start, const py::bytes& end, bool previous) {
+  Slice s = slice(start), e = slice(end);
+  require(aspen_batch_delete_range(handle(), s.data, s.size, e.data, e.size, previous ? 1 : 0),
+          "aspen_batch_delete_range");
+}
+
+void Batch::get(const py::bytes& key) {
+  Slice k = slice(key);
+  require(aspen_batch_get(handle(), k.data, k.size), "aspen_batch_get");
+}
+
+void Batch::range(const RangeOptions& options) {
+  aspen_range_options_t out = c_options(options);
+  require(aspen_batch_range(handle(), &out), "aspen_batch_range");
 }
 
 void Batch::check(const py::bytes& key, int32_t comparison, const py::bytes& expected, uint64_t revision) {
   Slice k = slice(key), e = slice(expected);
-  require(aspen_batch_check(get(), k.data, k.size, comparison, e.data, e.size, revision),
+  require(aspen_batch_check(handle(), k.data, k.size, comparison, e.data, e.size, revision),
           "aspen_batch_check");
+}
+
+void Batch::compare(const Compare& compare) {
+  Slice k = slice(compare.key), v = slice(compare.value);
+  aspen_compare_t out;
+  aspen_compare_init(&out, sizeof out);
+  out.target = compare.target;
+  out.relation = compare.relation;
+  out.key = k.data;
+  out.key_size = k.size;
+  if (compare.end) {
+    Slice e = slice(*compare.end);
+    out.end = e.data;
+    out.end_size = e.size;
+  }
+  out.value = v.data;
+  out.value_size = v.size;
+  out.number = compare.number;
+  require(aspen_batch_compare(handle(), &out), "aspen_batch_compare");
+}
+
+void Batch::otherwise() {
+  require(aspen_batch_else(handle()), "aspen_batch_else");
+}
+
+void Batch::begin() {
+  require(aspen_batch_begin(handle()), "aspen_batch_begin");
+}
+
+void Batch::end() {
+  require(aspen_batch_end(handle()), "aspen_batch_end");
 }
 
 Node::~Node() {
@@ -232,23 +319,7 @@ Op Node::cas(const py::bytes& key, int32_t comparison, const py::bytes& expected
 }
 
 Op Node::range(const RangeOptions& options, Completion to) {
-  aspen_range_options_t out;
-  aspen_range_options_init(&out, sizeof out);
-  auto set = [](const std::optional<py::bytes>& bytes, const void** data, size_t* size) {
-    if (!bytes) return;
-    Slice s = slice(*bytes);
-    *data = s.data;
-    *size = s.size;
-  };
-  set(options.prefix, &out.prefix, &out.prefix_size);
-  set(options.start, &out.start, &out.start_size);
-  set(options.end, &out.end, &out.end_size);
-  set(options.continuation, &out.continuation, &out.continuation_size);
-  out.consistency = options.call.stale ? ASPEN_READ_STALE : ASPEN_READ_LINEARIZABLE;
-  out.timeout_ns = options.call.timeout_ns;
-  out.limit = options.limit;
-  out.reverse = options.reverse ? 1 : 0;
-  out.keys_only = options.keys_only ? 1 : 0;
+  aspen_range_options_t out = c_options(options);
   aspen_op_t* op = nullptr;
   return made(aspen_kv_range(handle_.get(), &out, queue_of(to), to.tag, &op), op, "aspen_kv_range");
 }
@@ -256,7 +327,7 @@ Op Node::range(const RangeOptions& options, Completion to) {
 Op Node::apply(const Batch& batch, CallOptions options, Completion to) {
   aspen_call_options_t c = c_options(options);
   aspen_op_t* op = nullptr;
-  return made(aspen_kv_apply(handle_.get(), batch.get(), &c, queue_of(to), to.tag, &op), op,
+  return made(aspen_kv_apply(handle_.get(), batch.handle(), &c, queue_of(to), to.tag, &op), op,
               "aspen_kv_apply");
 }
 

@@ -42,27 +42,17 @@ class Op {
   // True when complete, false when `timeout_ns` (negative: no limit) passed first. Runs the handlers of
   // signals that arrive meanwhile and raises what they raise.
   bool wait(int64_t timeout_ns);
-  // (key, value, create_revision, mod_revision, version) each.
+  // (key, value, create_revision, mod_revision, version, lease) each.
   py::list entries() const;
   // (existed, previous_revision) each.
   py::list changes() const;
+  // (kind, existed, succeeded, more, previous_revision, count, entry_begin, entry_end) each.
+  py::list results() const;
   py::bytes continuation() const;
   std::optional<Node> take_node();
 
  private:
   Handle<aspen_op_t, aspen_op_free> handle_;
-};
-
-class Batch {
- public:
-  Batch();
-  void put(const py::bytes& key, const py::bytes& value);
-  void remove(const py::bytes& key);
-  void check(const py::bytes& key, int32_t comparison, const py::bytes& expected, uint64_t revision);
-  aspen_batch_t* get() const { return handle_.get(); }
-
- private:
-  Handle<aspen_batch_t, aspen_batch_free> handle_;
 };
 
 struct NodeOptions {
@@ -72,8 +62,10 @@ struct NodeOptions {
 };
 
 struct CallOptions {
-  bool stale = false;
   int64_t timeout_ns = 0;
+  bool stale = false;
+  uint64_t revision = 0, lease = 0;
+  bool previous = false;
 };
 
 struct RangeOptions {
@@ -81,6 +73,33 @@ struct RangeOptions {
   uint64_t limit = 0;
   bool reverse = false, keys_only = false;
   CallOptions call;
+};
+
+struct Compare {
+  int32_t target, relation;
+  py::bytes key;
+  std::optional<py::bytes> end;  // with it: of every key from `key` to this one
+  py::bytes value;
+  uint64_t number;
+};
+
+class Batch {
+ public:
+  Batch();
+  void put(const py::bytes& key, const py::bytes& value, uint64_t lease, bool previous);
+  void remove(const py::bytes& key, bool previous);
+  void remove_range(const py::bytes& start, const py::bytes& end, bool previous);
+  void get(const py::bytes& key);
+  void range(const RangeOptions& options);
+  void check(const py::bytes& key, int32_t comparison, const py::bytes& expected, uint64_t revision);
+  void compare(const Compare& compare);
+  void otherwise();
+  void begin();
+  void end();
+  aspen_batch_t* handle() const { return handle_.get(); }
+
+ private:
+  Handle<aspen_batch_t, aspen_batch_free> handle_;
 };
 
 // Where a completion goes: the queue (null: waited for by the operation itself) and its tag.

@@ -26,6 +26,55 @@ def test_a_client_uses_the_network(cluster: Cluster) -> None:
             client.kv.put(b"k" * 5000, "v")
 
 
+def test_a_transaction_and_what_was_before(cluster: Cluster) -> None:
+    with aspen.connect(cluster.ticket) as client:
+        batch = client.kv.batch().check("lock", aspen.ABSENT).put("lock", "mine")
+        with batch.otherwise():
+            batch.get("lock")
+            with batch.transaction() as nested:
+                nested.compare("lock", "version", "==", 1).delete_range("lo", previous=True)
+        taken = batch.apply()
+        mine = aspen.Entry(b"lock", b"mine", taken.revision, taken.revision, 1)
+        assert taken and taken.results == (aspen.Change(False, 0),)
+        refused = batch.apply()
+        deleted = aspen.NestedResult(True, (aspen.DeleteRangeResult(1, (mine,)),))
+        assert not refused and refused.current == mine and refused.results == (mine, deleted)
+        assert client.kv.get("lock") is None
+        assert client.kv.get("lock", revision=taken.revision) == mine
+        assert list(client.kv.range("lo", revision=taken.revision, stale=True)) == [mine]
+        with pytest.raises(aspen.NotFound):
+            client.kv.put("lock", "mine", lease=77)
+
+
+def test_asyncio_transactions(cluster: Cluster) -> None:
+    """Six tasks move ten coins each from one account to the next; none is made or lost."""
+
+    async def move(node: aio.Node, source: str, target: str) -> int:
+        moved = 0
+        while moved < 10:
+            a, b = await asyncio.gather(node.kv.get(source), node.kv.get(target))
+            assert a is not None and b is not None
+            batch = node.kv.batch().unchanged(source, since=a.mod_revision).unchanged(target, since=b.mod_revision)
+            batch.put(source, str(int(a.value) - 1)).put(target, str(int(b.value) + 1))
+            with batch.otherwise():
+                batch.get(source).get(target)
+            result = await batch.apply()
+            if result:
+                moved += 1
+            else:
+                assert all(isinstance(entry, aspen.Entry) for entry in result.results)
+        return moved
+
+    async def main() -> None:
+        async with await aio.connect(cluster.ticket) as node:
+            await asyncio.gather(*(node.kv.put(f"account{i}", "100") for i in range(6)))
+            moves = [move(node, f"account{i}", f"account{(i + 1) % 6}") for i in range(6)]
+            assert await asyncio.gather(*moves) == [10] * 6
+            assert [entry.value async for entry in node.kv.range("account")] == [b"100"] * 6
+
+    asyncio.run(main())
+
+
 def test_status_and_tickets(cluster: Cluster) -> None:
     with aspen.connect(cluster.ticket) as client:
         leader = wait_for_leader(client)

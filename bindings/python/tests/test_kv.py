@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 import aspen
@@ -85,6 +86,102 @@ def test_value_limit(node: Any) -> None:
     assert node.kv.get("k").value == largest
 
 
+class TestPrevious:
+    def test_of_a_put(self, node: Any) -> None:
+        made = node.kv.put("k", "1", previous=True)
+        assert isinstance(made, int) and made.previous is None
+        again = node.kv.put("k", "2", previous=True)
+        assert again > made and again.previous == aspen.Entry(b"k", b"1", made, made, 1)
+        assert node.kv.put("k", "3").previous is None
+        assert node.kv.get("k").mod_revision > again
+
+    def test_of_a_delete(self, node: Any) -> None:
+        made = node.kv.put("k", "1")
+        assert node.kv.delete("k", previous=True).previous == aspen.Entry(b"k", b"1", made, made, 1)
+        assert node.kv.delete("k", previous=True).previous is None
+        node.kv.put("k", "1")
+        assert node.kv.delete("k").previous is None
+
+    def test_a_put_result_is_its_revision(self, node: Any) -> None:
+        node.kv.put("k", "1")
+        made = node.kv.put("k", "2", previous=True)
+        assert f"{made}" == repr(made) == str(int(made)) and {int(made): 1}[made] == 1
+        copy = pickle.loads(pickle.dumps(made))
+        assert copy == made and copy.previous == made.previous
+        assert node.kv.cas("k", "3", expect=made)
+
+
+class TestLeases:
+    def test_none(self, node: Any) -> None:
+        node.kv.put("k", "v", lease=None)
+        assert node.kv.cas("k", "w", expect="v", lease=0)
+        assert node.kv.get("k").lease == 0
+
+    def test_one_that_does_not_exist(self, node: Any) -> None:
+        for call in (
+            lambda: node.kv.put("k", "v", lease=2**64 - 1),
+            lambda: node.kv.cas("k", "v", expect=aspen.ABSENT, lease=2**64 - 1),
+        ):
+            with pytest.raises(aspen.NotFound) as caught:
+                call()
+            assert caught.value.applied == "no"
+        assert node.kv.get("k") is None
+
+    def test_what_is_no_lease(self, node: Any) -> None:
+        for wrong in ("1", 1.5, False):
+            with pytest.raises(TypeError):
+                node.kv.put("k", "v", lease=wrong)
+            with pytest.raises(TypeError):
+                node.kv.cas("k", "v", expect=aspen.ABSENT, lease=wrong)
+        with pytest.raises(aspen.InvalidArgument):
+            node.kv.put("k", "v", lease=2**64)
+
+
+class TestRevisions:
+    def test_get(self, node: Any) -> None:
+        first, second = node.kv.put("k", "1"), node.kv.put("k", "2")
+        deleted = node.kv.delete("k").revision
+        assert node.kv.get("k", revision=first) == aspen.Entry(b"k", b"1", first, first, 1)
+        assert node.kv.get("k", revision=second).value == b"2"
+        assert node.kv.get("k", revision=second, stale=True).value == b"2"
+        assert node.kv.get("k", revision=deleted) is None
+        node.kv.put("k", "3")
+        assert node.kv.get("k", revision=None).value == node.kv.get("k", revision=0).value == b"3"
+
+    def test_range_over_many_replies(self, node: Any) -> None:
+        count = aspen.LIMITS["TRANSACTION_OPS"]
+        value = b"v" * 1500  # together more than one reply holds
+        batch = node.kv.batch()
+        for i in range(count):
+            batch.put(b"%06d" % i, value)
+        revision = batch.apply().revision
+        node.kv.batch().delete_range("").put("new", "1").apply()
+        entries = node.kv.range(revision=revision)
+        assert [entry.key for entry in entries] == [b"%06d" % i for i in range(count)]
+        [last] = node.kv.range(revision=revision, reverse=True, limit=1)
+        assert last.key == b"%06d" % (count - 1)
+        assert [entry.key for entry in node.kv.range()] == [b"new"]
+
+    def test_one_that_has_not_happened(self, node: Any) -> None:
+        future = node.kv.put("k", "v") + 1000
+        with pytest.raises(aspen.InvalidArgument, match=str(future)):
+            node.kv.get("k", revision=future)
+        with pytest.raises(aspen.InvalidArgument, match=str(future)):
+            list(node.kv.range(revision=future))
+
+    def test_what_is_none(self, node: Any) -> None:
+        for wrong in ("1", 1.5, True):
+            with pytest.raises(TypeError):
+                node.kv.get("k", revision=wrong)
+            with pytest.raises(TypeError):
+                node.kv.range(revision=wrong)
+        for wrong in (-1, 2**64):
+            with pytest.raises(aspen.InvalidArgument):
+                node.kv.get("k", revision=wrong)
+            with pytest.raises(aspen.InvalidArgument):
+                node.kv.range(revision=wrong)
+
+
 class TestCas:
     def test_absent(self, node: Any) -> None:
         made = node.kv.cas("k", "1", expect=aspen.ABSENT)
@@ -130,7 +227,8 @@ class TestBatch:
         old = node.kv.put("c", "old")
         result = node.kv.batch().check("a", aspen.ABSENT).put("a", "1").put("b", b"2").delete("c").delete("d").apply()
         assert result and result.failed_check is None and result.current is None
-        assert result.changes == ((False, 0), (False, 0), (True, old), (False, 0))
+        absent = aspen.Change(False, 0)
+        assert result.changes == (absent, absent, aspen.Change(True, old), absent)
         assert node.kv.get("a").mod_revision == node.kv.get("b").mod_revision == result.revision
         assert node.kv.get("c") is None
 
@@ -152,10 +250,9 @@ class TestBatch:
         assert batch.apply().revision < batch.apply().revision
         assert node.kv.get("a").version == 2
 
-    def test_a_key_changes_once(self, node: Any) -> None:
-        with pytest.raises(aspen.InvalidArgument):
-            node.kv.batch().put("a", "1").delete("a").apply()
-        assert node.kv.get("a") is None
+    def test_of_a_key_the_last_change_counts(self, node: Any) -> None:
+        assert node.kv.batch().put("a", "1").put("b", "1").delete("a").put("b", "2").apply()
+        assert [entry.value for entry in node.kv.range()] == [b"2"]
 
     def test_limits(self, node: Any) -> None:
         batch = node.kv.batch()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import tracemalloc
 from pathlib import Path
 
 import aspen
+import pytest
 from aspen import aio
 
 OPERATIONS = 100_000
@@ -50,6 +52,47 @@ def test_asyncio_reads(tmp_path: Path) -> None:
             assert descriptors() == files
 
     asyncio.run(main())
+
+
+def test_results_of_batches(embedded: aspen.Node) -> None:
+    """Each holds 40 KB. The store keeps its replies for a while, so it is Python's memory that is looked at."""
+    for i in range(10):
+        embedded.kv.put(f"k{i}", b"v" * 1000)
+
+    def apply() -> None:
+        batch = embedded.kv.batch().check("k0", aspen.ABSENT)
+        with batch.otherwise(), batch.transaction() as nested:
+            nested.range("k").range("k", reverse=True).range("k").range("k")
+        [nested_result] = batch.apply().results
+        assert isinstance(nested_result, aspen.NestedResult) and len(nested_result.results) == 4
+
+    tracemalloc.start()
+    try:
+        apply()
+        before, _ = tracemalloc.get_traced_memory()
+        for _ in range(200):
+            apply()
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert after - before < 400_000
+
+
+def test_batches_that_are_refused(embedded: aspen.Node) -> None:
+    """What the engine has of each is over 4 KB: 80 MB."""
+    batch = embedded.kv.batch()
+    with batch.transaction() as nested:
+        nested.check("k", b"v" * 4096).put(b"k" * 5000, "v")
+
+    def apply(times: int) -> None:
+        for _ in range(times):
+            with pytest.raises(aspen.LimitExceeded):
+                batch.apply()
+
+    apply(1000)
+    before = resident_bytes()
+    apply(20_000)
+    assert resident_bytes() - before < GROWTH_BYTES_MAX
 
 
 def test_opening_and_closing(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import aspen
 import pytest
+from aspen import _batch
 
 PACKAGE = Path(aspen.__file__).parent
 
@@ -27,7 +28,25 @@ def blocking() -> None:
         existed: bool = node.kv.delete(key).existed
         swapped: aspen.CasResult = node.kv.cas("k", "v", expect=aspen.ABSENT)
         done: aspen.BatchResult = node.kv.batch().check("k", aspen.Revision(revision)).put("k", "v").apply()
-        names: list[bytes] = [e.key for e in node.kv.range("p", limit=3)]
+        names: list[bytes] = [e.key for e in node.kv.range("p", limit=3, revision=revision)]
+        was: aspen.Entry | None = node.kv.put("k", "v", lease=None, previous=True).previous
+        batch = node.kv.batch().check(aspen.KeyRange.of_prefix("p"), aspen.ABSENT).unchanged("k", since=revision)
+        batch.compare("k", "value", "!=", "v").compare("k", "version", ">", 1)
+        batch.put("k", "v", lease=7, previous=True).get("k").delete("k", previous=True)
+        with batch.otherwise():
+            batch.range("p", limit=1)
+        with batch.transaction() as nested:
+            nested.delete_range("p", previous=True)
+        for item in batch.apply().results:
+            match item:
+                case aspen.Entry() | None:
+                    was = item
+                case aspen.RangeResult() | aspen.DeleteRangeResult():
+                    names += [e.key for e in item.entries]
+                case aspen.Change():
+                    was = item.previous
+                case aspen.NestedResult():
+                    more: tuple[aspen.OperationResult, ...] = item.results
         leader: str = node.status().leader
         users = aspen.Subspace(("app", 1, [None, 1.5]))
         start, end = users.range((aspen.tuple.Float32(2), (True, b"")))
@@ -51,6 +70,9 @@ WRONG = {
     'aspen.open("d").kv.get("k").value': "union-attr",
     'aspen.open("d").kv.cas("k", "v")': "call-arg",
     'aspen.open("d").kv.get("k", timeout="1")': "arg-type",
+    'aspen.open("d").kv.batch().compare("k", "version", "==", "1")': "call-overload",
+    'aspen.open("d").kv.batch().compare("k", "version", ">=", 1)': "call-overload",
+    'aspen.open("d").kv.batch().apply().results[0].value': "union-attr",
     'aspen.tuple.pack("ab")': "arg-type",
     "aspen.tuple.pack((object(),))": "arg-type",
     "aspen.opne": "attr-defined",
@@ -109,7 +131,7 @@ def test_everything_public_says_what_it_is() -> None:
         thing = getattr(aspen, name)
         if callable(thing):
             assert pydoc.getdoc(thing), name
-    for cls in (aspen.Node, aspen.KeyValue):
+    for cls in (aspen.Node, aspen.KeyValue, aspen.Batch, aspen.NestedBatch, _batch.Builder):
         for name, thing in vars(cls).items():
             if not name.startswith("_") and name != "closed":
                 assert pydoc.getdoc(thing), f"{cls.__name__}.{name}"
