@@ -39,6 +39,15 @@ class TestBranches:
         present = batch.apply()
         assert (present.succeeded, present.results) == (True, ())
 
+    def test_what_otherwise_read_is_not_what_failed(self, node: Any) -> None:
+        """The key of the check is absent, so that all entries are those of operations."""
+        held = first(node.kv.put("other", "1"), b"other", b"1")
+        batch = node.kv.batch().check("k", PRESENT)
+        with batch.otherwise():
+            batch.get("other").put("other", "2", previous=True)
+        result = batch.apply()
+        assert result.current is None and result.results == (held, Change(True, held.mod_revision, held))
+
     def test_checks_and_operations_can_follow_otherwise(self, node: Any) -> None:
         batch = node.kv.batch()
         with batch.otherwise():
@@ -106,10 +115,11 @@ class TestOperations:
         assert node.kv.batch().delete_range("").apply().results == (DeleteRangeResult(1, ()),)
 
     def test_what_was_there(self, node: Any) -> None:
-        was = first(node.kv.put("k", "1"), b"k", b"1")
-        result = node.kv.batch().put("k", "2", previous=True).delete("k").delete("k", previous=True).apply()
-        at = result.revision
-        assert result.results == (Change(True, was.mod_revision, was), Change(True, at), Change(False, 0))
+        j, k = first(node.kv.put("j", "1"), b"j", b"1"), first(node.kv.put("k", "1"), b"k", b"1")
+        batch = node.kv.batch().put("j", "2", previous=True).put("k", "2", previous=True)
+        result = batch.delete("k").delete("k", previous=True).apply()
+        was = (Change(True, j.mod_revision, j), Change(True, k.mod_revision, k))
+        assert result.results == (*was, Change(True, result.revision), Change(False, 0))
 
 
 class TestNesting:
@@ -220,6 +230,7 @@ class TestComparisons:
         assert failed.current == first(made, b"j/2", b"b")
 
     def test_checks_of_a_range(self, node: Any, k: Entry) -> None:
+        node.kv.put("j/1", "before")
         made = node.kv.batch().put("j/1", "a").put("j/2", "a").apply().revision
         jobs, none = KeyRange.of_prefix("j/"), KeyRange.of_prefix("none/")
         good = node.kv.batch().check(jobs, PRESENT).check(none, ABSENT).check(jobs, "a").check(jobs, made)
