@@ -45,17 +45,12 @@ class Assembly {
     this.#turn = null;
   }
 
-  // Runs `build`, which adds to `inner`. When it throws, the batch is half made and of no use.
+  // Runs `build`, which adds to `inner`. When it throws, the batch stays half made, and is of no use.
   run(inner, build) {
     const outer = this.#turn;
     this.#turn = inner;
     ++this.#inside;
-    try {
-      if (typeof build(inner)?.then === 'function') throw new TypeError('what adds to a batch must not be async');
-    } catch (error) {
-      this.#turn = null;
-      throw error;
-    }
+    if (typeof build(inner)?.then === 'function') throw new TypeError('what adds to a batch must not be async');
     --this.#inside;
     this.#turn = outer;
   }

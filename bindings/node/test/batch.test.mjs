@@ -148,6 +148,7 @@ test('nested transactions', async (t) => {
         .check('b', { absent: true })
         .put('never', '')
         .else((b) => b.get('b').delete('a', { previous: true })))
+      .get('a')
       .else((b) => b.put('never', '')))
     .transaction((empty) => { empty.check('a', { absent: true }); })
     .range()
@@ -160,6 +161,7 @@ test('nested transactions', async (t) => {
       results: [
         { change: false, previous: null },
         { succeeded: false, results: [{ get: 'b=2' }, { change: true, previous: 'a=1' }] },
+        { get: null },
       ],
     },
     { succeeded: true, results: [] },

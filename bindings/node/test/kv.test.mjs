@@ -173,6 +173,10 @@ test('ranges', async (t) => {
   const [bare] = await collect(kv.range({ prefix: 'c', keysOnly: true }));
   assert.equal(bare.value.length, 0);
   assert.equal((await collect(kv.range({ prefix: 'c' })))[0].value.toString(), 'value of c');
+  const prefix = Buffer.from('b/');
+  const copied = kv.range({ prefix });
+  prefix.fill('x');
+  assert.deepEqual(await keys(copied), ['b/1', 'b/2', 'b/3']);
 
   assert.throws(() => kv.range({ prefix: 'a', start: 'b' }), TypeError);
   for (const limit of [0, -1, 1.5, '2', NaN]) assert.throws(() => kv.range({ limit }), RangeError);

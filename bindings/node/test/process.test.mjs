@@ -123,6 +123,9 @@ test('a worker can be terminated in the middle of its calls', { timeout: 60_000 
         parentPort.postMessage('open');
         const put = (i) => node.kv.put('k' + i, 'v').then(() => put(i));
         for (let i = 0; i < 100; ++i) put(i);
+        const both = (i) => node.kv.batch().put('b' + i, 'v').transaction((b) => b.get('b' + i)).apply()
+          .then(() => both(i));
+        for (let i = 0; i < 10; ++i) both(i);
       })();`, { eval: true });
     await new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject));
     await new Promise((resolve) => setTimeout(resolve, 20 * round));
