@@ -121,11 +121,16 @@ Json raft_fields(const raft::Message& m) {
     case heartbeat:
       return {{"commit", number(m.commit)}, {"round", number(m.round)}};
     case heartbeat_reply:
-      return {{"round", number(m.round)}};
+      return {{"round", number(m.round)}, {"promise", number(static_cast<uint64_t>(m.promise))}};
     case snapshot:
       return {{"snapshot", spell(*m.snapshot)}};
     case timeout_now:
       break;
+    case read_index:
+      return {{"round", number(m.round)}};
+    case read_index_reply:
+      if (m.reject) return {{"round", number(m.round)}, {"reject", true}};
+      return {{"round", number(m.round)}, {"reject", false}, {"index", number(m.index)}};
   }
   return Json::object();
 }

@@ -39,7 +39,10 @@ node::NodeOptions Cluster::member_options(size_t i) const {
           .listen = members_[i]->address(),
           .ticket = ticket_,
           .log_entries_max = options_.log_entries_max,
-          .journal_segment_bytes = kJournalSegmentBytes};
+          .journal_segment_bytes = kJournalSegmentBytes,
+          .lease_reads = options_.lease_reads,
+          .clock_drift_ppm_max = options_.clock_drift_ppm_max,
+          .member_reads = options_.member_reads && i % 2 == 0};
 }
 
 bool Cluster::form() {

@@ -27,6 +27,9 @@ struct ClusterOptions {
   size_t members = 3;
   size_t client_machines = 1;  // nodes in client mode; every other client runs on one of these or a member
   size_t log_entries_max = 0;  // 0: the engine's default
+  bool lease_reads = false;    // this and what follows: as node::NodeOptions
+  uint32_t clock_drift_ppm_max = 0;
+  bool member_reads = false;  // of every other member
   Machine::Transport transport = Machine::Transport::simulated;
 };
 

@@ -43,6 +43,10 @@ const char* name(MessageKind kind) {
       return "snapshot offer";
     case MessageKind::timeout_now:
       return "order to campaign";
+    case MessageKind::read_index:
+      return "read request";
+    case MessageKind::read_index_reply:
+      return "read reply";
   }
   return "?";
 }

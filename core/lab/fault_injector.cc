@@ -15,7 +15,6 @@ constexpr std::array<const char*, kFaultCount> kNames = {
     "failed-write", "failed-sync", "full-disk", "bit-flip",   "buggify",   "cancel"};
 
 constexpr double kSwarmKeeps = 0.6;
-constexpr int64_t kDriftPpmMax = 20'000;
 constexpr DurationNs kWallJumpMax = 3600 * kSecond;
 
 }  // namespace
@@ -205,7 +204,7 @@ bool FaultInjector::inject_node(Fault fault) {
     case Fault::wipe:
       return cluster_.lose_data(i);
     case Fault::drift:
-      machine.host()->set_drift(random_.between(-kDriftPpmMax, kDriftPpmMax));
+      machine.host()->set_drift(random_.between(-int64_t{kDriftPpmMax}, kDriftPpmMax));
       return true;
     case Fault::wall_jump:
       machine.host()->jump_wall(random_.between(-kWallJumpMax, kWallJumpMax));

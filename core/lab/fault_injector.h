@@ -44,6 +44,8 @@ enum class Fault : uint8_t {
   buggify,   // the engine takes rare paths
   cancel,    // clients change their minds
 };
+inline constexpr uint32_t kDriftPpmMax = 20'000;  // of Fault::drift, either way
+
 inline constexpr size_t kFaultCount = static_cast<size_t>(Fault::cancel) + 1;
 
 const char* name(Fault fault);

@@ -125,6 +125,12 @@ void fall_behind(World& world, Cluster& cluster, Random& random) {
   });
 }
 
+void hand_on(World&, Cluster& cluster, Random&) {
+  Machine* leader = cluster.leader();
+  if (leader == nullptr || leader->paused()) return;
+  leader->host()->deliver([leader] { (void)leader->replica()->driver().transfer_leadership(raft::kNobody); });
+}
+
 void storm(World&, Cluster& cluster, Random& random) {
   bool everybody = random.chance(0.1);
   for (size_t i = 0; i < cluster.size(); ++i) {
@@ -163,6 +169,15 @@ const std::vector<Scenario>& table() {
        .faults = only({Fault::drift, Fault::wall_jump, Fault::pause, Fault::partition, Fault::latency,
                        Fault::cancel, Fault::buggify}),
        .script = mixed},
+      {.info = {"lease-reads", "reads by lease and at followers, with clocks as bad as the leases allow for"},
+       .faults =
+           only({Fault::drift, Fault::wall_jump, Fault::pause, Fault::partition, Fault::one_way, Fault::loss,
+                 Fault::latency, Fault::crash, Fault::power_cut, Fault::cancel, Fault::buggify}),
+       .cluster = {.lease_reads = true, .clock_drift_ppm_max = kDriftPpmMax, .member_reads = true},
+       .pause_mean = 5 * kMillisecond,
+       .script = mixed,
+       .every = 2 * kSecond,
+       .happens = hand_on},
       {.info = {"disk-faults", "disks stall, fail, fill up, tear and rot"},
        .faults =
            only({Fault::power_cut, Fault::torn_write, Fault::wipe, Fault::slow_disk, Fault::failed_write,

@@ -176,6 +176,10 @@ Result<> Engine::open_replica() {
   options.heartbeat = options_.heartbeat;
   options.election = options_.election;
   options.log_entries_max = options_.log_entries_max;
+  options.lease_reads = options_.lease_reads;
+  options.clock_drift_ppm_max = options_.clock_drift_ppm_max;
+  options.member_reads = options_.member_reads;
+  if (options_.member_reads) router_->read_here();
   options.on_state = [this](const raft::Status& status) {
     for (const raft::Member& member : status.config.members) router_->learn(member.node, member.address);
     if (const raft::Member* leader = status.config.find(status.leader)) router_->set_leader(leader->node);

@@ -38,6 +38,11 @@ struct NodeOptions {
   // Of the journal's files, each made whole and zeroed, the first when the node is; 0:
   // limits::kJournalSegmentBytes. Smaller ones make the first start faster, and are changed more often.
   size_t journal_segment_bytes = 0;
+  // Linearizable reads without a message while the leader has a lease, which is safe as long as no member's
+  // monotonic clock gains or loses more than this; 0: raft::Options' default.
+  bool lease_reads = false;
+  uint32_t clock_drift_ppm_max = 0;
+  bool member_reads = false;  // linearizable reads are served here, also when another member leads
 };
 
 // What never changes once a node is open.

@@ -38,6 +38,8 @@ Result<std::unique_ptr<Replica>> Replica::open(Platform& platform, rt::Region& r
   driver.core.self = replica->log_->peer();
   if (replica->options_.heartbeat > 0) driver.core.heartbeat = replica->options_.heartbeat;
   if (replica->options_.election > 0) driver.core.election = replica->options_.election;
+  driver.core.lease_reads = replica->options_.lease_reads;
+  if (uint32_t ppm = replica->options_.clock_drift_ppm_max; ppm > 0) driver.core.clock_drift_ppm_max = ppm;
   driver.core.random = [&executor] { return executor.env().random_u64(); };
   driver.on_state = [raw = replica.get()](const raft::Status& status) {
     raw->transport_.connect_members();
@@ -72,7 +74,7 @@ void Replica::join(const NodeId& node, raft::PeerId peer, const std::string& add
   if (it == members.end()) {
     members.push_back({.peer = peer, .node = node, .address = address, .role = raft::MemberRole::learner});
   } else if (it->peer == peer && it->address == address) {
-    return driver_->read(std::move(done));
+    return read(std::move(done));
   } else if (it->peer == peer) {
     it->address = address;
   } else {
@@ -80,6 +82,13 @@ void Replica::join(const NodeId& node, raft::PeerId peer, const std::string& add
     *it = {.peer = peer, .node = node, .address = address, .role = raft::MemberRole::learner};
   }
   driver_->change_members(std::move(members), std::move(done));
+}
+
+void Replica::read(raft::Driver::ReadReady ready) {
+  raft::ReadKind kind = options_.lease_reads ? raft::ReadKind::lease : raft::ReadKind::index;
+  bool leads = driver_->core().role() == raft::Role::leader;
+  if (!leads && options_.member_reads) kind = raft::ReadKind::member;
+  driver_->read(kind, std::move(ready));
 }
 
 void Replica::promote_learners() {

@@ -23,6 +23,9 @@ struct ReplicaOptions {
   DurationNs heartbeat = 0;
   DurationNs election = 0;
   size_t log_entries_max = 0;  // 0: limits::kLogEntriesMax
+  bool lease_reads = false;    // this and what follows: as NodeOptions say
+  uint32_t clock_drift_ppm_max = 0;
+  bool member_reads = false;
   std::function<void(const raft::Status&)> on_state;
   std::function<void(const Error&)> on_failure;
 };
@@ -42,6 +45,9 @@ class Replica {
   // A node asks to take part (or says that it is another incarnation, or has moved). Calls back when the
   // change is committed. Errors: NOT_LEADER, UNAVAILABLE while another change is under way.
   void join(const NodeId& node, raft::PeerId peer, const std::string& address, raft::Driver::ReadReady done);
+
+  // Calls back when the state may be read, linearizably. Errors: as raft::Driver::read.
+  void read(raft::Driver::ReadReady ready);
 
   raft::Driver& driver() { return *driver_; }
   kv::StateMachine& machine() { return *machine_; }

@@ -31,6 +31,10 @@ Response unsent(const Error& error) {
   return refused(Error(error.code, Applied::NO, error.message));
 }
 
+bool reads_keys(RequestKind kind) {
+  return kind == RequestKind::get || kind == RequestKind::range;
+}
+
 bool only_the_leader_answers(RequestKind kind) {
   return kind != RequestKind::status && kind != RequestKind::members;
 }
@@ -282,13 +286,16 @@ rt::Task<Result<Bytes>> Router::route(rt::Cx& cx, Request request, bool& maybe_a
   int hops = 0;         // hints followed without a pause: two members may each believe the other leads
   for (size_t attempt = 0;; ++attempt) {
     if (ASPEN_BUGGIFY("node-router-forgets-leader")) leader_.reset();
-    NodeId target = request.stale && local_ != nullptr ? self_ : pick(attempt);
+    bool first_here = reads_here_ && reads_keys(request.kind) && attempt == 0;
+    bool here = (request.stale || first_here) && local_ != nullptr;
+    NodeId target = here ? self_ : pick(attempt);
     if (target == self_ && local_ == nullptr) co_return fail(Code::UNAVAILABLE, "this node knows no member");
     bool reached = false;
     DurationNs patience = ASPEN_BUGGIFY("node-router-impatient") ? kImpatience : kNoPatience;
     Response response = co_await ask(cx, target, request, patience, reached);
     if (response.body) {
-      if (!request.stale && only_the_leader_answers(request.kind) && !leader_) leader_ = target;
+      bool leads = only_the_leader_answers(request.kind) && !(reads_here_ && reads_keys(request.kind));
+      if (!request.stale && leads && !leader_) leader_ = target;
       co_return std::move(response.body);
     }
     const Error& error = response.body.error();

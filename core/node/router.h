@@ -35,6 +35,8 @@ class Router {
   ~Router();
 
   void attach(net::Endpoint* endpoint, Service* local);
+  // Linearizable reads try the local replica first, whoever leads.
+  void read_here() { reads_here_ = true; }
   // Adds or updates where a member is reached; a member long idle makes room for one too many.
   void learn(const NodeId& node, const std::string& address);
   // The leader, as the local replica knows it, if it is a member that was learnt; requests that wait at
@@ -101,6 +103,7 @@ class Router {
   NodeId self_;
   net::Endpoint* endpoint_ = nullptr;
   Service* local_ = nullptr;
+  bool reads_here_ = false;
   std::unordered_map<NodeId, Peer> peers_;
   std::vector<NodeId> order_;  // for rotation, in the order they were learnt
   std::optional<NodeId> leader_;

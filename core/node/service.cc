@@ -148,8 +148,8 @@ void Service::read(Request request, Respond respond) {
     return respond(failure(Error(Code::UNAVAILABLE, "the state is being replaced by a snapshot")));
   }
   if (request.stale || ASPEN_MUTANT("node-read-not-confirmed")) return respond(read_now(request));
-  replica_.driver().read([this, alive = std::weak_ptr<bool>(alive_), request = std::move(request),
-                          respond = std::move(respond)](Result<> ready) mutable {
+  replica_.read([this, alive = std::weak_ptr<bool>(alive_), request = std::move(request),
+                 respond = std::move(respond)](Result<> ready) mutable {
     if (alive.expired()) return respond({fail(Code::SHUTDOWN, "the node is closing"), std::nullopt});
     respond(ready ? read_now(request) : failure(std::move(ready).error()));
   });

@@ -1,8 +1,9 @@
 // The member's side of a request: checks what the caller may do, asks the replica, answers once.
 //
-// Writes go through the log; linearizable reads wait until the leader has confirmed that it still leads and
-// the state has caught up (ReadIndex); stale reads answer from what is applied. A member that is not the
-// leader says so and names the leader.
+// Writes go through the log; linearizable reads wait until the leader has confirmed that it still leads, or
+// has a lease, and the state has caught up (raft::ReadKind); stale reads answer from what is applied. A
+// member that is not the leader says so and names the leader, but for reads that the node's options let it
+// serve.
 //
 // Limits: limits::kRequestsPerPeerMax requests of one caller at a time, more are answered OVERLOADED.
 // Thread safety: none; the engine thread.

@@ -20,6 +20,7 @@ bool is_reply(MessageKind kind) {
     case MessageKind::vote_reply:
     case MessageKind::append_reply:
     case MessageKind::heartbeat_reply:
+    case MessageKind::read_index_reply:
       return true;
     default:
       return false;
@@ -46,6 +47,7 @@ Core::Core(Options options, Durable durable, Index applied, TimeNs now)
       timer_from_(now) {
   ASPEN_ASSERT(options_.self != kNobody);
   ASPEN_ASSERT(options_.heartbeat > 0 && options_.election > options_.heartbeat);
+  ASPEN_ASSERT(options_.election <= 3600 * kSecond && options_.clock_drift_ppm_max <= 500'000);
   ASPEN_ASSERT(applied >= log_.snapshot().index && applied <= log_.last_index());
   if (options_.append_bytes_max == 0) options_.append_bytes_max = limits::kAppendBytesMax;
   if (options_.appends_in_flight_max == 0) options_.appends_in_flight_max = limits::kAppendsInFlightMax;
@@ -61,8 +63,11 @@ Core::Core(Options options, Durable durable, Index applied, TimeNs now)
   // that term: it would have been written.
   if (hard_.term < log_.last_term()) hard_ = {.term = log_.last_term(), .vote = kNobody};
   restart_election_timer();
+  // Before the crash we may have promised; nor do we vote for ourselves then (core_lease.cc).
+  bool forgets = ASPEN_MUTANT("raft-lease-promise-forgotten");
+  if (options_.lease_reads && hard_.term > 0 && !forgets) promised_until_ = now_ + options_.election;
   // A group of one has nobody to wait for.
-  if (may_campaign() &&
+  if (promised_until_ == 0 && may_campaign() &&
       tally(config(), [&](PeerId peer) { return std::optional(peer == options_.self); }) == VoteResult::won) {
     election_timeout_ = 0;
   }
@@ -106,6 +111,7 @@ void Core::step(Message message, TimeNs now) {
   if (is_reply(message.kind) && config().find(message.from) == nullptr) return;
   bool older = message.term < hard_.term && !ASPEN_MUTANT("raft-older-term-heard");
   if (older) return step_older_term(message);
+  if (promised(message)) return;
   if (message.term > hard_.term && !step_newer_term(message)) return;
   switch (message.kind) {
     case MessageKind::pre_vote:
@@ -126,6 +132,10 @@ void Core::step(Message message, TimeNs now) {
       return on_snapshot_offer(message);
     case MessageKind::timeout_now:
       return on_timeout_now();
+    case MessageKind::read_index:
+      return on_read_index(message);
+    case MessageKind::read_index_reply:
+      return on_read_index_reply(message);
   }
 }
 
@@ -175,6 +185,7 @@ void Core::send(Message message) {
 }
 
 void Core::set_state(Role role, PeerId leader) {
+  if (leader != leader_) fail_asked();
   role_ = role;
   leader_ = leader;
   out_.state_changed = true;

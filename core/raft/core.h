@@ -3,7 +3,8 @@
 // Written as the thesis is: leader election (3.4) with pre-vote (9.6), check-quorum and leader stickiness
 // (6.2, 4.2.3), log replication (3.5) batched and pipelined (10.2), commitment of current-term entries only
 // (3.6.2), joint consensus (4.3) with learners (4.2.1), linearizable reads by ReadIndex (6.4) with one
-// confirmation round for all reads that wait, leadership transfer (3.10), snapshots (5).
+// confirmation round for all reads that wait, or by lease (6.4.1), at the leader or at any member;
+// leadership transfer (3.10), snapshots (5).
 //
 // The driver's turn:
 //
@@ -54,6 +55,10 @@ struct Options {
   size_t append_bytes_max = 0;       // 0: limits::kAppendBytesMax
   size_t appends_in_flight_max = 0;  // 0: limits::kAppendsInFlightMax
   size_t proposals_bytes_max = 0;    // uncommitted bytes a leader accepts; 0: kProposalsQueuedBytesMax
+  // Reads that ask nobody (core_lease.cc). Safe as long as no member's monotonic clock gains or loses more
+  // than `clock_drift_ppm_max`; members without it make no promises, and a lease does not count on them.
+  bool lease_reads = false;
+  uint32_t clock_drift_ppm_max = 1000;
   std::function<uint64_t()> random;
 };
 
@@ -142,6 +147,13 @@ class Core {
   Result<Index> propose_config(std::vector<Member> members, WallNs wall, TimeNs now);
   // Asks for a linearizable read; answered by reads_ready or reads_failed with the same id.
   void read_index(uint64_t id, TimeNs now);
+  // The same at any member: one that does not lead asks the leader for the index.
+  void read_from_leader(uint64_t id, TimeNs now);
+  // The index at which a read that came before `now` may be served, when this leader's lease covers it; else
+  // nothing, and read_index() is the way. Requires: `now` was read from the clock after the read came.
+  std::optional<Index> lease_read(TimeNs now);
+  // When the lease ends by this member's clock; not after now: there is none.
+  TimeNs lease_end() const;
   // Hands leadership to `to` (kNobody: the most up-to-date voter). Proposals are refused meanwhile; gives
   // up after one election timeout. Errors: NOT_LEADER, NOT_FOUND.
   Result<> transfer_leadership(PeerId to, TimeNs now);
@@ -199,7 +211,17 @@ class Core {
   struct Read {
     uint64_t id;
     Index index;
-    uint64_t round;  // confirmed by this round or a later one; 0: waits for the term's first commit
+    uint64_t round;         // confirmed by this round or a later one; 0: waits for the term's first commit
+    PeerId from = kNobody;  // who asked, and `id` is its number; nobody: our driver
+  };
+  struct Asked {
+    uint64_t id;
+    uint64_t number;  // by which the leader's answer names it
+    TimeNs sent;
+  };
+  struct SentRound {
+    uint64_t round;
+    TimeNs at;
   };
   struct Proposals {
     Term term;
@@ -265,6 +287,18 @@ class Core {
   void start_read_round();
   void confirm_reads();
   void fail_reads();
+  void add_read(Read read);
+  void ask_leader(Asked& asked);
+  void ask_leader_again();
+  void fail_asked();
+  void on_read_index(const Message& message);
+  void on_read_index_reply(const Message& message);
+
+  // core_lease.cc
+  bool promised(const Message& message) const;
+  void promise(Message& reply);
+  void remember_round();
+  void extend_lease(FollowerProgress& follower, const Message& reply) const;
 
   // core_member.cc
   void config_changed();
@@ -290,6 +324,9 @@ class Core {
   TimeNs timer_from_;
   DurationNs election_timeout_ = 0;
   std::map<PeerId, bool> votes_;  // of the running (pre-)election
+  TimeNs promised_until_ = 0;     // we vote for nobody before, unless the leader itself wants a successor
+  std::deque<Asked> asked_;       // reads that wait for the leader's answer
+  uint64_t asked_newest_ = 0;     // the first is random
 
   // The leader's.
   std::map<PeerId, FollowerProgress> followers_;
@@ -297,8 +334,10 @@ class Core {
   Index term_start_ = 0;  // its noop: until this is committed, it does not know what is
   std::optional<Transfer> transfer_;
   size_t uncommitted_bytes_ = 0;
-  std::deque<Read> reads_;      // rounds never decrease
-  uint64_t round_ = 0;          // newest read round sent, never reused
+  std::deque<Read> reads_;  // rounds never decrease
+  uint64_t round_ = 0;      // newest read round sent, never reused
+  std::deque<SentRound> sent_rounds_;
+  bool handed_over_ = false;    // in this term somebody was told to campaign: no lease any more
   bool replicate_due_ = false;  // followers may have something to get when effects are taken
 
   std::deque<Proposals> own_proposals_;  // not known to be committed or not; outlives leadership

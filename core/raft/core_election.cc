@@ -107,6 +107,8 @@ void Core::become_follower(Term term, PeerId leader) {
 void Core::become_leader() {
   ASPEN_ASSERT(role_ == Role::candidate && disk_.hard_state() == hard_);
   set_state(Role::leader, options_.self);
+  sent_rounds_.clear();
+  handed_over_ = false;
   votes_.clear();
   heartbeat_due_ = now_ + options_.heartbeat;
   config_changed();
@@ -211,6 +213,7 @@ void Core::advance_transfer() {
     transfer_.reset();
   } else if (it->second.match() == log_.last_index()) {
     transfer_->sent = true;
+    handed_over_ = !ASPEN_MUTANT("raft-lease-kept-in-transfer");
     send({.kind = MessageKind::timeout_now, .to = transfer_->to});
   }
 }

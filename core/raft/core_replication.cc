@@ -120,7 +120,10 @@ void Core::on_heartbeat(const Message& message) {
   if (!heard_from_leader(message)) return;
   // The leader names no more than it knows us to have.
   commit_to(std::min(message.commit, log_.last_index()));
-  send({.kind = MessageKind::heartbeat_reply, .to = message.from, .round = message.round});
+  Message reply{.kind = MessageKind::heartbeat_reply, .to = message.from, .round = message.round};
+  promise(reply);
+  send(std::move(reply));
+  ask_leader_again();
 }
 
 void Core::on_append_reply(const Message& message) {
@@ -148,6 +151,7 @@ void Core::on_heartbeat_reply(const Message& message) {
   }
   follower.contact = now_;
   follower.round = std::max(follower.round, message.round);
+  extend_lease(follower, message);
   confirm_reads();
 }
 
@@ -157,7 +161,11 @@ void Core::tick_leader() {
   heartbeat_due_ = now_ + options_.heartbeat;
   // A leader that no majority answers would serve nobody and hold its clients (thesis 6.2).
   if (!quorum_is_active()) return become_follower(hard_.term, kNobody);
-  if (!reads_.empty() && reads_.back().round > round_) round_ = reads_.back().round;
+  if (!reads_.empty() && reads_.back().round > round_) {
+    round_ = reads_.back().round;
+  } else if (options_.lease_reads) {
+    ++round_;  // so that its answers prolong the lease
+  }
   for (auto& [peer, follower] : followers_) {
     send_heartbeat(peer, follower);
     bool active = now_ - follower.contact < options_.election;
@@ -231,6 +239,7 @@ bool Core::send_append(PeerId peer, FollowerProgress& follower) {
 }
 
 void Core::send_heartbeat(PeerId peer, FollowerProgress& follower) {
+  remember_round();
   Index commit = std::min(commit_, follower.match());
   if (ASPEN_MUTANT("raft-heartbeat-commits-unmatched")) commit = commit_;
   follower.commit_sent = std::max(follower.commit_sent, commit);

@@ -49,7 +49,19 @@ void Core::encode_state(wire::Writer& writer, TimeNs now, const Name& name) cons
   for (const Proposals& own : own_proposals_) {
     for (uint64_t number : {own.term, own.first, own.last}) writer.u64(number);
   }
+  writer.u64(ahead(promised_until_));
+  writer.u64(asked_.size());
+  for (const Asked& asked : asked_) {
+    for (uint64_t number : {asked.id, asked.number}) writer.u64(number);
+    writer.u64(std::min(now - asked.sent, options_.heartbeat));
+  }
   if (role_ != Role::leader) return;
+  writer.boolean(handed_over_);
+  writer.u64(sent_rounds_.size());
+  for (const SentRound& sent : sent_rounds_) {
+    writer.u64(sent.round);
+    writer.u64(now - sent.at);
+  }
   writer.u64(ahead(heartbeat_due_));
   writer.u64(term_start_);
   writer.u64(round_);
@@ -61,11 +73,12 @@ void Core::encode_state(wire::Writer& writer, TimeNs now, const Name& name) cons
   }
   writer.u64(reads_.size());
   for (const Read& read : reads_) {
-    for (uint64_t number : {read.id, read.index, read.round}) writer.u64(number);
+    for (uint64_t number : {read.id, read.index, read.round, name(read.from)}) writer.u64(number);
   }
   encode_by_peer(writer, followers_, name, [&](const FollowerProgress& follower) {
     writer.u64(std::min(now - follower.contact, options_.election));
     writer.u64(ahead(follower.snapshot_after));
+    writer.u64(ahead(follower.lease_until));
     follower.encode_state(writer);
   });
 }
@@ -97,6 +110,7 @@ void encode_message_state(wire::Writer& writer, const Message& message, const Na
   writer.boolean(message.reject);
   writer.boolean(message.transfer);
   writer.u64(message.round);
+  writer.u64(static_cast<uint64_t>(message.promise));
   writer.u64(message.entries.size());
   for (const EntryPtr& entry : message.entries) encode_entry_state(writer, *entry, name);
   writer.u64(message.snapshot ? message.snapshot->index : 0);

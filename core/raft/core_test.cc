@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "core/raft/test_node.h"
 
 namespace aspen::raft {
@@ -320,6 +322,126 @@ TEST_F(Trio, ReadsThatWaitAreBounded) {
   core(1).tick(now_);
   run();
   EXPECT_GE(reads_.size(), 60'000u);  // those that were taken are served
+}
+
+// Three members whose clocks run at different rates: the leader's is slow, those of the others are fast.
+class Clocks {
+ public:
+  Clocks(DurationNs percent, uint32_t bound_ppm) : percent_(percent) {
+    for (PeerId id : {1, 2, 3}) {
+      Options options = options_of(id);
+      options.lease_reads = true;
+      options.clock_drift_ppm_max = bound_ppm;
+      options.random = [id] { return id == 3 ? 200 * kMillisecond : 0; };
+      Durable disk{.hard_state = {.term = 1},
+                   .snapshot = {},
+                   .entries = {entry(1, 1, encode(voters({1, 2, 3})), EntryKind::config)}};
+      nodes_.emplace_back(std::move(options), disk, disk.entries);
+      nodes_.back().start(0);
+    }
+  }
+
+  // Node 1 leads until it is cut off from the others. Whether it then serves a read by its lease although
+  // another leader has committed something.
+  bool serves_a_stale_read() {
+    constexpr DurationNs kStep = kMillisecond / 10;
+    for (TimeNs end = 900 * kMillisecond; real_ < end; real_ += kStep) turn(core(1).role() == Role::leader);
+    EXPECT_TRUE(core(1).lease_read(clock(1)).has_value());
+    cut_ = true;
+    for (TimeNs end = real_ + kSecond; real_ < end; real_ += kStep) {
+      turn(true);
+      if (!core(1).lease_read(clock(1))) continue;
+      if (std::max(core(2).commit(), core(3).commit()) > core(1).commit()) return true;
+    }
+    EXPECT_TRUE(core(2).role() == Role::leader || core(3).role() == Role::leader);
+    return false;
+  }
+
+ private:
+  Core& core(PeerId id) { return *nodes_[id - 1].core; }
+  TimeNs clock(PeerId id) const { return real_ / 100 * (id == 1 ? 100 - percent_ : 100 + percent_); }
+
+  void turn(bool all) {
+    for (TestNode& node : nodes_) {
+      if ((all || node.id() == 1) && node.core->next_tick() <= clock(node.id()))
+        node.core->tick(clock(node.id()));
+    }
+    for (bool busy = true; busy;) {
+      busy = false;
+      for (TestNode& node : nodes_) {
+        while (node.core->has_effects()) {
+          Effects effects = node.core->take_effects();
+          node.keep(effects);
+          for (const Message& message : effects.messages) network_.push_back(message);
+          while (!node.writes.empty())
+            std::ranges::move(node.sync_one(clock(node.id())), std::back_inserter(network_));
+          busy = true;
+        }
+      }
+      for (Message& message : std::exchange(network_, {})) {
+        bool lost = cut_ && (message.from == 1 || message.to == 1);
+        if (!lost) core(message.to).step(message, clock(message.to));
+      }
+    }
+  }
+
+  DurationNs percent_;
+  TimeNs real_ = 0;
+  bool cut_ = false;
+  std::vector<TestNode> nodes_;
+  std::vector<Message> network_;
+};
+
+TEST(Lease, HoldsAsLongAsClocksKeepTheBound) {
+  EXPECT_FALSE(Clocks(0, 0).serves_a_stale_read());
+  EXPECT_FALSE(Clocks(1, 10'000).serves_a_stale_read());
+  EXPECT_FALSE(Clocks(10, 100'000).serves_a_stale_read());
+}
+
+// Why there is a bound, and why it has to be true: nothing else stops a leader whose clock is slow.
+TEST(Lease, IsStaleWithClocksThatBreakTheBound) {
+  EXPECT_TRUE(Clocks(10, 10'000).serves_a_stale_read());
+}
+
+TEST(Lease, CountsOnNobodyWhoMadeNoPromise) {
+  TestNode leader(options_of(1), {}, {});
+  leader.options.lease_reads = true;
+  leader.disk = {.hard_state = {.term = 1},
+                 .snapshot = {},
+                 .entries = {entry(1, 1, encode(voters({1, 2, 3})), EntryKind::config)}};
+  leader.state = leader.disk.entries;
+  leader.start(0);
+  Core& core = *leader.core;
+  auto settle = [&] {
+    while (core.has_effects()) {
+      Effects effects = core.take_effects();
+      leader.keep(effects);
+      while (!leader.writes.empty()) leader.sync_one(0);
+    }
+  };
+  auto hear = [&](MessageKind kind, PeerId from, Index index = 0, uint64_t round = 0,
+                  DurationNs promise = 0) {
+    core.step(
+        {.kind = kind, .from = from, .to = 1, .term = 2, .index = index, .round = round, .promise = promise},
+        core.next_tick() - 1);
+    settle();
+  };
+  core.tick(core.next_tick());
+  settle();
+  hear(MessageKind::pre_vote_reply, 2);
+  hear(MessageKind::vote_reply, 2);
+  hear(MessageKind::append_reply, 2, 2);
+  ASSERT_EQ(core.commit(), 2u);
+  core.tick(core.next_tick());
+  settle();
+  TimeNs sent = core.next_tick() - 50 * kMillisecond;
+  hear(MessageKind::heartbeat_reply, 2, 0, 1, 0);
+  EXPECT_LE(core.lease_end(), sent);
+  hear(MessageKind::heartbeat_reply, 3, 0, 1, 100 * kMillisecond);  // its elections are quicker
+  EXPECT_GT(core.lease_end(), sent + 99 * kMillisecond);
+  EXPECT_LT(core.lease_end(), sent + 100 * kMillisecond);
+  hear(MessageKind::heartbeat_reply, 2, 0, 1, 3600 * kSecond);
+  EXPECT_LE(core.lease_end(), sent + 300 * kMillisecond);
 }
 
 }  // namespace

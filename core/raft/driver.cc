@@ -94,7 +94,9 @@ void Driver::step(Message message) {
   if (frozen()) return;
   bool entries = message.kind == MessageKind::append && !message.entries.empty();
   if (entries && !log_.check_room()) return;
-  core_.step(std::move(message), executor_.now());
+  // A promise must not begin before the heartbeat was sent: the turn's time may be older than the message.
+  bool promises = options_.core.lease_reads && message.kind == MessageKind::heartbeat;
+  core_.step(std::move(message), promises ? executor_.env().now() : executor_.now());
   wake();
 }
 
@@ -114,11 +116,12 @@ void Driver::propose(Bytes command, Reply reply) {
   wake();
 }
 
-void Driver::read(ReadReady ready) {
+void Driver::read(ReadKind kind, ReadReady ready) {
   if (failure_) return ready(std::unexpected(*failure_));
   if (closing_) return ready(fail(Code::SHUTDOWN, "the node is closing"));
-  if (core_.role() != Role::leader) return ready(std::unexpected(not_leader(Applied::NO)));
-  reads_.push_back(std::move(ready));
+  bool leads = core_.role() == Role::leader;
+  if (!leads && kind != ReadKind::member) return ready(std::unexpected(not_leader(Applied::NO)));
+  queued(kind).push_back(std::move(ready));
   wake();
 }
 
@@ -183,22 +186,44 @@ void Driver::propose_queued() {
 }
 
 void Driver::start_reads() {
-  if (reads_.empty()) return;
+  read_by_lease();
+  start_reads(ReadKind::index);
+  start_reads(ReadKind::member);
+}
+
+// By a clock that is read now, after all of them came.
+void Driver::read_by_lease() {
+  auto& waiting = queued(ReadKind::lease);
+  if (waiting.empty()) return;
+  if (auto index = core_.lease_read(executor_.env().now())) {
+    confirmed_.emplace(*index, std::exchange(waiting, {}));
+    return serve_reads();
+  }
+  std::ranges::move(std::exchange(waiting, {}), std::back_inserter(queued(ReadKind::index)));
+}
+
+void Driver::start_reads(ReadKind kind) {
+  auto& waiting = queued(kind);
+  if (waiting.empty()) return;
   // A read that is confirmed later than it could be sees a later state.
   if (ASPEN_BUGGIFY("raft-driver-reads-wait")) return wake();
   if (ASPEN_MUTANT("raft-driver-read-without-read-index")) {
-    confirmed_.emplace(core_.commit(), std::exchange(reads_, {}));
+    confirmed_.emplace(core_.commit(), std::exchange(waiting, {}));
     return serve_reads();
   }
   uint64_t round = next_round_++;
   if (ASPEN_BUGGIFY("raft-driver-read-alone")) {
-    rounds_[round].push_back(std::move(reads_.front()));
-    reads_.erase(reads_.begin());
-    if (!reads_.empty()) wake();
+    rounds_[round].push_back(std::move(waiting.front()));
+    waiting.erase(waiting.begin());
+    if (!waiting.empty()) wake();
   } else {
-    rounds_.emplace(round, std::exchange(reads_, {}));
+    rounds_.emplace(round, std::exchange(waiting, {}));
   }
-  core_.read_index(round, executor_.now());
+  if (kind == ReadKind::member) {
+    core_.read_from_leader(round, executor_.now());
+  } else {
+    core_.read_index(round, executor_.now());
+  }
 }
 
 void Driver::send(std::vector<Message>& messages) {
@@ -331,7 +356,9 @@ void Driver::reject_waiting(const Error& error) {
   proposals_bytes_ = 0;
   for (auto& [index, reply] : std::exchange(waiting_, {})) reply(std::unexpected(in_doubt));
   for (auto& [index, done] : std::exchange(changes_, {})) done(std::unexpected(in_doubt));
-  for (auto& ready : std::exchange(reads_, {})) ready(std::unexpected(unsent));
+  for (auto& waiting : std::exchange(reads_, {})) {
+    for (auto& ready : waiting) ready(std::unexpected(unsent));
+  }
   for (auto& [round, readers] : std::exchange(rounds_, {})) {
     for (auto& ready : readers) ready(std::unexpected(unsent));
   }

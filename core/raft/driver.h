@@ -22,6 +22,7 @@
 // is nothing to wait for; it may call the driver, but not destroy it.
 #pragma once
 
+#include <array>
 #include <deque>
 #include <functional>
 #include <map>
@@ -51,6 +52,13 @@ struct DriverOptions {
   std::function<void(const Error&)> on_failure;
 };
 
+// How a read comes to be linearizable.
+enum class ReadKind : uint8_t {
+  index,   // at the leader, which asks a majority whether it still leads
+  lease,   // at the leader; asks nobody while a lease lasts (Options::lease_reads), else as `index`
+  member,  // at any member: it asks the leader for the index, and serves the read itself
+};
+
 class Driver {
  public:
   using Reply = std::move_only_function<void(Result<Bytes>)>;
@@ -72,8 +80,9 @@ class Driver {
   // The state machine's reply once the command is applied, or an error. NOT_LEADER and SHUTDOWN say in
   // `applied` whether the command may still take effect.
   void propose(Bytes command, Reply reply);
-  // Calls back when a read of the state machine is linearizable. NOT_LEADER when this member cannot say.
-  void read(ReadReady ready);
+  // Calls back when a read of the state machine is linearizable. NOT_LEADER when this member cannot say: it
+  // does not lead, or, for ReadKind::member, no leader answers it.
+  void read(ReadKind kind, ReadReady ready);
   // Calls back when the change is committed.
   void change_members(std::vector<Member> members, ReadReady done);
   Result<> transfer_leadership(PeerId to);
@@ -124,6 +133,9 @@ class Driver {
   void arm_timer();
   void propose_queued();
   void start_reads();
+  void start_reads(ReadKind kind);
+  std::vector<ReadReady>& queued(ReadKind kind) { return reads_[static_cast<size_t>(kind)]; }
+  void read_by_lease();
   void take_effects();
   void send(std::vector<Message>& messages);
   void start_write();
@@ -154,7 +166,7 @@ class Driver {
   size_t proposals_bytes_ = 0;
   std::map<Index, Reply> waiting_;                          // given to the core, not yet applied
   std::map<Index, ReadReady> changes_;                      // membership changes not yet committed
-  std::vector<ReadReady> reads_;                            // not yet given to the core
+  std::array<std::vector<ReadReady>, 3> reads_;             // by kind, not yet given to the core
   std::map<uint64_t, std::vector<ReadReady>> rounds_;       // given to the core
   std::multimap<Index, std::vector<ReadReady>> confirmed_;  // wait for the index to be applied
   uint64_t next_round_ = 1;

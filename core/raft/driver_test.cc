@@ -128,6 +128,7 @@ class DriverTest : public testing::Test {
     options.core.heartbeat = 10 * kMillisecond;
     options.core.election = 60 * kMillisecond;
     options.core.random = [this] { return loop_.executor().env().random_u64(); };
+    options.core.lease_reads = lease_reads;
     options.log_entries_max = log_entries_max;
     options.on_failure = [&member](const Error& error) { member.failures.push_back(error); };
     auto driver = Driver::open(loop_.executor(), *member.background, *member.log, member.machine, member,
@@ -228,8 +229,9 @@ class DriverTest : public testing::Test {
     });
   }
   void read(TestMember& member, Answers& answers) {
-    member.driver->read(
-        [&answers](Result<> ready) { ready ? void(++answers.ok) : answers.errors.push_back(ready.error()); });
+    member.driver->read(ReadKind::index, [&answers](Result<> ready) {
+      ready ? void(++answers.ok) : answers.errors.push_back(ready.error());
+    });
   }
   // Proposes and waits; tries again, anywhere, until it is applied.
   void put(Bytes command) {
@@ -260,6 +262,7 @@ class DriverTest : public testing::Test {
   std::map<PeerId, std::unique_ptr<TestMember>> members_;
   std::set<PeerId> cut;  // neither hear nor are heard
   size_t log_entries_max = limits::kLogEntriesMax;
+  bool lease_reads = false;
   size_t snapshots_sent = 0;
   size_t snapshots_to_break = 0;  // the stream of this many ends early
   std::vector<Result<>> snapshot_verdicts;
@@ -365,6 +368,54 @@ TEST_F(DriverTest, AReadThatNoMajorityConfirmsIsNotServed) {
   read(one, answers);
   EXPECT_TRUE(run_until([&] { return answers.total() == 1; }));
   EXPECT_EQ(answers.ok, 0u);
+}
+
+TEST_F(DriverTest, ALeaderWithALeaseServesReadsWhenNobodyHearsIt) {
+  lease_reads = true;
+  TestMember& one = group_of_three();
+  put("x");
+  bool served = false;
+  for (int attempts = 0; attempts < 20 && !served; ++attempts) {  // a busy machine may be too late for it
+    cut.clear();
+    ASSERT_TRUE(run_until(
+        [&] { return leader() == &one && one.driver->core().lease_end() > loop_.executor().now(); }));
+    cut = {1};
+    Answers answers;
+    one.driver->read(ReadKind::lease, [&](Result<> ready) {
+      ready ? void(++answers.ok) : answers.errors.push_back(ready.error());
+    });
+    ASSERT_TRUE(run_until([&] { return answers.total() == 1; }));
+    served = answers.ok == 1;
+  }
+  EXPECT_TRUE(served);
+  run_for(70 * kMillisecond);
+  Answers late;
+  one.driver->read(ReadKind::lease,
+                   [&](Result<> ready) { ready ? void(++late.ok) : late.errors.push_back(ready.error()); });
+  EXPECT_TRUE(run_until([&] { return late.total() == 1; }));
+  EXPECT_EQ(late.ok, 0u);
+}
+
+TEST_F(DriverTest, AMemberThatDoesNotLeadServesReadsOfWhatIsCommitted) {
+  group_of_three();
+  for (int i = 0; i < 20; ++i) {
+    put(fmt::format("{}", i));
+    std::optional<Bytes> seen;
+    bool failed = false;
+    TestMember& two = member(2);
+    two.driver->read(ReadKind::member, [&](Result<> ready) {
+      ready ? void(seen = two.machine.commands.back()) : void(failed = true);
+    });
+    ASSERT_TRUE(run_until([&] { return seen || failed; }));
+    if (seen) EXPECT_EQ(*seen, fmt::format("{}", i));
+  }
+  cut = {2};
+  Answers alone;
+  member(2).driver->read(ReadKind::member, [&](Result<> ready) {
+    ready ? void(++alone.ok) : alone.errors.push_back(ready.error());
+  });
+  EXPECT_TRUE(run_until([&] { return alone.total() == 1; }));
+  EXPECT_EQ(alone.ok, 0u);
 }
 
 TEST_F(DriverTest, NoFollowerAcknowledgesWhatItsDiskHolds) {

@@ -13,6 +13,7 @@
 //   bootstrap N           makes empty node N a group of its own
 //   wipe N as M           node N lost its disk and is now the empty peer M
 //   append-bytes N        how much the nodes added from here on put into one append
+//   lease-reads           the nodes added from here on make promises and read by lease
 //   elect N               lets node N become the leader, and shows nothing else
 //   campaign N            moves time to node N's timeout and ticks it
 //   tick N MS | tick all MS      moves time, then ticks
@@ -24,6 +25,8 @@
 //   async N, sync N, sync-always N   the disk finishes writes when told, the oldest write, at once (default)
 //   crash N [K], start N  K writes in flight had reached the disk
 //   propose N DATA...     config N voters A,B learners C      transfer N M      read N ID
+//   ask N ID              a read at N, wherever the leader is
+//   lease-read N
 //   compact N I           forgets entries up to I
 //   lose-snapshot A->B    the snapshot under way breaks off
 //   unreachable N M       N's connection to M broke
@@ -114,9 +117,10 @@ class Group {
   Core& core(const std::string& word) { return *node(word).test.core; }
 
   void add(PeerId id, Durable disk) {
-    Options options{.self = id, .append_bytes_max = append_bytes_, .random = [id] {
-                      return (id - 1) * 20 * kMillisecond;
-                    }};
+    Options options{
+        .self = id, .append_bytes_max = append_bytes_, .lease_reads = lease_reads_, .random = [id] {
+          return (id - 1) * 20 * kMillisecond;
+        }};
     auto state = disk.entries;
     auto node =
         std::make_unique<Node>(Node{TestNode(options, std::move(disk), std::move(state)), false, {}, {}});
@@ -151,6 +155,8 @@ class Group {
       core(w[1]).bootstrap(member(number(w[1])), 0, now_);
     } else if (w[0] == "append-bytes") {
       append_bytes_ = number(w[1]);
+    } else if (w[0] == "lease-reads") {
+      lease_reads_ = true;
     } else if (w[0] == "wipe") {
       nodes_.erase(number(w[1]));
       add(number(w[3]), {});
@@ -261,6 +267,11 @@ class Group {
     } else if (w[0] == "transfer") {
       auto result = core(w[1]).transfer_leadership(number(w[2]), now_);
       if (!result) print("{}", result.error().to_string());
+    } else if (w[0] == "ask") {
+      core(w[1]).read_from_leader(number(w[2]), now_);
+    } else if (w[0] == "lease-read") {
+      auto index = core(w[1]).lease_read(now_);
+      print("{}", index ? fmt::format("{} may read at {}", w[1], *index) : w[1] + " has no lease");
     } else if (w[0] == "read") {
       core(w[1]).read_index(number(w[2]), now_);
     } else {
@@ -406,6 +417,7 @@ class Group {
   std::vector<Message> network_;
   std::set<PeerId> isolated_;
   size_t append_bytes_ = 0;
+  bool lease_reads_ = false;
   bool quiet_ = false;
   std::string out_;
 };

@@ -12,9 +12,11 @@
 //   5 append                        previous index, previous term, commit, count, entries
 //   6 append_reply                  index, reject, and if rejected: hint index, hint term
 //   7 heartbeat                     commit, round
-//   8 heartbeat_reply               round
+//   8 heartbeat_reply               round, promise in nanoseconds
 //   9 snapshot                      snapshot meta
 //   11 timeout_now                  nothing; 10 is reserved
+//   12 read_index                   round
+//   13 read_index_reply             round, reject, and if not rejected: index
 //
 //   entry           term, kind (0 command, 1 config, 2 noop), time, data
 //   config          members, outgoing peers, leaving members; each counted and sorted by peer, no peer twice
@@ -182,6 +184,15 @@ void put_fields(Writer& writer, const Message& message) {
       break;
     case MessageKind::heartbeat_reply:
       writer.u64(message.round);
+      writer.u64(static_cast<uint64_t>(message.promise));
+      break;
+    case MessageKind::read_index:
+      writer.u64(message.round);
+      break;
+    case MessageKind::read_index_reply:
+      writer.u64(message.round);
+      writer.boolean(message.reject);
+      if (!message.reject) writer.u64(message.index);
       break;
     case MessageKind::snapshot:
       ASPEN_ASSERT(message.snapshot.has_value());
@@ -221,6 +232,15 @@ void get_fields(Reader& reader, Message& message) {
       break;
     case MessageKind::heartbeat_reply:
       message.round = get_number(reader, "round");
+      message.promise = static_cast<DurationNs>(get_number(reader, "promise"));
+      break;
+    case MessageKind::read_index:
+      message.round = get_number(reader, "round");
+      break;
+    case MessageKind::read_index_reply:
+      message.round = get_number(reader, "round");
+      message.reject = reader.boolean();
+      if (!message.reject) message.index = get_number(reader, "index");
       break;
     case MessageKind::snapshot:
       message.snapshot = get_meta(reader);
@@ -261,7 +281,8 @@ Result<Message> decode_message(BytesView bytes) {
   uint64_t kind = reader.begin();
   bool known = kind >= static_cast<uint64_t>(MessageKind::pre_vote) &&
                (kind <= static_cast<uint64_t>(MessageKind::snapshot) ||
-                kind == static_cast<uint64_t>(MessageKind::timeout_now));
+                (kind >= static_cast<uint64_t>(MessageKind::timeout_now) &&
+                 kind <= static_cast<uint64_t>(MessageKind::read_index_reply)));
   if (!known) {
     reader.refuse(fmt::format("message kind {}", kind));
   } else {

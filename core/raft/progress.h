@@ -48,6 +48,7 @@ class FollowerProgress {
   TimeNs contact;             // last heard from
   TimeNs snapshot_after = 0;  // after a failed one, not before this time
   uint64_t round = 0;         // newest read round it confirmed
+  TimeNs lease_until = 0;     // by our clock, however fast: until then it gives nobody a vote
   Index commit_sent = 0;      // newest commit index it was told
   Index match_at_tick = 0;    // match() at the last heartbeat, to notice a lost append
   bool ping = false;          // send an append even if it is empty

@@ -26,10 +26,12 @@ using testing::voters;
 
 constexpr PeerId kPeers = 5;
 constexpr int kSteps = 4000;
+constexpr int kDriftPercent = 10;  // far more than any clock's, so that leases end at different times
 
 class Simulation {
  public:
   explicit Simulation(uint64_t seed) : random_(seed) {
+    lease_ = seed % 2 == 0;
     choose_actions();
     PeerId voters_max = seed % 3 == 0 ? 3 : 5;
     // Small windows and messages, so that every limit is met.
@@ -38,6 +40,8 @@ class Simulation {
                       .append_bytes_max = seed % 2 == 0 ? 1 : 100 * (seed % 4),
                       .appends_in_flight_max = 1 + seed % 5,
                       .proposals_bytes_max = 2000,
+                      .lease_reads = lease_,
+                      .clock_drift_ppm_max = kDriftPercent * 10'000,
                       .random = [this] { return random_(); }};
       Durable disk;
       if (id <= voters_max) {
@@ -96,6 +100,7 @@ class Simulation {
   const Oracles& oracles() const { return oracles_; }
   int snapshots() const { return snapshots_; }
   int changes() const { return changes_; }
+  int lease_reads() const { return lease_reads_; }
 
  private:
   struct Snapshot {
@@ -182,15 +187,24 @@ class Simulation {
   }
 
   void pass_time(DurationNs duration) {
-    // A node whose clock stands still is a process that does not get to run: its leader does not notice
-    // that it was deposed.
+    // A node that is paused is a process that does not get to run: its leader does not notice that it was
+    // deposed. Its clock may stand still too, as a monotonic clock may, unless leases rest on it.
     for (auto& [id, node] : nodes_) {
-      if (faults_ && paused_.contains(id)) continue;
-      clocks_[id] += duration;
+      bool paused = faults_ && paused_.contains(id);
+      if (!paused || lease_) advance_clock(id, duration);
+      if (paused) continue;
       if (node.up() && node.core->next_tick() <= clocks_[id]) node.core->tick(clocks_[id]);
     }
     if (chance(3)) paused_.clear();
     if (chance(3)) paused_.insert(1 + below(kPeers));
+  }
+
+  // Under leases at a rate of each node's own: the fastest and the slowest that the options allow are among
+  // them.
+  void advance_clock(PeerId id, DurationNs duration) {
+    constexpr std::array<DurationNs, kPeers> kGains = {-kDriftPercent, kDriftPercent, 0, kDriftPercent,
+                                                       -kDriftPercent};
+    clocks_[id] += lease_ ? duration / 100 * (100 + kGains[id - 1]) : duration;
   }
 
   // Mostly the oldest, so that the group gets something done.
@@ -239,7 +253,15 @@ class Simulation {
       if (other.up()) before = std::max(before, other.core->commit());
     }
     oracles_.read_asked(++read_id_, before);
-    node.core->read_index(read_id_, time(node));
+    if (chance(50)) {
+      if (auto index = node.core->lease_read(time(node))) {
+        ++lease_reads_;
+        return oracles_.read_ready({read_id_, *index});
+      }
+    }
+    if (chance(50)) return node.core->read_index(read_id_, time(node));
+    TestNode& other = any();  // wherever a client is
+    if (other.up()) other.core->read_from_leader(read_id_, time(other));
   }
 
   void crash_or_start(TestNode& node) {
@@ -301,7 +323,7 @@ class Simulation {
     auto inside = [&](PeerId peer) { return (part >> (peer - 1) & 1) != 0; };
     cut_.clear();
     for (PeerId a = 1; a <= kPeers; ++a) {
-      if (inside(a)) clocks_[a] += kSecond;
+      if (inside(a) || lease_) advance_clock(a, kSecond);
       for (PeerId b = 1; b <= kPeers; ++b) {
         if (!inside(a) || !inside(b)) cut_.insert({a, b});
       }
@@ -415,10 +437,12 @@ class Simulation {
   std::set<std::pair<PeerId, PeerId>> cut_;  // from, to
   bool faults_ = true;
   Oracles oracles_;
+  bool lease_ = false;
   uint64_t read_id_ = 0;
   Term proposed_term_ = 0;
   int snapshots_ = 0;
   int changes_ = 0;
+  int lease_reads_ = 0;
 };
 
 uint64_t number_from_environment(const char* name, uint64_t otherwise) {
@@ -430,7 +454,7 @@ TEST(Simulation, KeepsEveryPromise) {
   uint64_t only = number_from_environment("ASPEN_SEED", 0);
   uint64_t first = only != 0 ? only : 1;
   uint64_t last = only != 0 ? only : number_from_environment("ASPEN_SEEDS", 400);
-  int elections = 0, reads = 0, drops = 0, snapshots = 0, changes = 0;
+  int elections = 0, reads = 0, drops = 0, snapshots = 0, changes = 0, lease_reads = 0;
   Index committed = 0;
   for (uint64_t seed = first; seed <= last; ++seed) {
     Simulation simulation(seed);
@@ -449,14 +473,18 @@ TEST(Simulation, KeepsEveryPromise) {
     committed += simulation.oracles().committed();
     snapshots += simulation.snapshots();
     changes += simulation.changes();
+    lease_reads += simulation.lease_reads();
   }
-  fmt::print("{} elections, {} entries committed, {} reads, {} proposals dropped, {} snapshots, {} changes\n",
-             elections, committed, reads, drops, snapshots, changes);
+  fmt::print(
+      "{} elections, {} entries committed, {} reads ({} by lease), {} proposals dropped, {} snapshots, {} "
+      "changes\n",
+      elections, committed, reads, lease_reads, drops, snapshots, changes);
   if (only != 0) return;
   // A run in which nothing happens proves nothing.
   EXPECT_GT(elections, 100);
   EXPECT_GT(committed, 1000u);
   EXPECT_GT(reads, 100);
+  EXPECT_GT(lease_reads, 100);
   EXPECT_GT(drops, 50);
   EXPECT_GT(snapshots, 50);
   EXPECT_GT(changes, 100);

@@ -40,9 +40,20 @@ inline std::string describe(const std::vector<EntryPtr>& entries) {
 }
 
 inline const char* name(MessageKind kind) {
-  constexpr const char* kNames[] = {
-      "",          "pre_vote",        "pre_vote_reply", "vote",       "vote_reply", "append", "append_reply",
-      "heartbeat", "heartbeat_reply", "snapshot",       "(reserved)", "timeout_now"};
+  constexpr const char* kNames[] = {"",
+                                    "pre_vote",
+                                    "pre_vote_reply",
+                                    "vote",
+                                    "vote_reply",
+                                    "append",
+                                    "append_reply",
+                                    "heartbeat",
+                                    "heartbeat_reply",
+                                    "snapshot",
+                                    "(reserved)",
+                                    "timeout_now",
+                                    "read_index",
+                                    "read_index_reply"};
   return kNames[static_cast<size_t>(kind)];
 }
 
@@ -63,12 +74,18 @@ inline std::string describe_fields(const Message& m) {
     case MessageKind::heartbeat:
       return fmt::format(", commit {}, round {}", m.commit, m.round);
     case MessageKind::heartbeat_reply:
-      return fmt::format(", round {}", m.round);
+      return fmt::format(", round {}{}", m.round,
+                         m.promise > 0 ? fmt::format(", promises {} ms", m.promise / kMillisecond) : "");
     case MessageKind::snapshot:
       return fmt::format(", state at {}/{}, {}", m.snapshot->index, m.snapshot->term,
                          describe(m.snapshot->config));
     case MessageKind::timeout_now:
       return "";
+    case MessageKind::read_index:
+      return fmt::format(", number {}", m.round);
+    case MessageKind::read_index_reply:
+      return m.reject ? fmt::format(", number {}: no", m.round)
+                      : fmt::format(", number {}: at {}", m.round, m.index);
   }
   return "";
 }

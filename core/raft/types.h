@@ -103,6 +103,8 @@ enum class MessageKind : uint8_t {
   heartbeat_reply = 8,
   snapshot = 9,      // offers one; its bytes travel apart (driver.h), accepted or refused by the driver
   timeout_now = 11,  // leadership transfer; 10 is reserved
+  read_index = 12,   // a follower asks for the index at which it may serve a read
+  read_index_reply = 13,
 };
 
 // One flat message; which fields mean something depends on the kind (message.cc, docs/wire.md).
@@ -111,13 +113,17 @@ struct Message {
   PeerId from = kNobody;
   PeerId to = kNobody;
   Term term = 0;
-  Index index = 0;    // append: previous index; vote: last index; append_reply: match or rejected index
+  // append: previous index; vote: last index; append_reply: match or rejected index; read_index_reply: to
+  // be applied before the read
+  Index index = 0;
   Term log_term = 0;  // append: previous term; vote: last term; append_reply: hint term
   Index commit = 0;   // append, heartbeat
   Index hint = 0;     // append_reply, rejected: where the follower's log may agree
   bool reject = false;
   bool transfer = false;  // vote: a leadership transfer, which leader stickiness must not stop
-  uint64_t round = 0;     // heartbeat and its reply: the newest read round, and that it was heard
+  // heartbeat and its reply: the newest read round, and that it was heard; read_index and its reply: which
+  uint64_t round = 0;
+  DurationNs promise = 0;  // heartbeat_reply: for this long the sender gives nobody a vote (core_lease.cc)
   std::vector<EntryPtr> entries = {};
   std::optional<SnapshotMeta> snapshot = {};
 };

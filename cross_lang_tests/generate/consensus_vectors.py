@@ -40,6 +40,11 @@ def append_reply(row):
     return fields + varint(row["hint_index"]) + varint(row["hint_term"])
 
 
+def read_index_reply(row):
+    fields = varint(row["round"]) + boolean(row["reject"])
+    return fields if row["reject"] else fields + varint(row["index"])
+
+
 def vote(row):
     return varint(row["last_index"]) + varint(row["last_term"]) + boolean(row["transfer"])
 
@@ -61,9 +66,11 @@ FIELDS = {
     5: append,
     6: append_reply,
     7: lambda row: varint(row["commit"]) + varint(row["round"]),
-    8: lambda row: varint(row["round"]),
+    8: lambda row: varint(row["round"]) + varint(row["promise"]),
     9: lambda row: snapshot_meta(row["snapshot"]),
     11: lambda row: b"",
+    12: lambda row: varint(row["round"]),
+    13: lambda row: read_index_reply(row),
 }
 
 
@@ -168,9 +175,13 @@ MESSAGES = [
     ("append_reply", raft(6, index=12, reject=False)),
     ("append_reply, rejected", raft(6, **REJECTED)),
     ("heartbeat", raft(7, commit=12, round=300)),
-    ("heartbeat_reply", raft(8, round=MOST)),
+    ("heartbeat_reply", raft(8, round=MOST, promise=0)),
+    ("heartbeat_reply with a promise", raft(8, round=7, promise=300_000_000)),
     ("snapshot", raft(9, snapshot=META)),
     ("timeout_now", raft(11, term=MOST)),
+    ("read_index", raft(12, round=MOST)),
+    ("read_index_reply", raft(13, round=7, reject=False, index=12)),
+    ("read_index_reply, rejected", raft(13, round=7, reject=True)),
     ("from the highest peer", raft(11) | {"from": TOP, "to": 1}),
 ]
 
@@ -236,7 +247,9 @@ INVALID_ENTRIES = [
 INVALID_MESSAGES = [
     ("kind 0", message(0, raft_fields(raft(11))), "kind"),
     ("kind 10", message(10, raft_fields(raft(11))), "kind"),
-    ("kind 12", message(12, raft_fields(raft(11))), "kind"),
+    ("kind 14", message(14, raft_fields(raft(11))), "kind"),
+    ("an index in a rejection", message(13, raft_fields(raft(13, round=7, reject=True)) + b"\7"), "left_over"),
+    ("a promise of 2^62", raft(8, round=1, promise=MOST + 1), "limit"),
     ("from nobody", raft(11) | {"from": 0}, "value"),
     ("to nobody", raft(11) | {"to": 0}, "value"),
     ("a term of 2^62", raft(11, term=MOST + 1), "limit"),
@@ -258,7 +271,7 @@ INVALID_MESSAGES = [
     ("a hint in an acceptance", message(6, raft_fields(raft(6, index=9, reject=False)) + b"\7\3"), "left_over"),
     ("a rejection without hint", message(6, raft_fields(raft(6, **REJECTED))[:-2]), "truncated"),
     ("a hint of 2^62", raft(6, **REJECTED | {"hint_index": MOST + 1}), "limit"),
-    ("a round of 2^62", raft(8, round=MOST + 1), "limit"),
+    ("a round of 2^62", raft(8, round=MOST + 1, promise=0), "limit"),
     ("a snapshot of members out of order", raft(9, snapshot=META | {"config": DESCENDING}), "order"),
 ]
 

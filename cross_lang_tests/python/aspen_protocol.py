@@ -193,6 +193,13 @@ def append_reply(d: Decoder) -> Row:
     return row
 
 
+def read_index_reply(d: Decoder) -> Row:
+    row = fields(d, round=NUMBER, reject="bool")
+    if not row["reject"]:
+        row.update(fields(d, index=NUMBER))
+    return row
+
+
 def vote(d: Decoder, may_transfer: bool) -> Row:
     row = fields(d, last_index=NUMBER, last_term=NUMBER, transfer="bool")
     require(may_transfer or not row["transfer"])
@@ -207,9 +214,11 @@ RAFT_FIELDS: Dict[int, Callable[[Decoder, int], Row]] = {
     5: append,
     6: lambda d, term: append_reply(d),
     7: lambda d, term: fields(d, commit=NUMBER, round=NUMBER),
-    8: lambda d, term: fields(d, round=NUMBER),
+    8: lambda d, term: fields(d, round=NUMBER, promise=NUMBER),
     9: lambda d, term: {"snapshot": snapshot_meta(d)},
     11: lambda d, term: {},
+    12: lambda d, term: fields(d, round=NUMBER),
+    13: lambda d, term: read_index_reply(d),
 }
 
 
