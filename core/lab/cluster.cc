@@ -42,6 +42,7 @@ node::NodeOptions Cluster::member_options(size_t i) const {
           .journal_segment_bytes = kJournalSegmentBytes,
           .lease_reads = options_.lease_reads,
           .clock_drift_ppm_max = options_.clock_drift_ppm_max,
+          .dead_voter_after = options_.dead_voter_after,
           .member_reads = options_.member_reads && i % 2 == 0};
 }
 

@@ -30,6 +30,7 @@ struct ClusterOptions {
   bool lease_reads = false;    // this and what follows: as node::NodeOptions
   uint32_t clock_drift_ppm_max = 0;
   bool member_reads = false;  // of every other member
+  DurationNs dead_voter_after = 0;
   Machine::Transport transport = Machine::Transport::simulated;
 };
 

@@ -125,6 +125,16 @@ void fall_behind(World& world, Cluster& cluster, Random& random) {
   });
 }
 
+// A member does not get to run for so long that the others go on without its vote.
+void fall_silent(World& world, Cluster& cluster, Random& random) {
+  Machine& machine = cluster.member(random.below(cluster.size()));
+  if (machine.state() == Machine::State::off || machine.paused()) return;
+  machine.pause();
+  world.events().after(random.exponential(4 * kSecond), [&machine, incarnation = machine.incarnation()] {
+    if (machine.incarnation() == incarnation && machine.paused()) machine.resume();
+  });
+}
+
 void hand_on(World&, Cluster& cluster, Random&) {
   Machine* leader = cluster.leader();
   if (leader == nullptr || leader->paused()) return;
@@ -178,6 +188,15 @@ const std::vector<Scenario>& table() {
        .script = mixed,
        .every = 2 * kSecond,
        .happens = hand_on},
+      {.info = {"dead-voters", "members fall silent, lose their votes and get them back"},
+       .nodes = 5,
+       .duration = 15 * kSecond,
+       .faults = only({Fault::drift, Fault::pause, Fault::partition, Fault::one_way, Fault::loss,
+                       Fault::latency, Fault::crash, Fault::power_cut, Fault::buggify}),
+       .cluster = {.dead_voter_after = kSecond},
+       .script = mixed,
+       .every = 1500 * kMillisecond,
+       .happens = fall_silent},
       {.info = {"disk-faults", "disks stall, fail, fill up, tear and rot"},
        .faults =
            only({Fault::power_cut, Fault::torn_write, Fault::wipe, Fault::slow_disk, Fault::failed_write,

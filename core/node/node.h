@@ -42,6 +42,9 @@ struct NodeOptions {
   // monotonic clock gains or loses more than this; 0: raft::Options' default.
   bool lease_reads = false;
   uint32_t clock_drift_ppm_max = 0;
+  // A voter that is dead or lags for so long becomes a learner, until it has caught up (raft::Steward); 0:
+  // never.
+  DurationNs dead_voter_after = 0;
   bool member_reads = false;  // linearizable reads are served here, also when another member leads
 };
 

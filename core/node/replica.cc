@@ -11,9 +11,6 @@ namespace {
 // The group of the key-value store, in the journal.
 constexpr raft::GroupId kStoreGroup = 1;
 constexpr DurationNs kHousekeepingPeriod = 20 * kMillisecond;
-// A learner this close to what is committed is promoted: the rest arrives while the change commits. Entries
-// that are still on their way to everybody are not held against it.
-constexpr raft::Index kCaughtUpEntries = 128;
 constexpr DurationNs kHandOverTimeout = 2 * kSecond;
 
 raft::PeerId fresh_peer(rt::Env& env) {
@@ -91,30 +88,23 @@ void Replica::read(raft::Driver::ReadReady ready) {
   driver_->read(kind, std::move(ready));
 }
 
-void Replica::promote_learners() {
-  const raft::Core& core = driver_->core();
-  if (core.role() != raft::Role::leader || core.config().joint()) return;
-  raft::Status status = core.status();
-  std::vector<raft::Member> members = core.config().members;
-  for (raft::Member& member : members) {
-    if (member.role != raft::MemberRole::learner) continue;
-    auto progress = status.progress.find(member.peer);
-    if (progress == status.progress.end() || !progress->second.active) continue;
-    // How far behind is a matter of speed only: until it has the rest, the others are the majority.
-    bool early = ASPEN_BUGGIFY("node-promote-early");
-    bool caught_up = progress->second.match + kCaughtUpEntries >= status.commit || early;
-    if (progress->second.match == 0 || !caught_up) continue;
-    member.role = raft::MemberRole::voter;
-    log(LogLevel::info, "{} has caught up and becomes a voter", member.node.short_string());
-    // One at a time; a change already under way refuses this one, and the next round asks again.
-    return driver_->change_members(std::move(members), [](Result<>) {});
+void Replica::keep_voters(TimeNs now) {
+  auto change = steward_.decide(driver_->status(), now);
+  if (!change) return;
+  for (const NodeId& node : change->promoted) {
+    log(LogLevel::info, "{} has caught up and becomes a voter", node.short_string());
   }
+  for (const NodeId& node : change->demoted) {
+    log(LogLevel::warn, "{} is dead or lags and becomes a learner", node.short_string());
+  }
+  // A change already under way refuses this one, and the next round decides again.
+  driver_->change_members(std::move(change->members), [](Result<>) {}, change->via);
 }
 
 rt::Task<Result<>> Replica::keep_members(rt::Cx& cx) {
   for (int round = 0;; ++round) {
     ASPEN_CO_CHECK(co_await cx.sleep(kHousekeepingPeriod));
-    promote_learners();
+    keep_voters(cx.now());
     if (round % 16 != 0) continue;
     transport_.connect_members();
     if (driver_->core().role() == raft::Role::leader && ASPEN_BUGGIFY("node-leader-hands-over")) {

@@ -2,7 +2,8 @@
 // between them.
 //
 // On the leader it also keeps the membership: a node that asked to join was added as a learner, and is
-// promoted to voter by a committed change once it has caught up.
+// promoted to voter by a committed change once it has caught up; so are voters that are dead demoted
+// (raft::Steward).
 //
 // Thread safety: none; the engine thread.
 #pragma once
@@ -14,6 +15,7 @@
 #include "core/node/platform.h"
 #include "core/node/raft_transport.h"
 #include "core/raft/driver.h"
+#include "core/raft/steward.h"
 
 namespace aspen::node {
 
@@ -26,6 +28,7 @@ struct ReplicaOptions {
   bool lease_reads = false;    // this and what follows: as NodeOptions say
   uint32_t clock_drift_ppm_max = 0;
   bool member_reads = false;
+  DurationNs dead_voter_after = 0;
   std::function<void(const raft::Status&)> on_state;
   std::function<void(const Error&)> on_failure;
 };
@@ -66,8 +69,9 @@ class Replica {
   Replica(Platform& platform, rt::Region& region, ReplicaOptions options)
       : options_(std::move(options)),
         background_(platform.open_lane(LaneUse::background)),
-        transport_(region, *background_) {}
-  void promote_learners();
+        transport_(region, *background_),
+        steward_({.dead_voter_after = options_.dead_voter_after}) {}
+  void keep_voters(TimeNs now);
 
   ReplicaOptions options_;
   // Destroyed in reverse: the lanes finish what they run while everything it uses is still there.
@@ -76,6 +80,7 @@ class Replica {
   std::unique_ptr<rt::Lane> background_;
   RaftTransport transport_;
   std::unique_ptr<raft::Driver> driver_;
+  raft::Steward steward_;
 };
 
 }  // namespace aspen::node

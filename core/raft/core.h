@@ -144,7 +144,8 @@ class Core {
   // one voter differs, else joint consensus, left automatically. Errors: NOT_LEADER; UNAVAILABLE while
   // another change is under way or before the leader's first entry is committed; INVALID_ARGUMENT for an
   // empty voter set, duplicates, or more than limits::kMembersMax.
-  Result<Index> propose_config(std::vector<Member> members, WallNs wall, TimeNs now);
+  Result<Index> propose_config(std::vector<Member> members, WallNs wall, TimeNs now,
+                               ChangeVia via = ChangeVia::least);
   // Asks for a linearizable read; answered by reads_ready or reads_failed with the same id.
   void read_index(uint64_t id, TimeNs now);
   // The same at any member: one that does not lead asks the leader for the index.
@@ -276,6 +277,7 @@ class Core {
   bool send_append(PeerId peer, FollowerProgress& follower);
   void send_heartbeat(PeerId peer, FollowerProgress& follower);
   void advance_commit();
+  Config committee() const;
   void commit_to(Index index);
   void truncate_from(Index index);
   void remember_proposals(Index first);

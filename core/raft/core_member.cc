@@ -7,7 +7,7 @@
 
 namespace aspen::raft {
 
-Result<Index> Core::propose_config(std::vector<Member> members, WallNs wall, TimeNs now) {
+Result<Index> Core::propose_config(std::vector<Member> members, WallNs wall, TimeNs now, ChangeVia via) {
   advance(now);
   if (role_ != Role::leader) return fail(Code::NOT_LEADER, "peer {:x} is not the leader", options_.self);
   if (transfer_) {
@@ -22,7 +22,7 @@ Result<Index> Core::propose_config(std::vector<Member> members, WallNs wall, Tim
   if (!committed_in_term()) {
     return fail(Code::UNAVAILABLE, "the leader has not committed its first entry yet");
   }
-  ASPEN_TRY(Config next, plan_change(config(), std::move(members)));
+  ASPEN_TRY(Config next, plan_change(config(), std::move(members), via));
   append_local(EntryKind::config, encode(next), wall);
   remember_proposals(log_.last_index());
   return log_.last_index();

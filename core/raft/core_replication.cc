@@ -246,13 +246,26 @@ void Core::send_heartbeat(PeerId peer, FollowerProgress& follower) {
   send({.kind = MessageKind::heartbeat, .to = peer, .commit = commit, .round = round_});
 }
 
-void Core::advance_commit() {
-  Index reached = quorum_reached(config(), [&](PeerId peer) -> Index {
-    if (peer == options_.self && ASPEN_MUTANT("raft-own-copy-not-durable")) return log_.last_index();
-    if (peer == options_.self) return disk_.index();
-    auto it = followers_.find(peer);
-    return it == followers_.end() ? 0 : it->second.match();
+// The planted bug of docs/consensus.md: those who have answered in this reign, as soon as they are a
+// majority.
+Config Core::committee() const {
+  Config seen = config();
+  std::erase_if(seen.members, [&](const Member& member) {
+    auto it = followers_.find(member.peer);
+    return member.role == MemberRole::voter && it != followers_.end() && it->second.match() < term_start_;
   });
+  return seen.members.size() > config().members.size() / 2 ? seen : config();
+}
+
+void Core::advance_commit() {
+  Index reached = quorum_reached(ASPEN_MUTANT("raft-quorum-observed") ? committee() : config(),
+                                 [&](PeerId peer) -> Index {
+                                   if (peer == options_.self && ASPEN_MUTANT("raft-own-copy-not-durable"))
+                                     return log_.last_index();
+                                   if (peer == options_.self) return disk_.index();
+                                   auto it = followers_.find(peer);
+                                   return it == followers_.end() ? 0 : it->second.match();
+                                 });
   // An entry of an earlier term may be on a majority and still be overwritten; it is committed by one of
   // ours behind it (thesis 3.6.2, figure 3.7).
   bool own_term = log_.term_at(reached) == hard_.term || ASPEN_MUTANT("raft-commit-old-term");

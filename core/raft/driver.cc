@@ -125,10 +125,10 @@ void Driver::read(ReadKind kind, ReadReady ready) {
   wake();
 }
 
-void Driver::change_members(std::vector<Member> members, ReadReady done) {
+void Driver::change_members(std::vector<Member> members, ReadReady done, ChangeVia via) {
   if (failure_) return done(std::unexpected(*failure_));
   if (closing_) return done(std::unexpected(Error(Code::SHUTDOWN, Applied::NO, "the node is closing")));
-  auto index = core_.propose_config(std::move(members), executor_.env().wall_now(), executor_.now());
+  auto index = core_.propose_config(std::move(members), executor_.env().wall_now(), executor_.now(), via);
   if (!index) return done(std::unexpected(index.error()));
   changes_.emplace(*index, std::move(done));
   wake();

@@ -84,7 +84,7 @@ class Driver {
   // does not lead, or, for ReadKind::member, no leader answers it.
   void read(ReadKind kind, ReadReady ready);
   // Calls back when the change is committed.
-  void change_members(std::vector<Member> members, ReadReady done);
+  void change_members(std::vector<Member> members, ReadReady done, ChangeVia via = ChangeVia::least);
   Result<> transfer_leadership(PeerId to);
   void unreachable(PeerId peer) { core_.unreachable(peer); }
   void snapshot_sent(PeerId peer, bool ok);

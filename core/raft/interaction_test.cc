@@ -25,6 +25,7 @@
 //   async N, sync N, sync-always N   the disk finishes writes when told, the oldest write, at once (default)
 //   crash N [K], start N  K writes in flight had reached the disk
 //   propose N DATA...     config N voters A,B learners C      transfer N M      read N ID
+//   config N joint voters A,B ...        always through a joint configuration
 //   ask N ID              a read at N, wherever the leader is
 //   lease-read N
 //   compact N I           forgets entries up to I
@@ -258,12 +259,14 @@ class Group {
       show_index(core(w[1]).propose({w.begin() + 2, w.end()}, 0, now_));
     } else if (w[0] == "config") {
       std::vector<Member> members;
-      for (size_t i = 2; i + 1 < w.size(); i += 2) {
+      bool joint = w[2] == "joint";
+      for (size_t i = joint ? 3 : 2; i + 1 < w.size(); i += 2) {
         for (const std::string& id : split(w[i + 1], ',')) {
           members.push_back(member(number(id), w[i] == "voters" ? MemberRole::voter : MemberRole::learner));
         }
       }
-      show_index(core(w[1]).propose_config(std::move(members), 0, now_));
+      show_index(core(w[1]).propose_config(std::move(members), 0, now_,
+                                           joint ? ChangeVia::joint : ChangeVia::least));
     } else if (w[0] == "transfer") {
       auto result = core(w[1]).transfer_leadership(number(w[2]), now_);
       if (!result) print("{}", result.error().to_string());

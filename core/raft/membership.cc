@@ -4,6 +4,7 @@
 #include <set>
 
 #include "core/base/assert.h"
+#include "core/base/mutant.h"
 #include "core/raft/quorum.h"
 
 namespace aspen::raft {
@@ -104,7 +105,7 @@ void ConfigHistory::reset(const SnapshotMeta& snapshot) {
   configs_.push_back({snapshot.index, snapshot.config});
 }
 
-Result<Config> plan_change(const Config& current, std::vector<Member> members) {
+Result<Config> plan_change(const Config& current, std::vector<Member> members, ChangeVia via) {
   ASPEN_ASSERT(!current.joint());
   ASPEN_CHECK(check_members(members));
   std::ranges::sort(members, by_peer);
@@ -118,7 +119,8 @@ Result<Config> plan_change(const Config& current, std::vector<Member> members) {
   std::vector<PeerId> after = voters_of(next.members);
   std::vector<PeerId> differing;
   std::ranges::set_symmetric_difference(before, after, std::back_inserter(differing));
-  if (differing.size() <= 1) return next;
+  bool simple = via == ChangeVia::least || ASPEN_MUTANT("raft-demote-by-the-rest");
+  if (differing.empty() || (differing.size() == 1 && simple)) return next;
 
   next.outgoing = std::move(before);
   for (const Member& member : current.members) {

@@ -42,10 +42,17 @@ class ConfigHistory {
   std::deque<Item> configs_;
 };
 
+// By which way a group gets to other voters.
+enum class ChangeVia : uint8_t {
+  least,  // one entry where at most one voter differs, else a joint configuration
+  joint,  // always a joint one: a majority of the old voters has to commit it as well
+};
+
 // The configuration to append in order to get from `current` (not joint) to `members`, which need not be
 // sorted. Errors: INVALID_ARGUMENT for no voter, a peer or node twice, peer 0, an address that is too
 // long or no text, or more than limits::kMembersMax.
-Result<Config> plan_change(const Config& current, std::vector<Member> members);
+Result<Config> plan_change(const Config& current, std::vector<Member> members,
+                           ChangeVia via = ChangeVia::least);
 
 // What follows a joint configuration.
 Config leave_joint(const Config& joint);
