@@ -62,7 +62,7 @@ TEST_F(ObservedQuorum, WhatTwoOfFiveHaveIsNotAcknowledged) {
   static bool acknowledged;
   acknowledged = false;
   Machine& leader = cluster_.member(0);
-  kv::Command command{.ops = {{.key = "k", .value = "v"}}};
+  kv::Command command{.kind = kv::Command::Kind::open_session};
   leader.host()->deliver([&] {
     leader.replica()->driver().propose(kv::encode(command),
                                        [](Result<Bytes> r) { acknowledged = r.has_value(); });
