@@ -113,7 +113,7 @@ Json raft_fields(const raft::Message& m) {
               {"commit", number(m.commit)},
               {"entries", each(m.entries, [](const raft::EntryPtr& e) { return spell(*e); })}};
     case append_reply:
-      if (!m.reject) return {{"index", number(m.index)}, {"reject", false}};
+      if (!m.reject) return {{"index", number(m.index)}, {"reject", false}, {"wait", m.wait}};
       return {{"index", number(m.index)},
               {"reject", true},
               {"hint_index", number(m.hint)},
@@ -126,6 +126,12 @@ Json raft_fields(const raft::Message& m) {
       return {{"snapshot", spell(*m.snapshot)}};
     case timeout_now:
       break;
+    case fetch:
+      return {{"previous_index", number(m.index)}, {"last_index", number(m.commit)}};
+    case fetched:
+      return {{"previous_index", number(m.index)},
+              {"previous_term", number(m.log_term)},
+              {"entries", each(m.entries, [](const raft::EntryPtr& e) { return spell(*e); })}};
     case read_index:
       return {{"round", number(m.round)}};
     case read_index_reply:

@@ -43,6 +43,10 @@ const char* name(MessageKind kind) {
       return "snapshot offer";
     case MessageKind::timeout_now:
       return "order to campaign";
+    case MessageKind::fetch:
+      return "fetch";
+    case MessageKind::fetched:
+      return "fetched entries";
     case MessageKind::read_index:
       return "read request";
     case MessageKind::read_index_reply:

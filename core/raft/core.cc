@@ -21,6 +21,7 @@ bool is_reply(MessageKind kind) {
     case MessageKind::append_reply:
     case MessageKind::heartbeat_reply:
     case MessageKind::read_index_reply:
+    case MessageKind::fetched:
       return true;
     default:
       return false;
@@ -51,6 +52,10 @@ Core::Core(Options options, Durable durable, Index applied, TimeNs now)
   ASPEN_ASSERT(applied >= log_.snapshot().index && applied <= log_.last_index());
   if (options_.append_bytes_max == 0) options_.append_bytes_max = limits::kAppendBytesMax;
   if (options_.appends_in_flight_max == 0) options_.appends_in_flight_max = limits::kAppendsInFlightMax;
+  if (options_.appends_in_flight_bytes_max == 0) {
+    options_.appends_in_flight_bytes_max = limits::kAppendsInFlightBytesMax;
+  }
+  if (options_.catch_up_entries == 0) options_.catch_up_entries = limits::kCatchUpEntries;
   if (options_.proposals_bytes_max == 0) options_.proposals_bytes_max = limits::kProposalsQueuedBytesMax;
   for (Index index = log_.first_index(); index <= log_.last_index(); ++index) {
     const EntryPtr& entry = log_.at(index);
@@ -136,6 +141,10 @@ void Core::step(Message message, TimeNs now) {
       return on_read_index(message);
     case MessageKind::read_index_reply:
       return on_read_index_reply(message);
+    case MessageKind::fetch:
+      return on_fetch(message);
+    case MessageKind::fetched:
+      return on_fetched(message);
   }
 }
 
@@ -185,7 +194,10 @@ void Core::send(Message message) {
 }
 
 void Core::set_state(Role role, PeerId leader) {
-  if (leader != leader_) fail_asked();
+  if (leader != leader_) {
+    fail_asked();
+    catch_up_.reset();
+  }
   role_ = role;
   leader_ = leader;
   out_.state_changed = true;

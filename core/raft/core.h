@@ -52,9 +52,12 @@ struct Options {
   DurationNs heartbeat = 50 * kMillisecond;
   // Elections start after a random time in [election, 2 * election) without a leader.
   DurationNs election = 300 * kMillisecond;
-  size_t append_bytes_max = 0;       // 0: limits::kAppendBytesMax
-  size_t appends_in_flight_max = 0;  // 0: limits::kAppendsInFlightMax
-  size_t proposals_bytes_max = 0;    // uncommitted bytes a leader accepts; 0: kProposalsQueuedBytesMax
+  size_t append_bytes_max = 0;             // 0: limits::kAppendBytesMax
+  size_t appends_in_flight_max = 0;        // 0: limits::kAppendsInFlightMax
+  size_t appends_in_flight_bytes_max = 0;  // 0: limits::kAppendsInFlightBytesMax
+  // A follower that lacks so many committed entries has them from other members too; 0: kCatchUpEntries.
+  Index catch_up_entries = 0;
+  size_t proposals_bytes_max = 0;  // uncommitted bytes a leader accepts; 0: kProposalsQueuedBytesMax
   // Reads that ask nobody (core_lease.cc). Safe as long as no member's monotonic clock gains or loses more
   // than `clock_drift_ppm_max`; members without it make no promises, and a lease does not count on them.
   bool lease_reads = false;
@@ -220,6 +223,19 @@ class Core {
     uint64_t number;  // by which the leader's answer names it
     TimeNs sent;
   };
+  // What we lack, in parts that other members bring; the first follows our log.
+  struct CatchUp {
+    struct Part {
+      PeerId helper;
+      Index next;  // to come
+      Index last;
+      Term first_term = 0;                 // of the entry before `entries`
+      std::vector<EntryPtr> entries = {};  // that wait for the parts before
+    };
+    std::deque<Part> parts = {};
+    size_t bytes = 0;  // of what waits
+    TimeNs progress;
+  };
   struct SentRound {
     uint64_t round;
     TimeNs at;
@@ -283,6 +299,17 @@ class Core {
   void remember_proposals(Index first);
   void settle_proposals();
 
+  FollowerProgress::Window window() const;
+  bool append_new(const std::vector<EntryPtr>& entries);
+
+  // core_catch_up.cc
+  void begin_catch_up(Index agreed, Index leader_commit);
+  void on_fetch(const Message& message);
+  void on_fetched(const Message& message);
+  void put_together();
+  void end_catch_up();
+  void fetch(const CatchUp::Part& part);
+
   // core_read.cc
   bool committed_in_term() const { return role_ == Role::leader && commit_ >= term_start_; }
   void admit_reads();
@@ -327,8 +354,10 @@ class Core {
   DurationNs election_timeout_ = 0;
   std::map<PeerId, bool> votes_;  // of the running (pre-)election
   TimeNs promised_until_ = 0;     // we vote for nobody before, unless the leader itself wants a successor
-  std::deque<Asked> asked_;       // reads that wait for the leader's answer
-  uint64_t asked_newest_ = 0;     // the first is random
+  std::optional<CatchUp> catch_up_;
+  TimeNs catch_up_after_ = 0;  // one that failed is not tried again before
+  std::deque<Asked> asked_;    // reads that wait for the leader's answer
+  uint64_t asked_newest_ = 0;  // the first is random
 
   // The leader's.
   std::map<PeerId, FollowerProgress> followers_;

@@ -65,19 +65,30 @@ void Core::on_append(const Message& message) {
   if (ASPEN_MUTANT("raft-truncate-committed") && message.index < log_.last_index()) {
     truncate_from(message.index + 1);
   }
-  if (const EntryPtr* missing = log_.first_missing(message.entries)) {
-    Index from = (*missing)->index;
-    if (from <= commit_) return;  // the same
-    if (from <= log_.last_index()) truncate_from(from);
-    for (const EntryPtr& entry : message.entries) {
-      if (entry->index >= from) append_entry(entry);
-    }
-  }
+  if (!append_new(message.entries)) return;
   Index agreed = std::max(message.index + message.entries.size(), commit_);
   if (ASPEN_MUTANT("raft-append-agrees-to-more")) agreed = log_.last_index();
   commit_to(std::min(message.commit, agreed));
+  begin_catch_up(agreed, message.commit);
+  // Nothing for a while: the leader alone is better.
+  if (catch_up_ && now_ - catch_up_->progress >= options_.election) return end_catch_up();
   reply.index = agreed;
+  reply.wait = catch_up_.has_value();
   send(std::move(reply));
+}
+
+// What of `entries`, which follow something that we have, we lack; in place of what they contradict. False
+// when they would rewrite history: no leader that keeps the rules sends those.
+bool Core::append_new(const std::vector<EntryPtr>& entries) {
+  const EntryPtr* missing = log_.first_missing(entries);
+  if (missing == nullptr) return true;
+  Index from = (*missing)->index;
+  if (from <= commit_) return false;
+  if (from <= log_.last_index()) truncate_from(from);
+  for (const EntryPtr& entry : entries) {
+    if (entry->index >= from) append_entry(entry);
+  }
+  return true;
 }
 
 void Core::truncate_from(Index index) {
@@ -137,6 +148,7 @@ void Core::on_append_reply(const Message& message) {
     return;
   }
   follower.accepted(message.index, log_.first_index());
+  if (message.wait && follower.state() == FollowerProgress::State::replicate) follower.probe(true);
   advance_transfer();
   advance_commit();  // may end this leadership, and with it `follower`
 }
@@ -195,10 +207,16 @@ void Core::replicate_all() {
   for (auto& [peer, follower] : followers_) replicate(peer, follower);
 }
 
+FollowerProgress::Window Core::window() const {
+  size_t appends = ASPEN_BUGGIFY("raft-append-window-one") ? 1 : options_.appends_in_flight_max;
+  bool all = ASPEN_MUTANT("raft-window-without-bytes");
+  return {.appends = appends, .bytes = all ? SIZE_MAX : options_.appends_in_flight_bytes_max};
+}
+
 void Core::replicate(PeerId peer, FollowerProgress& follower) {
   bool probing = follower.state() == FollowerProgress::State::probe;
-  size_t window = ASPEN_BUGGIFY("raft-append-window-one") ? 1 : options_.appends_in_flight_max;
-  while (follower.may_send(window)) {
+  FollowerProgress::Window most = window();
+  while (follower.may_send(most)) {
     bool entries = follower.next() <= log_.last_index();
     bool news = follower.idle() && follower.commit_sent < commit_;
     if (!entries && !news && !probing && !follower.ping) return;
@@ -227,11 +245,13 @@ bool Core::send_append(PeerId peer, FollowerProgress& follower) {
                   .index = previous,
                   .log_term = *previous_term,
                   .commit = commit_};
-  if (follower.may_send(options_.appends_in_flight_max)) {
+  if (follower.may_send(window())) {
     size_t bytes_max = ASPEN_BUGGIFY("raft-append-one-entry") ? 1 : options_.append_bytes_max;
     message.entries = log_.slice(follower.next(), log_.last_index(), bytes_max);
   }
-  follower.sent(previous + message.entries.size());
+  size_t bytes = 0;
+  for (const EntryPtr& entry : message.entries) bytes += entry->size_bytes();
+  follower.sent(previous + message.entries.size(), bytes);
   follower.commit_sent = commit_;
   follower.ping = false;
   send(std::move(message));

@@ -65,6 +65,7 @@ void Core::snapshot_installed(const Message& offer, TimeNs now) {
   disk_.reset(meta.index);
   commit_ = handed_out_ = applied_ = meta.index;
   own_proposals_.clear();
+  catch_up_.reset();
   std::erase_if(promises_, [](const Message& m) { return m.kind == MessageKind::append_reply; });
   config_changed();
   if (offer.term < hard_.term || !heard_from_leader(offer)) return;

@@ -55,6 +55,15 @@ void Core::encode_state(wire::Writer& writer, TimeNs now, const Name& name) cons
     for (uint64_t number : {asked.id, asked.number}) writer.u64(number);
     writer.u64(std::min(now - asked.sent, options_.heartbeat));
   }
+  writer.u64(ahead(catch_up_after_));
+  writer.boolean(catch_up_.has_value());
+  if (catch_up_) {
+    writer.u64(std::min(now - catch_up_->progress, options_.election));
+    for (const CatchUp::Part& part : catch_up_->parts) {
+      for (uint64_t number : {name(part.helper), part.next, part.last, part.first_term}) writer.u64(number);
+      for (const EntryPtr& entry : part.entries) encode_entry_state(writer, *entry, name);
+    }
+  }
   if (role_ != Role::leader) return;
   writer.boolean(handed_over_);
   writer.u64(sent_rounds_.size());
@@ -109,6 +118,7 @@ void encode_message_state(wire::Writer& writer, const Message& message, const Na
   }
   writer.boolean(message.reject);
   writer.boolean(message.transfer);
+  writer.boolean(message.wait);
   writer.u64(message.round);
   writer.u64(static_cast<uint64_t>(message.promise));
   writer.u64(message.entries.size());

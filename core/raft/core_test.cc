@@ -156,8 +156,10 @@ TEST_F(Trio, KeepsToTheWindowAndToTheBytesOfAnAppend) {
     for (const EntryPtr& e : m.entries) bytes += e->size_bytes();
     EXPECT_TRUE(bytes <= limits::kAppendBytesMax || m.entries.size() == 1);
   }
-  EXPECT_EQ(appends,
-            (std::map<PeerId, size_t>{{2, limits::kAppendsInFlightMax}, {3, limits::kAppendsInFlightMax}}));
+  // One of these is an append; of bytes, not of appends, there are too many for another.
+  size_t most = limits::kAppendsInFlightBytesMax / (limits::kAppendBytesMax / 2 + 32) + 1;
+  ASSERT_LT(most, limits::kAppendsInFlightMax);
+  EXPECT_EQ(appends, (std::map<PeerId, size_t>{{2, most}, {3, most}}));
 }
 
 TEST_F(Trio, IdleCostsOneHeartbeatEachInterval) {
@@ -322,6 +324,178 @@ TEST_F(Trio, ReadsThatWaitAreBounded) {
   core(1).tick(now_);
   run();
   EXPECT_GE(reads_.size(), 60'000u);  // those that were taken are served
+}
+
+// A follower that lacks 2..9, of which the leader has brought 2, and members 3 and 4 are asked for the rest.
+class CatchUp : public ::testing::Test {
+ protected:
+  CatchUp() : node_(options(), disk(), {}) {
+    node_.state = node_.disk.entries;
+    node_.start(0);
+    step({.kind = MessageKind::append,
+          .from = 1,
+          .term = 3,
+          .index = 1,
+          .log_term = 1,
+          .commit = 9,
+          .entries = {entry(2, 2)}});
+  }
+  static Options options() {
+    Options options = options_of(2);
+    options.catch_up_entries = 4;
+    return options;
+  }
+  static Durable disk() {
+    return {.hard_state = {.term = 1},
+            .snapshot = {},
+            .entries = {entry(1, 1, encode(voters({1, 2, 3, 4})), EntryKind::config)}};
+  }
+  Core& core() { return *node_.core; }
+  void step(Message message) {
+    message.to = 2;
+    core().step(std::move(message), 0);
+    sent_.clear();
+    while (core().has_effects()) {
+      Effects effects = core().take_effects();
+      std::ranges::move(effects.messages, std::back_inserter(sent_));
+      node_.keep(effects);
+      while (!node_.writes.empty()) std::ranges::move(node_.sync_one(0), std::back_inserter(sent_));
+    }
+  }
+  void bring(PeerId from, Index index, Term previous, std::vector<EntryPtr> entries, Term term = 3) {
+    step({.kind = MessageKind::fetched,
+          .from = from,
+          .term = term,
+          .index = index,
+          .log_term = previous,
+          .entries = std::move(entries)});
+  }
+  // What the leader was told last.
+  std::string told() const {
+    for (auto m = sent_.rbegin(); m != sent_.rend(); ++m) {
+      if (m->kind == MessageKind::append_reply) return fmt::format("{}{}", m->index, m->wait ? " wait" : "");
+    }
+    return "nothing";
+  }
+
+  TestNode node_;
+  std::vector<Message> sent_;
+};
+
+TEST_F(CatchUp, AsksEachOtherMemberForAPart) {
+  EXPECT_EQ(told(), "2 wait");
+  std::map<PeerId, std::pair<Index, Index>> parts;
+  for (const Message& m : sent_) {
+    if (m.kind == MessageKind::fetch) parts[m.to] = {m.index + 1, m.commit};
+  }
+  EXPECT_EQ(parts, (std::map<PeerId, std::pair<Index, Index>>{{3, {3, 6}}, {4, {7, 9}}}));
+}
+
+TEST_F(CatchUp, PutsPartsTogetherInOrder) {
+  bring(4, 6, 2, {entry(7, 2), entry(8, 3), entry(9, 3)});
+  EXPECT_EQ(told(), "nothing");
+  bring(3, 2, 2, {entry(3, 2), entry(4, 2)});
+  EXPECT_EQ(told(), "4 wait");
+  bring(3, 4, 2, {entry(5, 2), entry(6, 2)});
+  EXPECT_EQ(told(), "9");
+  EXPECT_EQ(core().commit(), 9u);
+  EXPECT_EQ(core().last_index(), 9u);
+}
+
+TEST_F(CatchUp, TakesNothingThatDoesNotFollow) {
+  bring(3, 2, 3, {entry(3, 3), entry(4, 3), entry(5, 3), entry(6, 3)});  // after another entry 2
+  EXPECT_EQ(told(), "2");
+  EXPECT_EQ(core().last_index(), 2u);
+}
+
+TEST_F(CatchUp, TakesNothingThatWasNotAskedFor) {
+  bring(3, 3, 2, {entry(4, 2)});
+  bring(4, 2, 2, {entry(3, 2)});
+  bring(1, 2, 2, {entry(3, 2)});
+  bring(9, 2, 2, {entry(3, 2)});
+  bring(3, 2, 2, {entry(3, 2)}, 2);  // of an earlier term: not all of that need be committed
+  EXPECT_EQ(core().last_index(), 2u);
+  bring(3, 2, 2, {entry(3, 2), entry(4, 2), entry(5, 2), entry(6, 2), entry(7, 3)});  // and one too many
+  EXPECT_EQ(core().last_index(), 6u);
+}
+
+TEST_F(CatchUp, PassesOnOnlyWhatItKnowsToBeCommitted) {
+  step({.kind = MessageKind::append,
+        .from = 1,
+        .term = 3,
+        .index = 2,
+        .log_term = 2,
+        .commit = 2,
+        .entries = {entry(3, 2), entry(4, 3)}});
+  ASSERT_EQ(core().last_index(), 4u);
+  step({.kind = MessageKind::fetch, .from = 3, .term = 3, .index = 1, .commit = 9});
+  ASSERT_EQ(sent_.size(), 1u);
+  EXPECT_EQ(sent_[0].kind, MessageKind::fetched);
+  EXPECT_EQ(sent_[0].entries.size(), 1u);
+  step({.kind = MessageKind::fetch, .from = 3, .term = 3, .index = 2, .commit = 9});
+  ASSERT_EQ(sent_.size(), 1u);
+  EXPECT_TRUE(sent_[0].entries.empty());
+  step({.kind = MessageKind::fetch, .from = 9, .term = 3, .index = 1, .commit = 9});  // no member
+  EXPECT_TRUE(sent_.empty());
+}
+
+TEST_F(CatchUp, EndsWhenAMemberCannotHelp) {
+  bring(4, 6, 0, {});
+  EXPECT_EQ(told(), "2");
+  bring(3, 2, 2, {entry(3, 2)});
+  EXPECT_EQ(core().last_index(), 2u);
+}
+
+TEST_F(CatchUp, EndsWithItsLeader) {
+  step({.kind = MessageKind::heartbeat, .from = 4, .term = 4});
+  bring(3, 2, 2, {entry(3, 2)}, 4);
+  EXPECT_EQ(core().last_index(), 2u);
+}
+
+// How long it takes to copy 64 appends over a link with a delay: with a window of one each waits for the
+// last.
+TEST(Pipeline, AppendsOverlap) {
+  auto rounds = [](size_t window) {
+    Options options = options_of(1);
+    options.append_bytes_max = 1;
+    options.appends_in_flight_max = window;
+    Durable disk{.hard_state = {.term = 1},
+                 .snapshot = {},
+                 .entries = {entry(1, 1, encode(voters({1, 2})), EntryKind::config)}};
+    TestNode leader(options, disk, disk.entries);
+    options.self = 2;
+    TestNode follower(options, disk, disk.entries);
+    leader.start(0);
+    follower.start(0);
+    TimeNs now = leader.core->next_tick();
+    leader.core->tick(now);
+    int trips = 0;
+    bool proposed = false;
+    // Everything that is sent in a round arrives in the next.
+    for (std::vector<Message> network; trips < 1000; ++trips) {
+      for (TestNode* node : {&leader, &follower}) {
+        while (node->core->has_effects()) {
+          Effects effects = node->core->take_effects();
+          std::ranges::move(effects.messages, std::back_inserter(network));
+          node->keep(effects);
+          while (!node->writes.empty()) std::ranges::move(node->sync_one(now), std::back_inserter(network));
+        }
+      }
+      for (Message& m : std::exchange(network, {})) (m.to == 1 ? leader : follower).core->step(m, now);
+      if (!proposed && leader.core->commit() == 2) {
+        EXPECT_TRUE(leader.core->propose(std::vector<Bytes>(64, "x"), 0, now));
+        proposed = true;
+        trips = 0;
+      }
+      if (leader.core->commit() == 66) break;
+    }
+    return trips;
+  };
+  int one = rounds(1);
+  int many = rounds(64);
+  fmt::print("64 appends: {} one-way delays with a window of 1, {} with a window of 64\n", one, many);
+  EXPECT_GE(one, 2 * 64 - 2);
+  EXPECT_LE(many, 4);
 }
 
 // Three members whose clocks run at different rates: the leader's is slow, those of the others are fast.

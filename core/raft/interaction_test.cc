@@ -13,6 +13,9 @@
 //   bootstrap N           makes empty node N a group of its own
 //   wipe N as M           node N lost its disk and is now the empty peer M
 //   append-bytes N        how much the nodes added from here on put into one append
+//   window N, window-bytes N   how many appends, of how many bytes, they send without an answer
+//   catch-up N            they fetch entries from several nodes when they lack so many
+//   add-logs T,T,... ...  voters with entries of these terms behind the configuration at index 1
 //   lease-reads           the nodes added from here on make promises and read by lease
 //   elect N               lets node N become the leader, and shows nothing else
 //   campaign N            moves time to node N's timeout and ticks it
@@ -30,6 +33,7 @@
 //   lease-read N
 //   compact N I           forgets entries up to I
 //   lose-snapshot A->B    the snapshot under way breaks off
+//   install-silently A->B it is installed, and the word of that is lost
 //   unreachable N M       N's connection to M broke
 //   status, log N, disk N, progress N
 #include <gtest/gtest.h>
@@ -117,12 +121,16 @@ class Group {
   Node& node(const std::string& word) { return *nodes_.at(number(word)); }
   Core& core(const std::string& word) { return *node(word).test.core; }
 
-  void add(PeerId id, Durable disk) {
-    Options options{
-        .self = id, .append_bytes_max = append_bytes_, .lease_reads = lease_reads_, .random = [id] {
-          return (id - 1) * 20 * kMillisecond;
-        }};
+  void add(PeerId id, Durable disk, size_t applied = SIZE_MAX) {
+    Options options{.self = id,
+                    .append_bytes_max = append_bytes_,
+                    .appends_in_flight_max = window_,
+                    .appends_in_flight_bytes_max = window_bytes_,
+                    .catch_up_entries = catch_up_,
+                    .lease_reads = lease_reads_,
+                    .random = [id] { return (id - 1) * 20 * kMillisecond; }};
     auto state = disk.entries;
+    state.resize(std::min(applied, state.size()));
     auto node =
         std::make_unique<Node>(Node{TestNode(options, std::move(disk), std::move(state)), false, {}, {}});
     node->test.start(now_);
@@ -142,6 +150,20 @@ class Group {
     }
   }
 
+  void add_logs(const Words& logs) {
+    Config config;
+    for (PeerId id = 1; id <= logs.size(); ++id) config.members.push_back(member(id));
+    for (PeerId id = 1; id <= logs.size(); ++id) {
+      Durable disk;
+      disk.entries = {entry(1, 1, encode(config), EntryKind::config)};
+      for (const std::string& term : split(logs[id - 1], ',')) {
+        disk.entries.push_back(entry(disk.entries.size() + 1, number(term), "x"));
+      }
+      disk.hard_state.term = 7;
+      add(id, std::move(disk), 1);
+    }
+  }
+
   bool command(const Words& w) {
     return command_group(w) || command_time(w) || command_network(w) || command_disk(w) ||
            command_client(w) || command_show(w);
@@ -156,6 +178,14 @@ class Group {
       core(w[1]).bootstrap(member(number(w[1])), 0, now_);
     } else if (w[0] == "append-bytes") {
       append_bytes_ = number(w[1]);
+    } else if (w[0] == "window") {
+      window_ = number(w[1]);
+    } else if (w[0] == "window-bytes") {
+      window_bytes_ = number(w[1]);
+    } else if (w[0] == "catch-up") {
+      catch_up_ = number(w[1]);
+    } else if (w[0] == "add-logs") {
+      add_logs({w.begin() + 1, w.end()});
     } else if (w[0] == "lease-reads") {
       lease_reads_ = true;
     } else if (w[0] == "wipe") {
@@ -224,6 +254,12 @@ class Group {
     } else if (w[0] == "lose-snapshot") {
       for (const Message& m : take(Filter(w.begin() + 1, w.end()))) {
         nodes_.at(m.from)->test.core->snapshot_sent(m.to, false, now_);
+      }
+    } else if (w[0] == "install-silently") {
+      for (const Message& m : take(Filter(w.begin() + 1, w.end()))) {
+        if (m.kind != MessageKind::snapshot) continue;
+        nodes_.at(m.to)->test.core->step(m, now_);
+        nodes_.at(m.to)->test.install(m, nodes_.at(m.from)->test.state, now_);
       }
     } else if (w[0] == "unreachable") {
       core(w[1]).unreachable(number(w[2]));
@@ -420,6 +456,9 @@ class Group {
   std::vector<Message> network_;
   std::set<PeerId> isolated_;
   size_t append_bytes_ = 0;
+  size_t window_ = 0;
+  size_t window_bytes_ = 0;
+  Index catch_up_ = 0;
   bool lease_reads_ = false;
   bool quiet_ = false;
   std::string out_;

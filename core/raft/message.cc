@@ -10,13 +10,15 @@
 //   1 pre_vote, 3 vote              last index, last term, transfer (always 0 in a pre_vote)
 //   2 pre_vote_reply, 4 vote_reply  reject
 //   5 append                        previous index, previous term, commit, count, entries
-//   6 append_reply                  index, reject, and if rejected: hint index, hint term
+//   6 append_reply                  index, reject; if rejected: hint index, hint term; else: wait
 //   7 heartbeat                     commit, round
 //   8 heartbeat_reply               round, promise in nanoseconds
 //   9 snapshot                      snapshot meta
 //   11 timeout_now                  nothing; 10 is reserved
 //   12 read_index                   round
 //   13 read_index_reply             round, reject, and if not rejected: index
+//   14 fetch                        previous index, last index
+//   15 fetched                      previous index, previous term, count, entries
 //
 //   entry           term, kind (0 command, 1 config, 2 noop), time, data
 //   config          members, outgoing peers, leaving members; each counted and sorted by peer, no peer twice
@@ -24,9 +26,10 @@
 //   hard state      term, vote peer (0: nobody)
 //   snapshot meta   index, term, config, time
 //
-// In an append, entries are numbered from previous index + 1; their terms start at or above the previous
-// term, never decrease and never exceed the message's term. A config entry's data is a config with a voter,
-// a noop's is empty. The leaving members of a config are exactly the outgoing peers that are not members.
+// In an append and in a fetched, entries are numbered from previous index + 1; their terms start at or above
+// the previous term, never decrease and never exceed the message's term. A config entry's data is a config
+// with a voter, a noop's is empty. The leaving members of a config are exactly the outgoing peers that are
+// not members.
 #include <algorithm>
 
 #include "core/base/assert.h"
@@ -135,10 +138,8 @@ SnapshotMeta get_meta(Reader& reader) {
   return meta;
 }
 
-void get_append(Reader& reader, Message& message) {
-  message.index = get_number(reader, "previous index");
-  message.log_term = get_number(reader, "previous term");
-  message.commit = get_number(reader, "commit index");
+// The entries behind message.index.
+void get_entries(Reader& reader, Message& message) {
   size_t count = reader.count(limits::kLogEntriesMax, "entries");
   Term term = message.log_term;
   for (size_t i = 0; i < count && reader.ok(); ++i) {
@@ -150,6 +151,11 @@ void get_append(Reader& reader, Message& message) {
     term = entry.term;
     message.entries.push_back(std::make_shared<const Entry>(std::move(entry)));
   }
+}
+
+void put_entries(Writer& writer, const Message& message) {
+  writer.u64(message.entries.size());
+  for (const EntryPtr& entry : message.entries) put_entry(writer, *entry);
 }
 
 void put_fields(Writer& writer, const Message& message) {
@@ -168,13 +174,24 @@ void put_fields(Writer& writer, const Message& message) {
       writer.u64(message.index);
       writer.u64(message.log_term);
       writer.u64(message.commit);
-      writer.u64(message.entries.size());
-      for (const EntryPtr& entry : message.entries) put_entry(writer, *entry);
+      put_entries(writer, message);
+      break;
+    case MessageKind::fetch:
+      writer.u64(message.index);
+      writer.u64(message.commit);
+      break;
+    case MessageKind::fetched:
+      writer.u64(message.index);
+      writer.u64(message.log_term);
+      put_entries(writer, message);
       break;
     case MessageKind::append_reply:
       writer.u64(message.index);
       writer.boolean(message.reject);
-      if (!message.reject) break;
+      if (!message.reject) {
+        writer.boolean(message.wait);
+        break;
+      }
       writer.u64(message.hint);
       writer.u64(message.log_term);
       break;
@@ -217,12 +234,27 @@ void get_fields(Reader& reader, Message& message) {
       message.reject = reader.boolean();
       break;
     case MessageKind::append:
-      get_append(reader, message);
+      message.index = get_number(reader, "previous index");
+      message.log_term = get_number(reader, "previous term");
+      message.commit = get_number(reader, "commit index");
+      get_entries(reader, message);
+      break;
+    case MessageKind::fetch:
+      message.index = get_number(reader, "previous index");
+      message.commit = get_number(reader, "last index");
+      break;
+    case MessageKind::fetched:
+      message.index = get_number(reader, "previous index");
+      message.log_term = get_number(reader, "previous term");
+      get_entries(reader, message);
       break;
     case MessageKind::append_reply:
       message.index = get_number(reader, "index");
       message.reject = reader.boolean();
-      if (!message.reject) break;
+      if (!message.reject) {
+        message.wait = reader.boolean();
+        break;
+      }
       message.hint = get_number(reader, "hint index");
       message.log_term = get_number(reader, "hint term");
       break;
@@ -282,7 +314,7 @@ Result<Message> decode_message(BytesView bytes) {
   bool known = kind >= static_cast<uint64_t>(MessageKind::pre_vote) &&
                (kind <= static_cast<uint64_t>(MessageKind::snapshot) ||
                 (kind >= static_cast<uint64_t>(MessageKind::timeout_now) &&
-                 kind <= static_cast<uint64_t>(MessageKind::read_index_reply)));
+                 kind <= static_cast<uint64_t>(MessageKind::fetched)));
   if (!known) {
     reader.refuse(fmt::format("message kind {}", kind));
   } else {

@@ -25,10 +25,11 @@ Config joint_config() {
 // One of every kind, with every field that it carries.
 std::vector<Message> examples() {
   std::vector<Message> all;
-  for (auto kind : {MessageKind::pre_vote, MessageKind::vote, MessageKind::pre_vote_reply,
-                    MessageKind::vote_reply, MessageKind::append, MessageKind::append_reply,
-                    MessageKind::heartbeat, MessageKind::heartbeat_reply, MessageKind::snapshot,
-                    MessageKind::timeout_now, MessageKind::read_index, MessageKind::read_index_reply}) {
+  for (auto kind :
+       {MessageKind::pre_vote, MessageKind::vote, MessageKind::pre_vote_reply, MessageKind::vote_reply,
+        MessageKind::append, MessageKind::append_reply, MessageKind::heartbeat, MessageKind::heartbeat_reply,
+        MessageKind::snapshot, MessageKind::timeout_now, MessageKind::read_index,
+        MessageKind::read_index_reply, MessageKind::fetch, MessageKind::fetched}) {
     all.push_back({.kind = kind, .from = 0x0102030405060708, .to = ~PeerId{0}, .term = 300});
   }
   all[0].index = all[1].index = 70'000;
@@ -48,6 +49,13 @@ std::vector<Message> examples() {
   all.back().log_term = 2;
   all.push_back(all[11]);
   all.back().reject = true;
+  all[12].index = 9;
+  all[12].commit = 30;
+  all[13].index = 9;
+  all[13].log_term = 4;
+  all[13].entries = all[4].entries;
+  all.push_back(all[5]);
+  all.back().wait = true;
   all[6].commit = 8;
   all[6].round = 1000;
   all[7].round = 1000;
@@ -63,7 +71,7 @@ bool same(const Message& a, const Message& b) {
   auto equal = [](const EntryPtr& x, const EntryPtr& y) { return *x == *y; };
   return a.kind == b.kind && a.from == b.from && a.to == b.to && a.term == b.term && a.index == b.index &&
          a.log_term == b.log_term && a.commit == b.commit && a.hint == b.hint && a.reject == b.reject &&
-         a.transfer == b.transfer && a.round == b.round && a.promise == b.promise &&
+         a.transfer == b.transfer && a.round == b.round && a.wait == b.wait && a.promise == b.promise &&
          a.snapshot == b.snapshot && std::ranges::equal(a.entries, b.entries, equal);
 }
 
@@ -128,8 +136,8 @@ TEST(Message, RefusesWhatMeansNothing) {
   };
   EXPECT_THAT(with([](Message& m) { m.kind = static_cast<MessageKind>(10); }),
               ::testing::HasSubstr("kind 10"));
-  EXPECT_THAT(with([](Message& m) { m.kind = static_cast<MessageKind>(14); }),
-              ::testing::HasSubstr("kind 14"));
+  EXPECT_THAT(with([](Message& m) { m.kind = static_cast<MessageKind>(16); }),
+              ::testing::HasSubstr("kind 16"));
   EXPECT_THAT(with([](Message& m) { m.kind = static_cast<MessageKind>(0); }), ::testing::HasSubstr("kind 0"));
   EXPECT_THAT(with([](Message& m) { m.from = 0; }), ::testing::HasSubstr("peer 0"));
   EXPECT_THAT(with([](Message& m) { m.to = 0; }), ::testing::HasSubstr("peer 0"));

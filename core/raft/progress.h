@@ -28,15 +28,20 @@ class FollowerProgress {
   Index next() const { return next_; }
   bool idle() const { return in_flight_.empty(); }
   // Whether another append may leave now.
-  bool may_send(size_t window) const;
-  // Entries next()..last left (last < next(): none).
-  void sent(Index last);
+  struct Window {
+    size_t appends;
+    size_t bytes;  // what is under way is below it when another append leaves
+  };
+  bool may_send(const Window& window) const;
+  // Entries next()..last of so many bytes left (last < next(): none).
+  void sent(Index last, size_t bytes);
   void accepted(Index index, Index log_first);
   // A refusal of the append after `rejected`; `agree` is where the logs may agree. False when it is stale.
   bool rejected(Index rejected, Index agree);
   // Messages in flight may be lost: find the follower's end again. `wait` for the next heartbeat with it.
   void probe(bool wait);
   void probe_again() { probe_sent_ = false; }
+  size_t bytes_in_flight() const { return bytes_in_flight_; }
   // The entries from next() on are compacted. True, once for each time that next() was a guess from match():
   // now the follower is asked at the log's end instead. It may have more than it could say.
   bool ask_at(Index last);
@@ -59,8 +64,15 @@ class FollowerProgress {
   Index next_;
   Index snapshot_ = 0;
   bool probe_sent_ = false;
-  bool asked_ = true;            // next() is the log's end or comes from the answer to a probe there
-  std::deque<Index> in_flight_;  // last index of each append not yet answered
+  bool asked_ = true;  // next() is the log's end or comes from the answer to a probe there
+  struct InFlight {
+    Index last;
+    size_t bytes;
+  };
+  std::deque<InFlight> in_flight_;  // appends not yet answered
+  size_t bytes_in_flight_ = 0;
+
+  void forget_in_flight();
 };
 
 }  // namespace aspen::raft

@@ -39,6 +39,8 @@ class Simulation {
       Options options{.self = id,
                       .append_bytes_max = seed % 2 == 0 ? 1 : 100 * (seed % 4),
                       .appends_in_flight_max = 1 + seed % 5,
+                      .appends_in_flight_bytes_max = seed % 7 == 0 ? 100u : 0u,
+                      .catch_up_entries = seed % 3 == 0 ? 4u : 0u,
                       .proposals_bytes_max = 2000,
                       .lease_reads = lease_,
                       .clock_drift_ppm_max = kDriftPercent * 10'000,
@@ -100,6 +102,7 @@ class Simulation {
   const Oracles& oracles() const { return oracles_; }
   int snapshots() const { return snapshots_; }
   int changes() const { return changes_; }
+  int fetches() const { return fetches_; }
   int lease_reads() const { return lease_reads_; }
 
  private:
@@ -348,6 +351,7 @@ class Simulation {
   void send(TestNode& node, std::vector<Message> messages) {
     for (Message& message : messages) {
       Oracles::sent(node, message);
+      if (message.kind == MessageKind::fetched && !message.entries.empty()) ++fetches_;
       if (message.kind != MessageKind::snapshot) {
         network_.push_back(std::move(message));
         continue;
@@ -443,6 +447,7 @@ class Simulation {
   int snapshots_ = 0;
   int changes_ = 0;
   int lease_reads_ = 0;
+  int fetches_ = 0;
 };
 
 uint64_t number_from_environment(const char* name, uint64_t otherwise) {
@@ -454,7 +459,7 @@ TEST(Simulation, KeepsEveryPromise) {
   uint64_t only = number_from_environment("ASPEN_SEED", 0);
   uint64_t first = only != 0 ? only : 1;
   uint64_t last = only != 0 ? only : number_from_environment("ASPEN_SEEDS", 400);
-  int elections = 0, reads = 0, drops = 0, snapshots = 0, changes = 0, lease_reads = 0;
+  int elections = 0, reads = 0, drops = 0, snapshots = 0, changes = 0, lease_reads = 0, fetches = 0;
   Index committed = 0;
   for (uint64_t seed = first; seed <= last; ++seed) {
     Simulation simulation(seed);
@@ -474,6 +479,7 @@ TEST(Simulation, KeepsEveryPromise) {
     snapshots += simulation.snapshots();
     changes += simulation.changes();
     lease_reads += simulation.lease_reads();
+    fetches += simulation.fetches();
   }
   fmt::print(
       "{} elections, {} entries committed, {} reads ({} by lease), {} proposals dropped, {} snapshots, {} "
@@ -485,6 +491,7 @@ TEST(Simulation, KeepsEveryPromise) {
   EXPECT_GT(committed, 1000u);
   EXPECT_GT(reads, 100);
   EXPECT_GT(lease_reads, 100);
+  EXPECT_GT(fetches, 100);
   EXPECT_GT(drops, 50);
   EXPECT_GT(snapshots, 50);
   EXPECT_GT(changes, 100);

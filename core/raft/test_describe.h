@@ -53,7 +53,9 @@ inline const char* name(MessageKind kind) {
                                     "(reserved)",
                                     "timeout_now",
                                     "read_index",
-                                    "read_index_reply"};
+                                    "read_index_reply",
+                                    "fetch",
+                                    "fetched"};
   return kNames[static_cast<size_t>(kind)];
 }
 
@@ -70,7 +72,7 @@ inline std::string describe_fields(const Message& m) {
                          m.entries.empty() ? "nothing" : describe(m.entries));
     case MessageKind::append_reply:
       return m.reject ? fmt::format(": not after {}, perhaps after {}/{}", m.index, m.hint, m.log_term)
-                      : fmt::format(": has {}", m.index);
+                      : fmt::format(": has {}{}", m.index, m.wait ? ", wait" : "");
     case MessageKind::heartbeat:
       return fmt::format(", commit {}, round {}", m.commit, m.round);
     case MessageKind::heartbeat_reply:
@@ -81,6 +83,11 @@ inline std::string describe_fields(const Message& m) {
                          describe(m.snapshot->config));
     case MessageKind::timeout_now:
       return "";
+    case MessageKind::fetch:
+      return fmt::format(", {}..{}", m.index + 1, m.commit);
+    case MessageKind::fetched:
+      return fmt::format(", after {}/{}: {}", m.index, m.log_term,
+                         m.entries.empty() ? "nothing" : describe(m.entries));
     case MessageKind::read_index:
       return fmt::format(", number {}", m.round);
     case MessageKind::read_index_reply:

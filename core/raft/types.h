@@ -105,6 +105,8 @@ enum class MessageKind : uint8_t {
   timeout_now = 11,  // leadership transfer; 10 is reserved
   read_index = 12,   // a follower asks for the index at which it may serve a read
   read_index_reply = 13,
+  fetch = 14,  // a follower asks another member for committed entries
+  fetched = 15,
 };
 
 // One flat message; which fields mean something depends on the kind (message.cc, docs/wire.md).
@@ -117,12 +119,13 @@ struct Message {
   // be applied before the read
   Index index = 0;
   Term log_term = 0;  // append: previous term; vote: last term; append_reply: hint term
-  Index commit = 0;   // append, heartbeat
+  Index commit = 0;   // append, heartbeat; fetch: the last index wanted
   Index hint = 0;     // append_reply, rejected: where the follower's log may agree
   bool reject = false;
   bool transfer = false;  // vote: a leadership transfer, which leader stickiness must not stop
   // heartbeat and its reply: the newest read round, and that it was heard; read_index and its reply: which
   uint64_t round = 0;
+  bool wait = false;       // append_reply, accepted: others bring what follows (core_catch_up.cc)
   DurationNs promise = 0;  // heartbeat_reply: for this long the sender gives nobody a vote (core_lease.cc)
   std::vector<EntryPtr> entries = {};
   std::optional<SnapshotMeta> snapshot = {};

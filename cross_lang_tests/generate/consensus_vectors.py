@@ -36,7 +36,7 @@ def snapshot_meta(row):
 def append_reply(row):
     fields = varint(row["index"]) + boolean(row["reject"])
     if not row["reject"]:
-        return fields
+        return fields + boolean(row["wait"])
     return fields + varint(row["hint_index"]) + varint(row["hint_term"])
 
 
@@ -51,6 +51,11 @@ def vote(row):
 
 def append(row):
     fields = varint(row["previous_index"]) + varint(row["previous_term"]) + varint(row["commit"])
+    return fields + listed(row["entries"], entry)
+
+
+def fetched(row):
+    fields = varint(row["previous_index"]) + varint(row["previous_term"])
     return fields + listed(row["entries"], entry)
 
 
@@ -71,6 +76,8 @@ FIELDS = {
     11: lambda row: b"",
     12: lambda row: varint(row["round"]),
     13: lambda row: read_index_reply(row),
+    14: lambda row: varint(row["previous_index"]) + varint(row["last_index"]),
+    15: lambda row: fetched(row),
 }
 
 
@@ -172,7 +179,8 @@ MESSAGES = [
     ("append to nothing", appended(entry_of(NOOP, term=1), previous_index=0, previous_term=0, commit=0)),
     ("append", appended(*[e for _, e in ENTRIES[:4]])),
     ("append of rising terms", appended(*[entry_of(COMMAND, b"c", t) for t in (4, 4, 5)], commit=MOST)),
-    ("append_reply", raft(6, index=12, reject=False)),
+    ("append_reply", raft(6, index=12, reject=False, wait=False)),
+    ("append_reply, wait", raft(6, index=12, reject=False, wait=True)),
     ("append_reply, rejected", raft(6, **REJECTED)),
     ("heartbeat", raft(7, commit=12, round=300)),
     ("heartbeat_reply", raft(8, round=MOST, promise=0)),
@@ -182,6 +190,9 @@ MESSAGES = [
     ("read_index", raft(12, round=MOST)),
     ("read_index_reply", raft(13, round=7, reject=False, index=12)),
     ("read_index_reply, rejected", raft(13, round=7, reject=True)),
+    ("fetch", raft(14, previous_index=9, last_index=MOST)),
+    ("fetched", raft(15, previous_index=9, previous_term=4, entries=[e for _, e in ENTRIES[:4]])),
+    ("fetched nothing", raft(15, previous_index=9, previous_term=0, entries=[])),
     ("from the highest peer", raft(11) | {"from": TOP, "to": 1}),
 ]
 
@@ -247,8 +258,9 @@ INVALID_ENTRIES = [
 INVALID_MESSAGES = [
     ("kind 0", message(0, raft_fields(raft(11))), "kind"),
     ("kind 10", message(10, raft_fields(raft(11))), "kind"),
-    ("kind 14", message(14, raft_fields(raft(11))), "kind"),
+    ("kind 16", message(16, raft_fields(raft(11))), "kind"),
     ("an index in a rejection", message(13, raft_fields(raft(13, round=7, reject=True)) + b"\7"), "left_over"),
+    ("fetched terms that fall", raft(15, previous_index=9, previous_term=5, entries=[entry_of(COMMAND, term=4)]), "value"),
     ("a promise of 2^62", raft(8, round=1, promise=MOST + 1), "limit"),
     ("from nobody", raft(11) | {"from": 0}, "value"),
     ("to nobody", raft(11) | {"to": 0}, "value"),
@@ -268,7 +280,7 @@ INVALID_MESSAGES = [
     ("an entry that is refused", appended(entry_of(NOOP, b"x")), "value"),
     ("more entries than bytes", message(5, raft_fields(appended())[:-1] + varint(2)), "truncated"),
     ("100,001 entries", message(5, raft_fields(appended())[:-1] + varint(100_001)), "limit"),
-    ("a hint in an acceptance", message(6, raft_fields(raft(6, index=9, reject=False)) + b"\7\3"), "left_over"),
+    ("a hint in an acceptance", message(6, raft_fields(raft(6, index=9, reject=False, wait=False)) + b"\7\3"), "left_over"),
     ("a rejection without hint", message(6, raft_fields(raft(6, **REJECTED))[:-2]), "truncated"),
     ("a hint of 2^62", raft(6, **REJECTED | {"hint_index": MOST + 1}), "limit"),
     ("a round of 2^62", raft(8, round=MOST + 1, promise=0), "limit"),

@@ -179,7 +179,14 @@ def snapshot_meta(d: Decoder) -> Row:
 
 
 def append(d: Decoder, term: int) -> Row:
-    row = fields(d, previous_index=NUMBER, previous_term=NUMBER, commit=NUMBER)
+    return entries_after(d, term, fields(d, previous_index=NUMBER, previous_term=NUMBER, commit=NUMBER))
+
+
+def fetched(d: Decoder, term: int) -> Row:
+    return entries_after(d, term, fields(d, previous_index=NUMBER, previous_term=NUMBER))
+
+
+def entries_after(d: Decoder, term: int, row: Row) -> Row:
     row["entries"] = items(d, 100_000, entry)
     terms = [row["previous_term"], *(e["term"] for e in row["entries"])]
     require(not row["entries"] or (terms == sorted(terms) and terms[-1] <= term))
@@ -190,6 +197,8 @@ def append_reply(d: Decoder) -> Row:
     row = fields(d, index=NUMBER, reject="bool")
     if row["reject"]:
         row.update(fields(d, hint_index=NUMBER, hint_term=NUMBER))
+    else:
+        row.update(fields(d, wait="bool"))
     return row
 
 
@@ -219,6 +228,8 @@ RAFT_FIELDS: Dict[int, Callable[[Decoder, int], Row]] = {
     11: lambda d, term: {},
     12: lambda d, term: fields(d, round=NUMBER),
     13: lambda d, term: read_index_reply(d),
+    14: lambda d, term: fields(d, previous_index=NUMBER, last_index=NUMBER),
+    15: fetched,
 }
 
 
