@@ -133,8 +133,8 @@ inline constexpr DurationNs kWatchProgressMin = 100 * kMillisecond;
 // Raft.
 inline constexpr size_t kLogBytesMax = 64u << 20;  // kept in memory and on disk; then a snapshot
 inline constexpr size_t kLogEntriesMax = 100'000;
-inline constexpr size_t kAppendBytesMax = 1u << 20;  // entries of one append message, at least one
-inline constexpr size_t kAppendsInFlightMax = 64;    // per follower
+inline constexpr size_t kAppendBytesMax = 1u << 20;            // entries of one append message, at least one
+inline constexpr size_t kAppendsInFlightMax = 64;              // per follower
 inline constexpr size_t kAppendsInFlightBytesMax = 16u << 20;  // per follower; one append may be over it
 // A follower that lacks so many committed entries fetches them from several members, so many at a time; what
 // came out of order takes at most so much.

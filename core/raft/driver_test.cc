@@ -396,28 +396,6 @@ TEST_F(DriverTest, ALeaderWithALeaseServesReadsWhenNobodyHearsIt) {
   EXPECT_EQ(late.ok, 0u);
 }
 
-TEST_F(DriverTest, AMemberThatDoesNotLeadServesReadsOfWhatIsCommitted) {
-  group_of_three();
-  for (int i = 0; i < 20; ++i) {
-    put(fmt::format("{}", i));
-    std::optional<Bytes> seen;
-    bool failed = false;
-    TestMember& two = member(2);
-    two.driver->read(ReadKind::member, [&](Result<> ready) {
-      ready ? void(seen = two.machine.commands.back()) : void(failed = true);
-    });
-    ASSERT_TRUE(run_until([&] { return seen || failed; }));
-    if (seen) EXPECT_EQ(*seen, fmt::format("{}", i));
-  }
-  cut = {2};
-  Answers alone;
-  member(2).driver->read(ReadKind::member, [&](Result<> ready) {
-    ready ? void(++alone.ok) : alone.errors.push_back(ready.error());
-  });
-  EXPECT_TRUE(run_until([&] { return alone.total() == 1; }));
-  EXPECT_EQ(alone.ok, 0u);
-}
-
 TEST_F(DriverTest, NoFollowerAcknowledgesWhatItsDiskHolds) {
   TestMember& one = group_of_three();
   cut = {3};
