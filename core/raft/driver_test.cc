@@ -8,6 +8,7 @@
 
 #include "core/base/buggify.h"
 #include "core/raft/faulty_disk.h"
+#include "core/raft/steady_env.h"
 #include "core/rt/blocking.h"
 #include "core/rt/loop.h"
 
@@ -258,7 +259,8 @@ class DriverTest : public testing::Test {
     return true;
   }
 
-  rt::Loop loop_;
+  SteadyEnv env_{20 * kMillisecond};
+  rt::Loop loop_{env_};
   std::map<PeerId, std::unique_ptr<TestMember>> members_;
   std::set<PeerId> cut;  // neither hear nor are heard
   size_t log_entries_max = limits::kLogEntriesMax;

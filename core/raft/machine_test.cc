@@ -13,6 +13,8 @@
 
 #include "core/raft/driver.h"
 #include "core/raft/session_table.h"
+#include "core/raft/faulty_disk.h"
+#include "core/raft/steady_env.h"
 #include "core/rt/blocking.h"
 #include "core/rt/loop.h"
 
@@ -155,11 +157,13 @@ struct Branch final : Transport {
 
   BankGroup& group;
   PeerId id;
-  std::unique_ptr<store::Store> store = store::open_memory();
+  FaultyDisk log_disk;
   BankDisk disk;
-  std::unique_ptr<LogStore> log;
   std::unique_ptr<Bank> bank;
+  std::unique_ptr<LogJournal> logs;
   std::unique_ptr<rt::Lane> disk_lane, background;
+  std::unique_ptr<LogWriter> writer;
+  std::optional<LogStore> log;
   std::unique_ptr<Driver> driver;
 };
 
@@ -189,15 +193,19 @@ class BankGroup : public testing::Test {
   void open(PeerId id) {
     auto& slot = branches_[id];
     if (!slot) slot = std::make_unique<Branch>(*this, id);
-    slot->log = *LogStore::open(*slot->store, id);
-    slot->bank = std::make_unique<Bank>(slot->disk);
+    slot->writer.reset();
+    slot->logs = *LogJournal::open(
+        slot->log_disk, {.random = [] { return rt::system_env().random_u64(); }, .segment_bytes = 64u << 10});
     slot->disk_lane = std::make_unique<rt::ThreadLane>(loop_);
+    slot->writer = std::make_unique<LogWriter>(loop_.executor(), *slot->disk_lane, *slot->logs);
+    slot->log = *LogStore::open(*slot->writer, 1, id);
+    slot->bank = std::make_unique<Bank>(slot->disk);
     slot->background = std::make_unique<rt::ThreadLane>(loop_);
     DriverOptions options{
         .core = {.self = id, .heartbeat = 10 * kMillisecond, .election = 80 * kMillisecond}};
     options.core.random = [this] { return loop_.executor().env().random_u64(); };
     options.log_entries_max = 24;
-    slot->driver = *Driver::open(loop_.executor(), *slot->disk_lane, *slot->background, *slot->log,
+    slot->driver = *Driver::open(loop_.executor(), *slot->background, *slot->log,
                                  *slot->bank, *slot, std::move(options));
   }
   // The process ends, in order or not: what was not flushed is gone.
@@ -208,7 +216,10 @@ class BankGroup : public testing::Test {
     it.driver->close([&] { closed = true; });
     EXPECT_TRUE(run_until([&] { return closed; }));
     it.driver.reset();
+    it.log.reset();
+    it.writer.reset();
     it.disk_lane.reset();
+    it.logs.reset();
     it.background.reset();
   }
   template <typename F>
@@ -277,7 +288,8 @@ class BankGroup : public testing::Test {
   }
   std::string open_session() { return ask("open").substr(8); }
 
-  rt::Loop loop_;
+  SteadyEnv env_{20 * kMillisecond};
+  rt::Loop loop_{env_};
   std::map<PeerId, std::unique_ptr<Branch>> branches_;
   std::set<PeerId> cut;
   size_t snapshots = 0;
