@@ -175,6 +175,7 @@ void Core::tick_leader() {
   if (!quorum_is_active()) return become_follower(hard_.term, kNobody);
   if (!reads_.empty() && reads_.back().round > round_) {
     round_ = reads_.back().round;
+    confirm_reads();  // a single voter hears no answer
   } else if (options_.lease_reads) {
     ++round_;  // so that its answers prolong the lease
   }

@@ -55,6 +55,24 @@ TEST(Core, ASingleVoterServesOnceItsOwnVoteIsSynced) {
   EXPECT_EQ(effects.committed[0]->data, "a");
 }
 
+TEST(Core, ASingleVotersReadIsServedAlsoWhenAHeartbeatIsDueBefore) {
+  TestNode node(options_of(1), {}, {});
+  node.start(0);
+  node.core->bootstrap(member(1), 77, 0);
+  for (TimeNs now = 1; node.core->has_effects(); ++now) {
+    Effects effects = node.core->take_effects();
+    bool writes = effects.sync_token != 0;
+    node.keep(effects);
+    if (writes) node.sync_one(now);
+  }
+  ASSERT_EQ(node.core->role(), Role::leader);
+  node.core->read_index(9, 10);
+  node.core->tick(kSecond);
+  Effects effects = node.core->take_effects();
+  ASSERT_EQ(effects.reads_ready.size(), 1u);
+  EXPECT_EQ(effects.reads_ready[0].id, 9u);
+}
+
 // Three members, every message delivered in order, every write synced at once.
 class Trio : public ::testing::Test {
  protected:
