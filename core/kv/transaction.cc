@@ -155,6 +155,14 @@ Result<> validate_value(BytesView value) {
 Result<> validate(const Compare& compare, Size& size) {
   ASPEN_CHECK(compare.end ? validate_bound(compare.key) : validate_key(compare.key));
   if (compare.end) ASPEN_CHECK(validate_bound(*compare.end));
+  if (only_equal(compare.target) && compare.relation != Compare::Relation::equal) {
+    return fail(Code::INVALID_ARGUMENT,
+                "a comparison of `exists` or `unchanged_since` can only ask for `equal`");
+  }
+  if (compare.target == Compare::Target::exists && compare.number > 1) {
+    return fail(Code::INVALID_ARGUMENT, "a comparison asks whether `exists` is {}; it is 0 or 1",
+                compare.number);
+  }
   ASPEN_CHECK(validate_value(compare.value));
   size.bytes += compare.key.size() + compare.value.size() + (compare.end ? compare.end->size() : 0);
   return {};

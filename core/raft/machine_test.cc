@@ -12,8 +12,8 @@
 #include <sstream>
 
 #include "core/raft/driver.h"
-#include "core/raft/session_table.h"
 #include "core/raft/faulty_disk.h"
+#include "core/raft/session_table.h"
 #include "core/raft/steady_env.h"
 #include "core/rt/blocking.h"
 #include "core/rt/loop.h"
@@ -205,8 +205,8 @@ class BankGroup : public testing::Test {
         .core = {.self = id, .heartbeat = 10 * kMillisecond, .election = 80 * kMillisecond}};
     options.core.random = [this] { return loop_.executor().env().random_u64(); };
     options.log_entries_max = 24;
-    slot->driver = *Driver::open(loop_.executor(), *slot->background, *slot->log,
-                                 *slot->bank, *slot, std::move(options));
+    slot->driver = *Driver::open(loop_.executor(), *slot->background, *slot->log, *slot->bank, *slot,
+                                 std::move(options));
   }
   // The process ends, in order or not: what was not flushed is gone.
   void close(PeerId id) {

@@ -1,5 +1,5 @@
-// A clock for tests with real threads: it stands still while the machine has no time for the test. A pause of the
-// test is then no silence of the leader, which elections would follow.
+// A clock for tests with real threads: it stands still while the machine has no time for the test. A pause of
+// the test is then no silence of the leader, which elections would follow.
 #pragma once
 
 #include <algorithm>
@@ -10,7 +10,8 @@ namespace aspen::raft {
 
 class SteadyEnv final : public rt::Env {
  public:
-  // Between two looks at it the clock goes on by `step_max` at most, which is less than an election's time-out.
+  // Between two looks at it the clock goes on by `step_max` at most, which is less than an election's
+  // time-out.
   explicit SteadyEnv(DurationNs step_max) : step_max_(step_max), last_(real_.now()), now_(last_) {}
 
   TimeNs now() override {
