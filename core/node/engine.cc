@@ -180,6 +180,7 @@ Result<> Engine::open_replica() {
   options.clock_drift_ppm_max = options_.clock_drift_ppm_max;
   options.member_reads = options_.member_reads;
   options.dead_voter_after = options_.dead_voter_after;
+  options.history = options_.history;
   if (options_.member_reads) router_->read_here();
   options.on_state = [this](const raft::Status& status) {
     for (const raft::Member& member : status.config.members) router_->learn(member.node, member.address);

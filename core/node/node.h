@@ -16,6 +16,7 @@
 #include <thread>
 
 #include "core/kv/command.h"
+#include "core/kv/compaction_policy.h"
 #include "core/kv/read.h"
 #include "core/node/shared_draft.h"
 #include "core/rt/loop.h"
@@ -46,6 +47,8 @@ struct NodeOptions {
   // never.
   DurationNs dead_voter_after = 0;
   bool member_reads = false;  // linearizable reads are served here, also when another member leads
+  // Earlier revisions that stay readable, and watchable, whatever is more.
+  kv::CompactionPolicy::Options history = {.keep_revisions = 10'000, .keep_time = 60 * kSecond};
 };
 
 // What never changes once a node is open.

@@ -101,11 +101,27 @@ void Replica::keep_voters(TimeNs now) {
   driver_->change_members(std::move(change->members), [](Result<>) {}, change->via);
 }
 
+// The leader lets go of what is older than the options say.
+void Replica::keep_history(TimeNs now) {
+  if (driver_->core().role() != raft::Role::leader || driver_->replacing()) return compaction_.reset();
+  if (!compaction_) {
+    bool little = ASPEN_BUGGIFY("node-history-short");
+    compaction_.emplace(little ? kv::CompactionPolicy::Options{.keep_revisions = 1} : options_.history);
+  }
+  compaction_->sample(machine_->applied(), now);
+  std::optional<uint64_t> to = compaction_->due(machine_->applied(), machine_->compacted(), now);
+  if (!to || compacting_) return;
+  compacting_ = true;
+  kv::Command command{.kind = kv::Command::Kind::compact, .revision = *to};
+  driver_->propose(kv::encode(command), [this](const Result<Bytes>&) { compacting_ = false; });
+}
+
 rt::Task<Result<>> Replica::keep_members(rt::Cx& cx) {
   for (int round = 0;; ++round) {
     ASPEN_CO_CHECK(co_await cx.sleep(kHousekeepingPeriod));
     keep_voters(cx.now());
     if (round % 16 != 0) continue;
+    keep_history(cx.now());
     transport_.connect_members();
     if (driver_->core().role() == raft::Role::leader && ASPEN_BUGGIFY("node-leader-hands-over")) {
       (void)driver_->transfer_leadership(raft::kNobody);

@@ -10,6 +10,7 @@
 
 #include <memory>
 
+#include "core/kv/compaction_policy.h"
 #include "core/kv/state_machine.h"
 #include "core/node/log_host.h"
 #include "core/node/platform.h"
@@ -29,6 +30,7 @@ struct ReplicaOptions {
   uint32_t clock_drift_ppm_max = 0;
   bool member_reads = false;
   DurationNs dead_voter_after = 0;
+  kv::CompactionPolicy::Options history = {};
   std::function<void(const raft::Status&)> on_state;
   std::function<void(const Error&)> on_failure;
 };
@@ -72,6 +74,7 @@ class Replica {
         transport_(region, *background_),
         steward_({.dead_voter_after = options_.dead_voter_after}) {}
   void keep_voters(TimeNs now);
+  void keep_history(TimeNs now);
 
   ReplicaOptions options_;
   // Destroyed in reverse: the lanes finish what they run while everything it uses is still there.
@@ -79,6 +82,8 @@ class Replica {
   std::unique_ptr<kv::StateMachine> machine_;
   std::unique_ptr<rt::Lane> background_;
   RaftTransport transport_;
+  std::optional<kv::CompactionPolicy> compaction_;  // while this member leads
+  bool compacting_ = false;                         // one was proposed and is not answered yet
   std::unique_ptr<raft::Driver> driver_;
   raft::Steward steward_;
 };
