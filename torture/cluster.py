@@ -231,5 +231,3 @@ class Cluster:
             if time.monotonic() > deadline:
                 raise Violation(f"the members' states are not equal: {states}")
             time.sleep(0.5)
-
-
