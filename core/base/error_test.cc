@@ -48,6 +48,8 @@ const std::vector<Row>& golden() {
       {22, "CORRUPT", NO, false},
       {23, "IO", MAYBE, false},
       {24, "INTERNAL", MAYBE, false},
+      {25, "COMPACTED", NO, false},
+      {26, "QUOTA_EXCEEDED", NO, false},
   };
   return rows;
 }

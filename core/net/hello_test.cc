@@ -127,7 +127,8 @@ TEST(CloseCode, TravelsThereAndBack) {
   EXPECT_EQ(back.code, Code::NOT_A_MEMBER);
   EXPECT_EQ(back.message, "the peer refused: why");
   EXPECT_EQ(from_wire(0, "", "closed").code, Code::CONNECTION_LOST);
-  for (uint64_t unknown : {uint64_t{25}, uint64_t{0x7fffffff}, uint64_t{1} << 32, (uint64_t{1} << 62) - 1}) {
+  for (uint64_t unknown :
+       {uint64_t{9999}, uint64_t{0x7fffffff}, uint64_t{1} << 32, (uint64_t{1} << 62) - 1}) {
     EXPECT_EQ(from_wire(unknown, "", "closed").code, Code::PROTOCOL) << unknown;
   }
   EXPECT_EQ(printable_reason(Bytes("a\0\n\x80z", 5)), "a???z");

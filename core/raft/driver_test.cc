@@ -16,6 +16,8 @@
 namespace aspen::raft {
 namespace {
 
+constexpr GroupId kGroup = 1;
+
 class DriverTest;
 
 struct TestMember final : Transport {

@@ -78,6 +78,4 @@ class ListMachine final : public StateMachine {
   std::optional<SnapshotMeta> restored_;
 };
 
-constexpr GroupId kGroup = 1;
-
 }  // namespace aspen::raft
