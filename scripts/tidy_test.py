@@ -18,7 +18,6 @@ CLEAN = {
     "core/base/bytes.h": "#pragma once\n\n#include <string>\n\nusing Bytes = std::string;\n",
     "core/rt/task.h": '#pragma once\n\n#include "core/base/bytes.h"\n\nBytes task_name();\n',
     "core/store/store.h": '#pragma once\n\n#include "core/base/bytes.h"\n',
-    "core/journal/journal.h": "#pragma once\n\n#include \"core/base/bytes.h\"\n",
     "core/raft/core.h": '#pragma once\n\n#include "core/base/bytes.h"\n#include "core/raft/types.h"\n',
     "core/raft/types.h": "#pragma once\n\nusing Term = unsigned long;\n",
     "core/raft/driver.h": '#pragma once\n\n#include "core/raft/core.h"\n#include "core/rt/task.h"\n',
@@ -93,8 +92,8 @@ class TidyTest(unittest.TestCase):
         self.plant("core/base/up.cc", '#include "../rt/task.h"\n')
         self.assertEqual(len(self.tidy("--only", "dependencies")[1]), 1)
 
-    def test_a_protocol_core_that_includes_the_kernel_the_journal_or_its_driver(self):
-        for target in ("core/rt/task.h", "core/journal/journal.h", "core/raft/driver.h"):
+    def test_a_protocol_core_that_includes_the_kernel_or_its_driver(self):
+        for target in ("core/rt/task.h", "core/raft/driver.h"):
             self.plant("core/raft/core_election.cc", f'#include "{target}"\n')
             self.expect(
                 "dependencies",
