@@ -178,6 +178,7 @@ void Cluster::heal() {
   world_.network().faults = {};
   for (auto& machine : members_) {
     machine->disk().set_faults({});
+    machine->disk().call_off_crash();
     if (machine->paused()) machine->resume();
   }
   for (auto& machine : client_machines_) {

@@ -81,6 +81,8 @@ class Disk {
   // The mounted machine dies by itself in the midst of its `operations`-th disk operation from now on;
   // crash() then decides what is left. Requires: operations > 0.
   void crash_within(uint64_t operations) { operations_left_ = operations; }
+  // It does not.
+  void call_off_crash() { operations_left_.reset(); }
   // All files are gone. Requires: nothing is mounted.
   void wipe();
 
