@@ -275,7 +275,8 @@ typedef struct aspen_call_options {
   /* Of reads: the store as it was right after this revision; 0: as it is. Errors: COMPACTED when that has
    * been forgotten, INVALID_ARGUMENT when it has not happened yet. */
   uint64_t revision;
-  uint64_t lease;   /* of put and cas: the key goes when this lease does; 0: none. Errors: NOT_FOUND. */
+  uint64_t lease; /* of put and cas: the key goes when this lease does; 0: none. Errors: NOT_FOUND, which all
+                   * are so far: no function of this header grants leases yet. */
   uint8_t previous; /* of put and delete: the result's entry is what was there (none: nothing was) */
 } aspen_call_options_t;
 

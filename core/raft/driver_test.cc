@@ -7,39 +7,30 @@
 #include <set>
 
 #include "core/base/buggify.h"
-#include "core/raft/faulty_disk.h"
 #include "core/raft/list_machine.h"
-#include "core/raft/steady_env.h"
-#include "core/rt/blocking.h"
-#include "core/rt/loop.h"
+#include "core/raft/test_log.h"
+#include "core/raft/test_loop.h"
 
 namespace aspen::raft {
 namespace {
 
-constexpr GroupId kGroup = 1;
-
 class DriverTest;
 
-struct TestMember final : Transport {
+struct TestMember final : Transport, TestLog {
   TestMember(DriverTest& test, PeerId id) : test(test), id(id) {}
   void send(const Message& message) override;
   void send_snapshot(Message offer, std::unique_ptr<SnapshotSource> source) override;
 
   DriverTest& test;
   PeerId id;
-  FaultyDisk disk;
   ListMachine machine;
-  std::unique_ptr<LogJournal> logs;
-  std::unique_ptr<rt::Lane> disk_lane;
-  std::unique_ptr<LogWriter> writer;
-  std::optional<LogStore> log;
   std::unique_ptr<rt::Lane> background;
   std::unique_ptr<Driver> driver;
   std::vector<Error> failures;
   size_t sent = 0;
 };
 
-class DriverTest : public testing::Test {
+class DriverTest : public testing::Test, public TestLoop {
  protected:
   void TearDown() override {
     for (auto& [id, member] : members_) {
@@ -55,7 +46,7 @@ class DriverTest : public testing::Test {
     return *member;
   }
   void open(TestMember& member) {
-    open_log(member);
+    member.open_log(loop_, member.id);
     member.background = std::make_unique<rt::ThreadLane>(loop_);
     DriverOptions options;
     options.core.self = member.id;
@@ -70,20 +61,9 @@ class DriverTest : public testing::Test {
     ASSERT_TRUE(driver) << driver.error().to_string();
     member.driver = std::move(*driver);
   }
-  void open_log(TestMember& member) {
-    member.writer.reset();
-    member.disk_lane = std::make_unique<rt::ThreadLane>(loop_);
-    member.logs.reset();
-    auto logs = LogJournal::open(
-        member.disk, {.random = [] { return rt::system_env().random_u64(); }, .segment_bytes = 64u << 10});
-    ASSERT_TRUE(logs) << logs.error().to_string();
-    member.logs = *std::move(logs);
-    member.writer = std::make_unique<LogWriter>(loop_.executor(), *member.disk_lane, *member.logs);
-    member.log = *LogStore::open(*member.writer, kGroup, member.id);
-  }
   // What another start would find.
   Durable stored(TestMember& member) {
-    open_log(member);
+    member.open_log(loop_, member.id);
     return *member.log->load();
   }
   void close(TestMember& member) {
@@ -93,18 +73,6 @@ class DriverTest : public testing::Test {
     EXPECT_TRUE(run_until([&] { return closed; })) << "close hangs";
     member.driver.reset();
     member.background.reset();
-  }
-  // Runs the loop until `done`; false after ten seconds.
-  template <typename F>
-  bool run_until(F done) {
-    TimeNs end = loop_.executor().env().now() + 10 * kSecond;
-    rt::Timer check(loop_.executor(), [&] {
-      bool over = done() || loop_.executor().now() > end;
-      over ? loop_.stop() : check.arm(loop_.executor().now() + kMillisecond / 2);
-    });
-    check.arm(0);
-    loop_.run();
-    return done();
   }
   void run_for(DurationNs duration) {
     TimeNs end = loop_.executor().env().now() + duration;
@@ -192,8 +160,6 @@ class DriverTest : public testing::Test {
     return true;
   }
 
-  SteadyEnv env_{20 * kMillisecond};
-  rt::Loop loop_{env_};
   std::map<PeerId, std::unique_ptr<TestMember>> members_;
   std::set<PeerId> cut;  // neither hear nor are heard
   size_t log_entries_max = limits::kLogEntriesMax;

@@ -12,11 +12,9 @@
 #include <sstream>
 
 #include "core/raft/driver.h"
-#include "core/raft/faulty_disk.h"
 #include "core/raft/session_table.h"
-#include "core/raft/steady_env.h"
-#include "core/rt/blocking.h"
-#include "core/rt/loop.h"
+#include "core/raft/test_log.h"
+#include "core/raft/test_loop.h"
 
 namespace aspen::raft {
 namespace {
@@ -150,24 +148,20 @@ class Bank final : public StateMachine {
 
 class BankGroup;
 
-struct Branch final : Transport {
+struct Branch final : Transport, TestLog {
   Branch(BankGroup& group, PeerId id) : group(group), id(id) {}
   void send(const Message& message) override;
   void send_snapshot(Message offer, std::unique_ptr<SnapshotSource> source) override;
 
   BankGroup& group;
   PeerId id;
-  FaultyDisk log_disk;
-  BankDisk disk;
+  BankDisk bank_disk;
   std::unique_ptr<Bank> bank;
-  std::unique_ptr<LogJournal> logs;
-  std::unique_ptr<rt::Lane> disk_lane, background;
-  std::unique_ptr<LogWriter> writer;
-  std::optional<LogStore> log;
+  std::unique_ptr<rt::Lane> background;
   std::unique_ptr<Driver> driver;
 };
 
-class BankGroup : public testing::Test {
+class BankGroup : public testing::Test, public TestLoop {
  public:
   void SetUp() override {
     for (PeerId id : {1, 2, 3}) open(id);
@@ -193,13 +187,8 @@ class BankGroup : public testing::Test {
   void open(PeerId id) {
     auto& slot = branches_[id];
     if (!slot) slot = std::make_unique<Branch>(*this, id);
-    slot->writer.reset();
-    slot->logs = *LogJournal::open(
-        slot->log_disk, {.random = [] { return rt::system_env().random_u64(); }, .segment_bytes = 64u << 10});
-    slot->disk_lane = std::make_unique<rt::ThreadLane>(loop_);
-    slot->writer = std::make_unique<LogWriter>(loop_.executor(), *slot->disk_lane, *slot->logs);
-    slot->log = *LogStore::open(*slot->writer, 1, id);
-    slot->bank = std::make_unique<Bank>(slot->disk);
+    slot->open_log(loop_, id);
+    slot->bank = std::make_unique<Bank>(slot->bank_disk);
     slot->background = std::make_unique<rt::ThreadLane>(loop_);
     DriverOptions options{
         .core = {.self = id, .heartbeat = 10 * kMillisecond, .election = 80 * kMillisecond}};
@@ -216,22 +205,8 @@ class BankGroup : public testing::Test {
     it.driver->close([&] { closed = true; });
     EXPECT_TRUE(run_until([&] { return closed; }));
     it.driver.reset();
-    it.log.reset();
-    it.writer.reset();
-    it.disk_lane.reset();
-    it.logs.reset();
+    it.close_log();
     it.background.reset();
-  }
-  template <typename F>
-  bool run_until(F done) {
-    TimeNs end = loop_.executor().env().now() + 20 * kSecond;
-    rt::Timer check(loop_.executor(), [&] {
-      bool over = done() || loop_.executor().now() > end;
-      over ? loop_.stop() : check.arm(loop_.executor().now() + kMillisecond / 2);
-    });
-    check.arm(0);
-    loop_.run();
-    return done();
   }
   static Member as_member(PeerId id) {
     Member member{.peer = id, .node = {}, .address = fmt::format("b{}:1", id), .role = MemberRole::voter};
@@ -288,8 +263,6 @@ class BankGroup : public testing::Test {
   }
   std::string open_session() { return ask("open").substr(8); }
 
-  SteadyEnv env_{20 * kMillisecond};
-  rt::Loop loop_{env_};
   std::map<PeerId, std::unique_ptr<Branch>> branches_;
   std::set<PeerId> cut;
   size_t snapshots = 0;
@@ -392,10 +365,10 @@ TEST_F(BankGroup, ARestartBringsTheStateForwardFromTheLog) {
   std::string session = open_session();
   for (int i = 1; i <= 40; ++i) ask(fmt::format("{} {} deposit ann 1", session, i));
   ASSERT_TRUE(equal());
-  BankDisk flushed = branch(2).disk;  // by compaction, somewhere on the way
+  BankDisk flushed = branch(2).bank_disk;  // by compaction, somewhere on the way
   close(2);
   EXPECT_FALSE(flushed.state.empty());
-  branch(2).disk = flushed;
+  branch(2).bank_disk = flushed;
   open(2);
   ASSERT_TRUE(equal());
   EXPECT_EQ(branch(2).bank->balance("ann"), 40);

@@ -1,11 +1,12 @@
-// A clock for tests with real threads: it stands still while the machine has no time for the test. A pause of
-// the test is then no silence of the leader, which elections would follow.
+// A loop with real threads for tests, and a clock that stands still while the machine has no time for them. A
+// pause of the test is then no silence of the leader, which elections would follow.
 #pragma once
 
 #include <algorithm>
 #include <utility>
 
 #include "core/rt/env.h"
+#include "core/rt/loop.h"
 
 namespace aspen::raft {
 
@@ -28,6 +29,26 @@ class SteadyEnv final : public rt::Env {
   const DurationNs step_max_;
   TimeNs last_;
   TimeNs now_;
+};
+
+// What tests that run on one are made of.
+class TestLoop {
+ public:
+  // Runs the loop until `done`; false after twenty seconds.
+  template <typename F>
+  bool run_until(F done) {
+    TimeNs end = loop_.executor().env().now() + 20 * kSecond;
+    rt::Timer check(loop_.executor(), [&] {
+      bool over = done() || loop_.executor().now() > end;
+      over ? loop_.stop() : check.arm(loop_.executor().now() + kMillisecond / 2);
+    });
+    check.arm(0);
+    loop_.run();
+    return done();
+  }
+
+  SteadyEnv env_{20 * kMillisecond};
+  rt::Loop loop_{env_};
 };
 
 }  // namespace aspen::raft
