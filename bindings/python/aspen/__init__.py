@@ -27,6 +27,7 @@ from ._batch import NestedBatch
 from ._blocking import Batch, KeyValue, Node, connect, found, join, open
 from ._calls import inspect_ticket
 from ._keys import KeyRange
+from ._transaction import Branch, Transaction
 from ._types import (
     BatchResult,
     Bytes,
@@ -52,6 +53,7 @@ from .errors import (
     AspenError,
     Cancelled,
     Compacted,
+    Conflict,
     ConnectionLost,
     Corrupt,
     DeadlineExceeded,
@@ -81,7 +83,7 @@ from .tuple import Subspace
 __version__: str = _native.version()
 
 #: The engine's limits by name: KEY_BYTES, VALUE_BYTES, TRANSACTION_OPS, TRANSACTION_BYTES, TRANSACTION_DEPTH,
-#: RANGE_ENTRIES, RANGE_BYTES, FRAME_BYTES, OPS_IN_FLIGHT, TUPLE_BYTES, TUPLE_DEPTH.
+#: BRANCH_DEPTH, RANGE_ENTRIES, RANGE_BYTES, FRAME_BYTES, OPS_IN_FLIGHT, TUPLE_BYTES, TUPLE_DEPTH.
 LIMITS: Mapping[str, int] = MappingProxyType(_native.limits())
 
 ABSENT = Expect.ABSENT
@@ -89,7 +91,7 @@ PRESENT = Expect.PRESENT
 
 _WRITES: Sequence[type] = (Batch, BatchResult, CasResult, Change, DeleteRangeResult, DeleteResult, PutResult)
 _READS: Sequence[type] = (Entry, Expect, KeyRange, KeyValue, NestedBatch, NestedResult, RangeResult, Revision)
-for _class in (*_WRITES, *_READS, Member, Node, Peer, Status, Subspace, TicketInfo):
+for _class in (*_WRITES, *_READS, Branch, Member, Node, Peer, Status, Subspace, TicketInfo, Transaction):
     _class.__module__ = __name__  # where users find them
 
 _LEVELS = {"debug": 0, "info": 1, "warn": 2, "error": 3}
@@ -131,11 +133,13 @@ __all__ = [
     "AspenError",
     "Batch",
     "BatchResult",
+    "Branch",
     "Bytes",
     "Cancelled",
     "CasResult",
     "Change",
     "Compacted",
+    "Conflict",
     "ConnectionLost",
     "Corrupt",
     "DeadlineExceeded",
@@ -174,6 +178,7 @@ __all__ = [
     "Subspace",
     "TicketInfo",
     "TicketInvalid",
+    "Transaction",
     "Unavailable",
     "Unsupported",
     "WrongNode",

@@ -13,7 +13,7 @@ from typing import Literal, Self, TypeAlias, overload
 
 from . import _native
 from ._calls import RANGE_ENTRIES_MAX, Call, expectation, to_nanoseconds, to_number, to_optional_number
-from ._keys import KeyRange, to_bounds, to_bytes
+from ._keys import KeyRange, to_bounds, to_bytes, to_deleted
 from ._types import (
     BatchResult,
     Bytes,
@@ -150,10 +150,7 @@ class Builder:
 
         All keys have the prefix b"". `previous` asks for the entries that were there.
         """
-        if prefix is None and start is None and end is None:
-            raise InvalidArgument('delete_range has no bounds; the prefix b"" is that of all keys')
-        bounds = to_bounds(prefix, start, end)
-        keys = KeyRange(bounds[1] or b"", bounds[2] or b"") if bounds[0] is None else KeyRange.of_prefix(bounds[0])
+        keys = to_deleted(prefix, start, end)
         return self._step(lambda batch: batch.delete_range(keys.start, keys.end, previous))
 
     def get(self, key: Bytes) -> Self:

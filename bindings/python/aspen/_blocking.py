@@ -1,28 +1,18 @@
-"""The blocking node. Every wait runs signal handlers, so Ctrl-C ends it."""
+"""The blocking node."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Self, TypeVar
 
 from . import _batch, _calls, _lifetime, _native
+from ._draft import ATTEMPTS
+from ._run import run, walk
+from ._transaction import Branch, Transaction, open_branch, transact
 from ._types import BatchResult, Bytes, CasResult, DeleteResult, Entry, Expectation, PutResult, Status
 
 T = TypeVar("T")
-
-
-def run(call: _calls.Call[T]) -> T:
-    op = call.submit(None, 0)
-    try:
-        op.wait(-1)
-    except BaseException:  # a signal handler's, such as KeyboardInterrupt
-        op.cancel()
-        op.wait(-1)
-        if closing := _lifetime.take_back(op):
-            run(closing)
-        raise
-    return call.finish(op)
 
 
 class Batch(_batch.BatchBuilder):
@@ -118,17 +108,30 @@ class KeyValue:
         them are of that one, and the errors as of `get`.
         """
         node = self._node._native
-        return self._walk(
-            _calls.Scan(node, prefix, start, end, limit, reverse, keys_only, revision, stale, timeout)
+        return walk(
+            _calls.scan(node, prefix, start, end, limit, reverse, keys_only, revision, stale, timeout)
         )
-
-    def _walk(self, scan: _calls.Scan) -> Iterator[Entry]:
-        while (call := scan.call()) is not None:
-            yield from run(call)
 
     def batch(self) -> Batch:
         """An empty transaction: `node.kv.batch().check(k, ABSENT).put(k, v).delete(j).apply()`."""
         return Batch(self._node._native)
+
+    def transact(
+        self, fn: Callable[[Transaction], T], *, attempts: int = ATTEMPTS, timeout: float | None = None
+    ) -> T:
+        """Calls `fn` with a Transaction, commits what it did, and gives what it gave.
+
+        When others have meanwhile changed what it read, `fn` is called again with a new Transaction, after a pause
+        that grows; so it must have no other effects. When it raises, nothing is changed. `timeout` is that of each
+        read and of the commit. Errors: Conflict after so many `attempts`, LimitExceeded, NotFound (a lease),
+        QuotaExceeded, and Compacted when `fn` takes longer than old revisions are kept. A commit that fails with
+        `applied` "maybe" is not made again.
+        """
+        return transact(self._node, fn, attempts, timeout)
+
+    def branch(self, prefix: Bytes, *, timeout: float | None = None) -> Branch:
+        """A copy of the keys with `prefix`, as they are now, to be read and changed and then committed."""
+        return open_branch(self._node, None, prefix, timeout)
 
 
 class Node(_lifetime.NodeBase):

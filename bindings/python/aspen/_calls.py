@@ -111,22 +111,22 @@ def _nothing(op: _native.Op) -> None:
     return None
 
 
-def _first_entry(op: _native.Op) -> Entry | None:
+def first_entry(op: _native.Op) -> Entry | None:
     entries = op.entries()
     return Entry._make(entries[0]) if entries else None
 
 
 def _put_result(op: _native.Op) -> PutResult:
-    return PutResult(op.revision(), _first_entry(op))
+    return PutResult(op.revision(), first_entry(op))
 
 
 def _delete_result(op: _native.Op) -> DeleteResult:
-    return DeleteResult(op.changes()[0][0], op.revision(), _first_entry(op))
+    return DeleteResult(op.changes()[0][0], op.revision(), first_entry(op))
 
 
 def _cas_result(op: _native.Op) -> CasResult:
     succeeded = op.succeeded()
-    return CasResult(succeeded, op.revision(), None if succeeded else _first_entry(op))
+    return CasResult(succeeded, op.revision(), None if succeeded else first_entry(op))
 
 
 def _status(op: _native.Op) -> Status:
@@ -215,7 +215,7 @@ def get(
     node: _native.Node, key: Bytes, revision: int | None, stale: bool, timeout: float | None
 ) -> Call[Entry | None]:
     k, at, timeout_ns = to_bytes(key, "key"), to_optional_number(revision, "revision"), to_nanoseconds(timeout)
-    return Call(lambda queue, tag: node.get(k, at, stale, timeout_ns, queue, tag), _first_entry)
+    return Call(lambda queue, tag: node.get(k, at, stale, timeout_ns, queue, tag), first_entry)
 
 
 def put(
@@ -248,32 +248,26 @@ def cas(
 
 
 class Scan:
-    """Walks a range reply by reply: while `call()` is not None, run it; it gives the next entries."""
+    """Walks a range reply by reply: while `call()` is not None, run it; it gives the next entries.
+
+    `submit` is a native range, which takes the bounds, the continuation, the limit of one reply, `options`, a queue
+    and a tag.
+    """
 
     def __init__(
         self,
-        node: _native.Node,
+        submit: Callable[..., _native.Op],
         prefix: Bytes | None,
         start: Bytes | None,
         end: Bytes | None,
         limit: int | None,
-        reverse: bool,
-        keys_only: bool,
-        revision: int | None,
-        stale: bool,
-        timeout: float | None,
+        *options: bool | int,
     ) -> None:
         if limit is not None and limit < 0:
             raise InvalidArgument(f"limit is {limit}; it must not be negative")
-        self._node = node
+        self._range = submit
         self._bounds = to_bounds(prefix, start, end)
-        self._options = (
-            reverse,
-            keys_only,
-            to_optional_number(revision, "revision"),
-            stale,
-            to_nanoseconds(timeout),
-        )
+        self._options = options
         self._left = limit
         self._per_reply = 0 if limit is None else min(limit, RANGE_ENTRIES_MAX)
         self._continuation: bytes | None = None
@@ -286,9 +280,7 @@ class Scan:
 
     def _submit(self, queue: _native.Queue | None, tag: int) -> _native.Op:
         prefix, start, end = self._bounds
-        return self._node.range(
-            prefix, start, end, self._continuation, self._per_reply, *self._options, queue, tag
-        )
+        return self._range(prefix, start, end, self._continuation, self._per_reply, *self._options, queue, tag)
 
     def _take(self, op: _native.Op) -> list[Entry]:
         entries = list(map(Entry._make, op.entries()))
@@ -300,3 +292,19 @@ class Scan:
             self._left -= len(entries)
             self._done = self._done or self._left == 0
         return entries
+
+
+def scan(
+    node: _native.Node,
+    prefix: Bytes | None,
+    start: Bytes | None,
+    end: Bytes | None,
+    limit: int | None,
+    reverse: bool,
+    keys_only: bool,
+    revision: int | None,
+    stale: bool,
+    timeout: float | None,
+) -> Scan:
+    at, timeout_ns = to_optional_number(revision, "revision"), to_nanoseconds(timeout)
+    return Scan(node.range, prefix, start, end, limit, reverse, keys_only, at, stale, timeout_ns)

@@ -31,9 +31,22 @@ class KeyRange(NamedTuple):
         kept = start.rstrip(b"\xff")  # no key is above a prefix of ff alone
         return cls(start, kept[:-1] + bytes([kept[-1] + 1]) if kept else b"")
 
+    @property
+    def key(self) -> bytes | None:
+        """When it is the range of one key: that one."""
+        return self.start if self.end == self.start + b"\0" else None
+
 
 #: (prefix, start, end) as aspen.h takes them.
 Bounds: TypeAlias = tuple[bytes | None, bytes | None, bytes | None]
+
+
+def to_deleted(prefix: Bytes | None, start: Bytes | None, end: Bytes | None) -> KeyRange:
+    """The keys of a delete_range."""
+    if prefix is None and start is None and end is None:
+        raise InvalidArgument('delete_range has no bounds; the prefix b"" is that of all keys')
+    bounds = to_bounds(prefix, start, end)
+    return KeyRange(bounds[1] or b"", bounds[2] or b"") if bounds[0] is None else KeyRange.of_prefix(bounds[0])
 
 
 def to_bounds(prefix: Bytes | None, start: Bytes | None, end: Bytes | None) -> Bounds:

@@ -12,9 +12,12 @@ the same call may succeed later, and the message which thing, which limit and wh
 from __future__ import annotations
 
 import re
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from ._errors import ERRORS
+
+if TYPE_CHECKING:
+    from ._keys import KeyRange
 
 Applied = Literal["no", "maybe"]
 
@@ -42,8 +45,8 @@ class AspenError(Exception):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if cls.__module__ != __name__:
-            return  # a caller's own subclass
+        if cls.__module__ != __name__ or "code" in vars(cls):
+            return  # a caller's own subclass, or one that is not of the table
         row = _ROWS[_WORD_START.sub("_", cls.__name__).upper()]
         cls.code, cls.number, cls.text = row.name, row.number, row.text
         cls.applied = "maybe" if row.maybe_applied else "no"
@@ -183,4 +186,20 @@ class QuotaExceeded(AspenError):
     """The change would take more than the quota of its prefix."""
 
 
-__all__ = ["AspenError", *sorted(cls.__name__ for cls in _CLASSES.values())]
+class Conflict(AspenError):
+    """Others changed what a transaction or branch goes by; nothing was changed. Not of the engine's table."""
+
+    code = "CONFLICT"
+    number = 0
+    text = "others have changed what this goes by"
+    applied = "no"
+
+    conflicts: tuple[KeyRange, ...] = ()
+    """Of a branch: all that others changed of what it read or changed; `KeyRange.key` where that is one key."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        state = {"applied": self.applied, "retryable": self.retryable, "conflicts": self.conflicts}
+        return type(self), (self.message,), state
+
+
+__all__ = ["AspenError", "Conflict", *sorted(cls.__name__ for cls in _CLASSES.values())]

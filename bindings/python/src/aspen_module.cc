@@ -78,6 +78,8 @@ void bind_op(py::module_& module) {
       .def("retryable", [](const Op& op) { return aspen_op_retryable(op.get()) != 0; })
       .def("text", [](const Op& op) { return aspen_op_text(op.get()); })
       .def("take_node", &Op::take_node)
+      .def("take_txn", &Op::take_txn)
+      .def("conflicts", &Op::conflicts)
       .def("revision", [](const Op& op) { return aspen_op_revision(op.get()); })
       .def("succeeded", [](const Op& op) { return aspen_op_succeeded(op.get()) != 0; })
       .def("failed_condition", [](const Op& op) { return aspen_op_failed_condition(op.get()); })
@@ -123,6 +125,10 @@ void bind_kv(py::class_<Node>& node) {
   node.def("apply", [](Node& n, const Batch& batch, int64_t timeout_ns, OptionalQueue queue, uint64_t tag) {
     return n.apply(batch, {.timeout_ns = timeout_ns}, {queue, tag});
   });
+  node.def("transaction", &Node::transaction);
+  node.def("branch",
+           [](Node& n, const Txn* parent, const py::bytes& prefix, int64_t timeout_ns, OptionalQueue queue,
+              uint64_t tag) { return n.branch(parent, prefix, timeout_ns, {queue, tag}); });
 }
 
 void bind_batch(py::module_& module) {
@@ -153,6 +159,42 @@ void bind_batch(py::module_& module) {
       .def("otherwise", &Batch::otherwise)
       .def("begin", &Batch::begin)
       .def("end", &Batch::end);
+}
+
+using Change = std::optional<std::pair<int32_t, std::string>>;
+
+Change changed(std::optional<Txn::Refused> refused) {
+  if (!refused) return std::nullopt;
+  return std::pair(refused->status, std::move(refused->message));
+}
+
+void bind_txn(py::module_& module) {
+  py::class_<Txn>(module, "Txn")
+      .def("reset", &Txn::reset)
+      .def("get", [](Txn& txn, const py::bytes& key, int64_t timeout_ns, OptionalQueue queue,
+                     uint64_t tag) { return txn.get(key, timeout_ns, {queue, tag}); })
+      .def("range",
+           [](Txn& txn, OptionalBytes prefix, OptionalBytes start, OptionalBytes end,
+              OptionalBytes continuation, uint64_t limit, bool reverse, bool keys_only, int64_t timeout_ns,
+              OptionalQueue queue, uint64_t tag) {
+             return txn.range({std::move(prefix),
+                               std::move(start),
+                               std::move(end),
+                               std::move(continuation),
+                               limit,
+                               reverse,
+                               keys_only,
+                               {.timeout_ns = timeout_ns}},
+                              {queue, tag});
+           })
+      .def("put", [](Txn& txn, const py::bytes& key, const py::bytes& value,
+                     uint64_t lease) { return changed(txn.put(key, value, lease)); })
+      .def("delete", [](Txn& txn, const py::bytes& key) { return changed(txn.remove(key)); })
+      .def("delete_range", [](Txn& txn, const py::bytes& start,
+                              const py::bytes& end) { return changed(txn.remove_range(start, end)); })
+      .def("commit", [](Txn& txn, int64_t timeout_ns, OptionalQueue queue, uint64_t tag) {
+        return txn.commit(timeout_ns, {queue, tag});
+      });
 }
 
 void bind_node(py::module_& module) {
@@ -222,6 +264,7 @@ PYBIND11_MODULE(_native, module) {
       .def("poll", &Queue::poll);
   bind_op(module);
   bind_batch(module);
+  bind_txn(module);
   bind_node(module);
   bind_constants(module);
   module.def("ticket_inspect", &ticket_inspect);

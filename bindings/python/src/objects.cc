@@ -164,6 +164,18 @@ py::list Op::results() const {
   return out;
 }
 
+py::list Op::conflicts() const {
+  size_t count = aspen_op_conflict_count(get());
+  py::list out(count);
+  for (size_t i = 0; i < count; ++i) {
+    aspen_conflict_t conflict;
+    require(aspen_op_conflict(get(), i, &conflict), "aspen_op_conflict");
+    out[i] = py::make_tuple(to_bytes(conflict.start, conflict.start_size),
+                            to_bytes(conflict.end, conflict.end_size));
+  }
+  return out;
+}
+
 py::bytes Op::continuation() const {
   size_t size = 0;
   const uint8_t* data = aspen_op_continuation(get(), &size);
@@ -174,6 +186,12 @@ std::optional<Node> Op::take_node() {
   aspen_node_t* node = aspen_op_take_node(get());
   if (node == nullptr) return std::nullopt;
   return std::optional<Node>(std::in_place, node);
+}
+
+std::optional<Txn> Op::take_txn() {
+  aspen_txn_t* txn = aspen_op_take_txn(get());
+  if (txn == nullptr) return std::nullopt;
+  return std::optional<Txn>(std::in_place, txn);
 }
 
 Batch::Batch()
@@ -329,6 +347,70 @@ Op Node::apply(const Batch& batch, CallOptions options, Completion to) {
   aspen_op_t* op = nullptr;
   return made(aspen_kv_apply(handle_.get(), batch.handle(), &c, queue_of(to), to.tag, &op), op,
               "aspen_kv_apply");
+}
+
+Txn Node::transaction() {
+  aspen_txn_t* txn = nullptr;
+  require(aspen_txn_new(handle_.get(), &txn), "aspen_txn_new");
+  return Txn(txn);
+}
+
+Op Node::branch(const Txn* parent, const py::bytes& prefix, int64_t timeout_ns, Completion to) {
+  Slice p = slice(prefix);
+  aspen_call_options_t c = c_options({.timeout_ns = timeout_ns});
+  aspen_op_t* op = nullptr;
+  return made(aspen_txn_branch(handle_.get(), parent == nullptr ? nullptr : parent->handle(), p.data, p.size,
+                               &c, queue_of(to), to.tag, &op),
+              op, "aspen_txn_branch");
+}
+
+Txn::~Txn() {
+  if (!handle_.usable()) return;
+  GilReleased released;
+  [[maybe_unused]] Handle<aspen_txn_t, aspen_txn_free> discarded(std::move(handle_));
+}
+
+void Txn::reset() {
+  require(aspen_txn_reset(handle()), "aspen_txn_reset");
+}
+
+Op Txn::get(const py::bytes& key, int64_t timeout_ns, Completion to) {
+  Slice k = slice(key);
+  aspen_call_options_t c = c_options({.timeout_ns = timeout_ns});
+  aspen_op_t* op = nullptr;
+  return made(aspen_txn_get(handle(), k.data, k.size, &c, queue_of(to), to.tag, &op), op, "aspen_txn_get");
+}
+
+Op Txn::range(const RangeOptions& options, Completion to) {
+  aspen_range_options_t out = c_options(options);
+  aspen_op_t* op = nullptr;
+  return made(aspen_txn_range(handle(), &out, queue_of(to), to.tag, &op), op, "aspen_txn_range");
+}
+
+std::optional<Txn::Refused> Txn::put(const py::bytes& key, const py::bytes& value, uint64_t lease) {
+  Slice k = slice(key), v = slice(value);
+  return changed(aspen_txn_put(handle(), k.data, k.size, v.data, v.size, lease));
+}
+
+std::optional<Txn::Refused> Txn::remove(const py::bytes& key) {
+  Slice k = slice(key);
+  return changed(aspen_txn_delete(handle(), k.data, k.size));
+}
+
+std::optional<Txn::Refused> Txn::remove_range(const py::bytes& start, const py::bytes& end) {
+  Slice s = slice(start), e = slice(end);
+  return changed(aspen_txn_delete_range(handle(), s.data, s.size, e.data, e.size));
+}
+
+Op Txn::commit(int64_t timeout_ns, Completion to) {
+  aspen_call_options_t c = c_options({.timeout_ns = timeout_ns});
+  aspen_op_t* op = nullptr;
+  return made(aspen_txn_commit(handle(), &c, queue_of(to), to.tag, &op), op, "aspen_txn_commit");
+}
+
+std::optional<Txn::Refused> Txn::changed(int32_t status) {
+  if (status == ASPEN_OK) return std::nullopt;
+  return Refused{status, aspen_txn_message(handle())};
 }
 
 Op ticket_inspect(const std::string& ticket) {

@@ -1,4 +1,4 @@
-// The four objects of aspen.h as Python sees them: Queue, Op, Node, Batch. One method per C function; what
+// The objects of aspen.h as Python sees them: Queue, Op, Node, Batch, Txn. One method per C function; what
 // they mean, their defaults and their errors are decided in Python (aspen/_calls.py).
 //
 // Keys and values are `bytes` and are copied by the engine before a call returns. A call that the C library
@@ -33,6 +33,7 @@ class Queue {
 };
 
 class Node;
+class Txn;
 
 class Op {
  public:
@@ -48,8 +49,11 @@ class Op {
   py::list changes() const;
   // (kind, existed, succeeded, more, previous_revision, count, entry_begin, entry_end) each.
   py::list results() const;
+  // (start, end) each.
+  py::list conflicts() const;
   py::bytes continuation() const;
   std::optional<Node> take_node();
+  std::optional<Txn> take_txn();
 
  private:
   Handle<aspen_op_t, aspen_op_free> handle_;
@@ -129,9 +133,41 @@ class Node {
          const py::bytes& value, CallOptions options, Completion to);
   Op range(const RangeOptions& options, Completion to);
   Op apply(const Batch& batch, CallOptions options, Completion to);
+  Txn transaction();
+  // `parent` null: of the store.
+  Op branch(const Txn* parent, const py::bytes& prefix, int64_t timeout_ns, Completion to);
 
  private:
   Handle<aspen_node_t, aspen_node_free> handle_;
+};
+
+// A transaction or a branch.
+class Txn {
+ public:
+  // Why a change was refused; none: it was not.
+  struct Refused {
+    int32_t status;
+    std::string message;
+  };
+
+  explicit Txn(aspen_txn_t* txn) : handle_(txn) {}
+  Txn(Txn&&) noexcept = default;
+  // The last transaction of a node that was freed closes that, so without the GIL.
+  ~Txn();
+
+  void reset();
+  Op get(const py::bytes& key, int64_t timeout_ns, Completion to);
+  Op range(const RangeOptions& options, Completion to);
+  std::optional<Refused> put(const py::bytes& key, const py::bytes& value, uint64_t lease);
+  std::optional<Refused> remove(const py::bytes& key);
+  std::optional<Refused> remove_range(const py::bytes& start, const py::bytes& end);
+  Op commit(int64_t timeout_ns, Completion to);
+  aspen_txn_t* handle() const { return handle_.get(); }
+
+ private:
+  std::optional<Refused> changed(int32_t status);
+
+  Handle<aspen_txn_t, aspen_txn_free> handle_;
 };
 
 Op ticket_inspect(const std::string& ticket);

@@ -24,12 +24,18 @@ class Blocking:
     def __getattr__(self, name: str) -> Any:
         return self._adapt(getattr(self._inner, name))
 
+    def __enter__(self) -> Any:
+        return self._adapt(self._runner.run(self._inner.__aenter__()))
+
+    def __exit__(self, *how: Any) -> None:
+        self._runner.run(self._inner.__aexit__(*how))
+
     def _adapt(self, value: Any) -> Any:
         if inspect.iscoroutine(value):
             return self._adapt(self._runner.run(value))
         if isinstance(value, aio.Range):
             return iter(self._runner.run(collect(value)))
-        if isinstance(value, (aio.Node, aio.KeyValue, aio.Batch)):
+        if isinstance(value, (aio.Node, aio.KeyValue, aio.Batch, aio.Branch)):
             return Blocking(value, self._runner)
         if inspect.ismethod(value):
             return lambda *args, **kwargs: self._adapt(value(*args, **kwargs))

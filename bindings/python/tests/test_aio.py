@@ -9,12 +9,12 @@ from typing import Any
 
 import aspen
 import pytest
-from aspen import aio
+from aspen import _aio_run, aio
 
 
 def leftovers() -> int:
     """Event loops that aspen still holds something for."""
-    return len(aio._completions)
+    return len(_aio_run._completions)
 
 
 def test_a_thousand_puts_at_once(tmp_path: Path) -> None:
@@ -269,7 +269,7 @@ def test_the_same_names_as_the_blocking_package() -> None:
     def public(thing: Any) -> set[str]:
         return {name for name in dir(thing) if not name.startswith("_")}
 
-    for name in ("Node", "KeyValue", "Batch"):
+    for name in ("Node", "KeyValue", "Batch", "Transaction", "Branch"):
         assert public(getattr(aspen, name)) == public(getattr(aio, name))
     for name in ("open", "found", "join", "connect"):
         blocking, awaited = getattr(aspen, name), getattr(aio, name)

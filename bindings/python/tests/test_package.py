@@ -11,7 +11,7 @@ from pathlib import Path
 
 import aspen
 import pytest
-from aspen import _batch
+from aspen import _batch, _draft
 
 PACKAGE = Path(aspen.__file__).parent
 
@@ -47,6 +47,10 @@ def blocking() -> None:
                     was = item.previous
                 case aspen.NestedResult():
                     more: tuple[aspen.OperationResult, ...] = item.results
+        count: int = node.kv.transact(lambda tx: len(list(tx.range("p"))), attempts=3)
+        with node.kv.branch("p") as branch, branch.branch() as inner:
+            inner.put("p", "v", lease=7)
+            was = branch.get("p")
         leader: str = node.status().leader
         users = aspen.Subspace(("app", 1, [None, 1.5]))
         start, end = users.range((aspen.tuple.Float32(2), (True, b"")))
@@ -57,9 +61,17 @@ async def main() -> None:
         first, second = await asyncio.gather(node.kv.put("a", "1"), node.kv.get("b"))
         total: int = first + (second.version if second else 0)
         names: list[bytes] = [e.key async for e in node.kv.range(start="a", end="b")]
+        async def read(tx: aio.Transaction) -> aspen.Entry | None:
+            tx.delete_range("q")
+            return await tx.get("p")
+        entry: aspen.Entry | None = await node.kv.transact(read)
+        async with await node.kv.branch("p") as branch:
+            names += [e.key async for e in branch.range()]
 
 try:
     asyncio.run(main())
+except aspen.Conflict as conflict:
+    keys: list[bytes | None] = [keys.key for keys in conflict.conflicts]
 except aspen.NotLeader as error:
     number: int = error.number
     certain: bool = error.applied == "no" and error.retryable
@@ -75,6 +87,8 @@ WRONG = {
     'aspen.open("d").kv.batch().apply().results[0].value': "union-attr",
     'aspen.tuple.pack("ab")': "arg-type",
     "aspen.tuple.pack((object(),))": "arg-type",
+    'aspen.open("d").kv.transact(lambda tx: tx.get("k").value)': "union-attr",
+    'aspen.open("d").kv.branch("p").put("k", "v", previous=True)': "call-arg",
     "aspen.opne": "attr-defined",
 }
 
@@ -131,7 +145,7 @@ def test_everything_public_says_what_it_is() -> None:
         thing = getattr(aspen, name)
         if callable(thing):
             assert pydoc.getdoc(thing), name
-    for cls in (aspen.Node, aspen.KeyValue, aspen.Batch, aspen.NestedBatch, _batch.Builder):
+    for cls in (aspen.Node, aspen.KeyValue, aspen.Batch, aspen.NestedBatch, _batch.Builder, aspen.Branch, _draft.Draft):
         for name, thing in vars(cls).items():
             if not name.startswith("_") and name != "closed":
                 assert pydoc.getdoc(thing), f"{cls.__name__}.{name}"
