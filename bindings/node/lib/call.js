@@ -81,15 +81,19 @@ function unwatch(signal, tag) {
   signal.removeEventListener('abort', entry.cancel);
 }
 
-// Starts an operation and waits for it. `start(tag)` makes it and returns its promise; an abort asks it to
-// end, and what it then comes to is what the caller gets.
-async function run(start, signal) {
+function checkSignal(signal) {
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     throw new TypeError('signal must be an AbortSignal');
   }
   if (signal?.aborted) {
     throw AspenError.local('CANCELLED', 'the signal was aborted before the call', { cause: signal.reason });
   }
+}
+
+// Starts an operation and waits for it. `start(tag)` makes it and returns its promise; an abort asks it to
+// end, and what it then comes to is what the caller gets.
+async function run(start, signal) {
+  checkSignal(signal);
   const tag = nextTag++;
   const promise = start(tag);
   if (signal !== undefined) watch(signal, tag);
@@ -104,4 +108,11 @@ async function run(start, signal) {
   }
 }
 
-module.exports = { bytes, text, nanoseconds, uint64, count, checkOptions, run };
+// The same of an operation on a node: `submit` gets what every call on one begins with.
+async function runOn(handle, options, submit) {
+  const { timeoutMs, signal, stale } = checkOptions(options);
+  const timeoutNs = nanoseconds(timeoutMs, 'timeoutMs');
+  return run((tag) => submit(handle, tag, timeoutNs, stale === true), signal);
+}
+
+module.exports = { bytes, text, nanoseconds, uint64, count, checkOptions, checkSignal, run, runOn };

@@ -26,4 +26,18 @@ Object.defineProperty(AspenError.prototype, 'name', {
   writable: true,
 });
 
-module.exports = { AspenError, errors: table };
+// Others changed what a transaction or branch goes by. Not of the table: the engine gives it as a result.
+class ConflictError extends AspenError {
+  constructor(message, { retryable = false, conflicts = [] }) {
+    super({ number: 0, message, applied: 'no', retryable });
+    this.code = 'CONFLICT';
+    this.conflicts = conflicts;
+  }
+}
+Object.defineProperty(ConflictError.prototype, 'name', {
+  value: 'ConflictError',
+  configurable: true,
+  writable: true,
+});
+
+module.exports = { AspenError, ConflictError, errors: table };

@@ -14,12 +14,14 @@
 
 import errorTable = require('./errors.js');
 import type { Batch, LeaseOptions, PreviousOptions, RangeSelection } from './batch.js';
+import type { Branch, TransactOptions, Transaction } from './transaction.js';
 
 export {
   Batch, type BatchResult, type ChangeResult, type Check, type Compared, type Conditional, type DeleteRangeResult,
   type GetResult, type Keys, type LeaseOptions, type OperationResult, type Operations, type PreviousOptions,
   type RangeResult, type RangeSelection, type TransactionResult,
 } from './batch.js';
+export { Branch, type Draft, type TransactOptions, Transaction } from './transaction.js';
 
 /** Bytes: a string is taken as UTF-8. */
 export type Bytes = string | Uint8Array;
@@ -32,10 +34,10 @@ export const errors: readonly ErrorInfo[];
 
 /** A failed operation. */
 export class AspenError extends Error {
-  private constructor();
-  readonly name: 'AspenError';
+  protected constructor();
+  readonly name: 'AspenError' | 'ConflictError';
   /** What went wrong; `message` says which thing, which limit, what to do. */
-  readonly code: ErrorCode | 'UNKNOWN';
+  readonly code: ErrorCode | 'CONFLICT' | 'UNKNOWN';
   /** The code as a number, the same in every language. */
   readonly number: number;
   /** Whether a failed change can have taken effect: certainly not (now or later), or maybe. */
@@ -44,6 +46,23 @@ export class AspenError extends Error {
   readonly retryable: boolean;
   /** The reason of the signal, when it was aborted. */
   readonly cause?: unknown;
+}
+
+/** A range of keys that others changed. */
+export interface Conflict {
+  readonly start: Buffer;
+  /** Exclusive; empty: to the last key. */
+  readonly end: Buffer;
+  /** When it is the range of one key, that key; else null. */
+  readonly key: Buffer | null;
+}
+
+/** Others changed what a transaction or branch goes by, so that nothing was changed. Its number is 0. */
+export class ConflictError extends AspenError {
+  private constructor();
+  readonly code: 'CONFLICT';
+  /** Of a branch: all that others changed of what it read or changed. */
+  readonly conflicts: readonly Conflict[];
 }
 
 /** Options every operation takes. */
@@ -140,6 +159,18 @@ export class KV {
   range(options?: RangeOptions): AsyncGenerator<Entry, void, undefined>;
   /** A transaction, empty. */
   batch(): Batch;
+  /**
+   * Calls `fn` with a transaction, commits what it did, and resolves with what it gave.
+   *
+   * When others have meanwhile changed what it read, `fn` is called again with a new transaction, after a pause that
+   * grows; so it must have no other effects. When it throws, or rejects, nothing is changed. `timeoutMs` is that of
+   * each read and of the commit, and `signal` ends them. Fails with a {@link ConflictError} after `attempts`, with
+   * LIMIT_EXCEEDED, NOT_FOUND (a lease), QUOTA_EXCEEDED, and with COMPACTED when `fn` takes longer than old revisions
+   * are kept. A commit that fails with `applied` "maybe" is not made again.
+   */
+  transact<T>(fn: (tx: Transaction) => T | PromiseLike<T>, options?: TransactOptions): Promise<Awaited<T>>;
+  /** A copy of the keys with this prefix, as they are now, to be read and changed and then committed. */
+  branch(prefix: Bytes, options?: CallOptions): Promise<Branch>;
 }
 
 export interface MemberStatus {
@@ -315,6 +346,7 @@ export const limits: {
   readonly transactionOps: number;
   readonly transactionBytes: number;
   readonly transactionDepth: number;
+  readonly branchDepth: number;
   readonly rangeEntries: number;
   readonly rangeBytes: number;
   readonly frameBytes: number;

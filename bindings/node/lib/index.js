@@ -1,10 +1,11 @@
 'use strict';
 
 const native = require('./native.js');
-const { AspenError, errors } = require('./error.js');
+const { AspenError, ConflictError, errors } = require('./error.js');
 const { Node, open, found, join, connect } = require('./node.js');
 const { KV } = require('./kv.js');
 const { Batch } = require('./batch.js');
+const { Branch, Transaction } = require('./transaction.js');
 const { tuple, Subspace } = require('./tuple.js');
 const { parseNodeId, formatNodeId, inspectTicket } = require('./identifiers.js');
 
@@ -23,9 +24,12 @@ exports.connect = connect;
 exports.Node = Node;
 exports.KV = KV;
 exports.Batch = Batch;
+exports.Branch = Branch;
+exports.Transaction = Transaction;
 exports.tuple = tuple;
 exports.Subspace = Subspace;
 exports.AspenError = AspenError;
+exports.ConflictError = ConflictError;
 exports.errors = errors;
 exports.parseNodeId = parseNodeId;
 exports.formatNodeId = formatNodeId;

@@ -2,10 +2,11 @@
 
 const native = require('./native.js');
 const { Batch } = require('./batch.js');
-const { bytes, nanoseconds, uint64, count, checkOptions, run } = require('./call.js');
+const { bytes, uint64, checkOptions, runOn } = require('./call.js');
 const { expectation } = require('./compare.js');
-const { rangeRequest } = require('./keys.js');
-const { entryAt, entryCount, firstEntry, outcome } = require('./result.js');
+const { pages } = require('./pages.js');
+const { firstEntry, outcome } = require('./result.js');
+const { openBranch, transact } = require('./transaction.js');
 
 // The store of a node. See index.d.ts.
 class KV {
@@ -50,35 +51,24 @@ class KV {
     return { succeeded, revision, current };
   }
 
-  // Validates at once, reads page by page: at most one page is held.
   range(options) {
-    const request = rangeRequest(options);
-    const { limit = Infinity } = request;
-    const pageEntries = count(options?.pageEntries, 'pageEntries') ?? native.limits().RANGE_ENTRIES;
-    return this.#pages(options, limit, { ...request, limit: Math.min(limit, pageEntries) });
+    return pages(options, (request) => this.#run(options, (...call) => native.range(...call, request)));
   }
 
   batch() {
     return new Batch((batch, options) => this.#run(options, (...call) => native.apply(...call, batch)));
   }
 
-  async *#pages(options, limit, request) {
-    for (let left = limit, continuation; ;) {
-      const asked = { ...request, continuation };
-      const [flat, next] = await this.#run(options, (...call) => native.range(...call, asked));
-      for (let i = 0; i < entryCount(flat); ++i) {
-        yield entryAt(flat, i);
-        if (--left === 0) return;
-      }
-      if (next === null) return;
-      continuation = next;
-    }
+  async transact(fn, options) {
+    return transact(this.#handle, fn, options);
+  }
+
+  async branch(prefix, options) {
+    return openBranch(this.#handle, undefined, prefix, options);
   }
 
   #run(options, submit) {
-    const { timeoutMs, signal, stale } = checkOptions(options);
-    const timeoutNs = nanoseconds(timeoutMs, 'timeoutMs');
-    return run((tag) => submit(this.#handle, tag, timeoutNs, stale === true), signal);
+    return runOn(this.#handle, options, submit);
   }
 }
 

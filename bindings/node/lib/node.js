@@ -1,7 +1,7 @@
 'use strict';
 
 const native = require('./native.js');
-const { text, nanoseconds, checkOptions, run } = require('./call.js');
+const { text, nanoseconds, checkOptions, run, runOn } = require('./call.js');
 const { KV } = require('./kv.js');
 
 const EMBEDDED = 0;
@@ -71,8 +71,7 @@ class Node {
 
   #run(options, submit) {
     const { timeoutMs, signal } = checkOptions(options);
-    const timeoutNs = nanoseconds(timeoutMs, 'timeoutMs');
-    return run((tag) => submit(this.#handle, tag, timeoutNs, false), signal);
+    return runOn(this.#handle, { timeoutMs, signal }, submit);
   }
 }
 // Older Node.js has no such symbol; then there is no `await using` either.

@@ -13,6 +13,7 @@
 #include "batch.h"
 #include "instance.h"
 #include "result.h"
+#include "txn.h"
 
 namespace {
 
@@ -252,6 +253,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   add("cas", cas);
   add("range", range);
   add_batch_functions(env, exports);
+  add_txn_functions(env, exports);
   add("parseNodeId", parse_node_id);
   add("formatNodeId", format_node_id);
   add("inspectTicket", inspect_ticket);

@@ -119,6 +119,26 @@ Napi::Value Instance::adopt(aspen_node_t* node) {
   });
 }
 
+Napi::Value Instance::adopt(aspen_txn_t* txn) {
+  auto draft = std::make_shared<Draft>();
+  draft->instance = this;
+  draft->txn = txn;
+  drafts_.insert(draft);
+  return Napi::External<DraftPtr>::New(env_, new DraftPtr(draft), [](Napi::Env, DraftPtr* held) {
+    if ((*held)->instance != nullptr) (*held)->instance->discard(*held);
+    delete held;
+  });
+}
+
+void Instance::discard(const DraftPtr& draft) {
+  if (draft->txn == nullptr) return;
+  Napi::MemoryManagement::AdjustExternalMemory(env_, -draft->bytes);
+  aspen_txn_free(draft->txn);
+  draft->txn = nullptr;
+  draft->instance = nullptr;
+  drafts_.erase(DraftPtr(draft));
+}
+
 // Closes without waiting: a collector must not.
 void Instance::abandon(const HandlePtr& handle) {
   if (handle->node == nullptr || handle->closing) return;
@@ -137,6 +157,13 @@ void Instance::shut_down() {
   queue_.stop();
   for (auto& [tag, pending] : pending_) aspen_op_free(pending.op);
   pending_.clear();
+  // Before the nodes, which stay open while they have transactions.
+  for (const DraftPtr& draft : drafts_) {
+    aspen_txn_free(draft->txn);
+    draft->txn = nullptr;
+    draft->instance = nullptr;
+  }
+  drafts_.clear();
   for (const HandlePtr& handle : nodes_) {
     aspen_node_free(handle->node);
     handle->node = nullptr;

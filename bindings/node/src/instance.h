@@ -1,5 +1,5 @@
 // What the addon keeps for one JavaScript environment (the main thread or one worker): its completion queue,
-// the operations in flight and the nodes that are open.
+// the operations in flight, and the nodes, transactions and branches that are open.
 //
 // An operation is a tag. JavaScript chooses it, so that it can cancel what it has started; the engine carries
 // it to the completion; here it finds the promise to settle. Operations are freed nowhere but here and on
@@ -9,7 +9,7 @@
 // retryable}, of which JavaScript makes an AspenError where the caller's stack is still to be seen.
 //
 // Invariants: every promise is settled exactly once, unless the environment ends first. At its end no
-// operation, node, thread or descriptor is left.
+// operation, transaction, node, thread or descriptor is left.
 // Thread safety: the JavaScript thread only.
 #pragma once
 
@@ -34,6 +34,14 @@ struct Handle {
   bool held = false;  // keeps the event loop alive
 };
 using HandlePtr = std::shared_ptr<Handle>;
+
+// A transaction or branch as JavaScript holds it: an External around a shared_ptr<Draft>.
+struct Draft {
+  Instance* instance = nullptr;  // null once that is shut down
+  aspen_txn_t* txn = nullptr;    // null once it is over
+  int64_t bytes = 0;             // that the collector was told of
+};
+using DraftPtr = std::shared_ptr<Draft>;
 
 // Makes the value a promise is resolved with, of a completed operation without error.
 using Convert = Napi::Value (*)(Napi::Env, aspen_op_t*);
@@ -62,6 +70,9 @@ class Instance {
   void hold(const HandlePtr& handle, bool on);
   // Makes the JavaScript value of a node just opened.
   Napi::Value adopt(aspen_node_t* node);
+  // The same of a transaction or branch, and its end.
+  Napi::Value adopt(aspen_txn_t* txn);
+  void discard(const DraftPtr& draft);
   // Ends everything, waiting for nodes to close. Promises in flight stay unsettled.
   void shut_down();
 
@@ -82,6 +93,7 @@ class Instance {
   Queue queue_;
   std::unordered_map<uint64_t, Pending> pending_;
   std::unordered_set<HandlePtr> nodes_;
+  std::unordered_set<DraftPtr> drafts_;
   uint64_t own_tag_;  // of operations JavaScript did not start
   bool down_ = false;
 };

@@ -76,6 +76,30 @@ Napi::Value convert_node(Napi::Env env, aspen_op_t* op) {
   return Instance::of(env).adopt(aspen_op_take_node(op));
 }
 
+Napi::Value convert_txn(Napi::Env env, aspen_op_t* op) {
+  aspen_txn_t* txn = aspen_op_take_txn(op);
+  if (txn != nullptr) return Instance::of(env).adopt(txn);
+  Napi::Error::New(env, "the node was closed").ThrowAsJavaScriptException();
+  return env.Undefined();
+}
+
+Napi::Value convert_commit(Napi::Env env, aspen_op_t* op) {
+  size_t count = aspen_op_conflict_count(op);
+  Napi::Array conflicts = Napi::Array::New(env, 2 * count);
+  aspen_conflict_t conflict;
+  for (size_t i = 0; i < count && aspen_op_conflict(op, i, &conflict) == ASPEN_OK; ++i) {
+    Napi::HandleScope scope(env);
+    auto at = static_cast<uint32_t>(2 * i);
+    conflicts[at] = bytes(env, conflict.start, conflict.start_size);
+    conflicts[at + 1] = bytes(env, conflict.end, conflict.end_size);
+  }
+  Napi::Array commit = Napi::Array::New(env, 3);
+  commit[0u] = Napi::Boolean::New(env, aspen_op_succeeded(op) != 0);
+  commit[1u] = bigint(env, aspen_op_revision(op));
+  commit[2u] = conflicts;
+  return commit;
+}
+
 Napi::Value convert_revision(Napi::Env env, aspen_op_t* op) {
   return bigint(env, aspen_op_revision(op));
 }

@@ -19,6 +19,10 @@ Napi::Value convert_nothing(Napi::Env env, aspen_op_t* op);
 Napi::Value convert_text(Napi::Env env, aspen_op_t* op);
 // The External of a node.
 Napi::Value convert_node(Napi::Env env, aspen_op_t* op);
+// The External of a transaction or branch.
+Napi::Value convert_txn(Napi::Env env, aspen_op_t* op);
+// [succeeded, revision, conflicts: start and end of each]
+Napi::Value convert_commit(Napi::Env env, aspen_op_t* op);
 Napi::Value convert_revision(Napi::Env env, aspen_op_t* op);
 // Six elements for each entry: key, value, createRevision, modRevision, version, lease.
 Napi::Value convert_entries(Napi::Env env, aspen_op_t* op);

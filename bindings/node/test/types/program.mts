@@ -42,6 +42,27 @@ export async function every(signal: AbortSignal): Promise<void> {
     }
   };
   console.log((await transaction.apply()).results.map(explain), aspen.limits.transactionDepth);
+  const total: number = await node.kv.transact(async (tx) => {
+    let keys = 0;
+    for await (const { key } of tx.range({ prefix: 'a/', pageEntries: 3 })) keys += key.length;
+    const read: Entry | null = await tx.get('k', { signal });
+    tx.put('k', read?.value ?? '', { lease: 1n });
+    tx.delete('l');
+    tx.deleteRange({ prefix: 'b/' });
+    return keys;
+  }, { attempts: 3, timeoutMs: 100, signal });
+  const plain: string = await node.kv.transact((tx) => tx.put('k', 'v') ?? 'done');
+  {
+    using branch = await node.kv.branch('a/');
+    const inner: aspen.Branch = await branch.branch('a/b/');
+    inner.discard();
+    const committed: bigint = await branch.commit().catch((error: unknown) => {
+      if (!(error instanceof aspen.ConflictError)) throw error;
+      const keys: (Buffer | null)[] = error.conflicts.map((conflict) => conflict.key);
+      return BigInt(keys.length + aspen.limits.branchDepth);
+    });
+    console.log(total, plain, committed, branch.prefix);
+  }
   const status = await node.status({ timeoutMs: 5 });
   console.log(status.members.map((member) => member.reachable), status.commit - status.applied);
   const ticket: string = await node.ticket({ validMs: 1000 });
@@ -51,7 +72,7 @@ export async function every(signal: AbortSignal): Promise<void> {
   await member.unref().ref().close();
   await connect(ticket, { signal }).catch((error: unknown) => {
     if (error instanceof AspenError) {
-      const code: ErrorCode | 'UNKNOWN' = error.code;
+      const code: ErrorCode | 'CONFLICT' | 'UNKNOWN' = error.code;
       const applied: 'no' | 'maybe' = error.applied;
       console.log(code, applied, error.retryable, error.number, error.cause);
     }
@@ -90,6 +111,10 @@ export async function every(signal: AbortSignal): Promise<void> {
   node.kv.batch().range({ revision: 1n });
   // @ts-expect-error one comparison
   node.kv.batch().check('k', { version: { above: 1n } });
+  // @ts-expect-error a change is not awaited
+  node.kv.transact((tx) => tx.put('k', 'v').then());
+  // @ts-expect-error a transaction is committed by who called its function
+  node.kv.transact((tx) => tx.commit());
   // @ts-expect-error nodes are opened, not made
   new aspen.Node();
   // @ts-expect-error a member listens
