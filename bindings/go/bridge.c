@@ -179,6 +179,46 @@ aspen_go_started_t aspen_go_apply(aspen_node_t* node, const aspen_batch_t* batch
   return started;
 }
 
+aspen_go_started_t aspen_go_txn_branch(aspen_node_t* node, aspen_txn_t* parent, const uint8_t* prefix,
+                                       size_t prefix_size, int64_t timeout_ns, aspen_cq_t* queue,
+                                       uint64_t tag) {
+  aspen_call_options_t options = call_options(ASPEN_READ_LINEARIZABLE, timeout_ns);
+  aspen_go_started_t started = {NULL, 0};
+  started.status = aspen_txn_branch(node, parent, prefix, prefix_size, &options, queue, tag, &started.op);
+  return started;
+}
+
+aspen_go_started_t aspen_go_txn_get(aspen_txn_t* txn, const uint8_t* key, size_t key_size, int64_t timeout_ns,
+                                    aspen_cq_t* queue, uint64_t tag) {
+  aspen_call_options_t options = call_options(ASPEN_READ_LINEARIZABLE, timeout_ns);
+  aspen_go_started_t started = {NULL, 0};
+  started.status = aspen_txn_get(txn, key, key_size, &options, queue, tag, &started.op);
+  return started;
+}
+
+aspen_go_started_t aspen_go_txn_range(aspen_txn_t* txn, const uint8_t* prefix, int64_t prefix_size,
+                                      const uint8_t* start, int64_t start_size, const uint8_t* end,
+                                      int64_t end_size, const uint8_t* continuation,
+                                      int64_t continuation_size, uint64_t limit, uint8_t reverse,
+                                      uint8_t keys_only, int64_t timeout_ns, aspen_cq_t* queue,
+                                      uint64_t tag) {
+  aspen_range_options_t options =
+      range_options(prefix, prefix_size, start, start_size, end, end_size, limit, reverse, keys_only);
+  set_bytes(&options.continuation, &options.continuation_size, continuation, continuation_size);
+  options.timeout_ns = timeout_ns;
+  aspen_go_started_t started = {NULL, 0};
+  started.status = aspen_txn_range(txn, &options, queue, tag, &started.op);
+  return started;
+}
+
+aspen_go_started_t aspen_go_txn_commit(aspen_txn_t* txn, int64_t timeout_ns, aspen_cq_t* queue,
+                                       uint64_t tag) {
+  aspen_call_options_t options = call_options(ASPEN_READ_LINEARIZABLE, timeout_ns);
+  aspen_go_started_t started = {NULL, 0};
+  started.status = aspen_txn_commit(txn, &options, queue, tag, &started.op);
+  return started;
+}
+
 int32_t aspen_go_batch_compare(aspen_batch_t* batch, int32_t target, int32_t relation, const uint8_t* key,
                                size_t key_size, const uint8_t* end, int64_t end_size, const uint8_t* value,
                                size_t value_size, uint64_t number) {

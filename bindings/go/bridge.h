@@ -77,6 +77,19 @@ aspen_go_started_t aspen_go_range(aspen_node_t* node, const uint8_t* prefix, int
 aspen_go_started_t aspen_go_apply(aspen_node_t* node, const aspen_batch_t* batch, int64_t timeout_ns,
                                   aspen_cq_t* queue, uint64_t tag);
 
+aspen_go_started_t aspen_go_txn_branch(aspen_node_t* node, aspen_txn_t* parent, const uint8_t* prefix,
+                                       size_t prefix_size, int64_t timeout_ns, aspen_cq_t* queue,
+                                       uint64_t tag);
+aspen_go_started_t aspen_go_txn_get(aspen_txn_t* txn, const uint8_t* key, size_t key_size, int64_t timeout_ns,
+                                    aspen_cq_t* queue, uint64_t tag);
+// Sizes are as above.
+aspen_go_started_t aspen_go_txn_range(aspen_txn_t* txn, const uint8_t* prefix, int64_t prefix_size,
+                                      const uint8_t* start, int64_t start_size, const uint8_t* end,
+                                      int64_t end_size, const uint8_t* continuation,
+                                      int64_t continuation_size, uint64_t limit, uint8_t reverse,
+                                      uint8_t keys_only, int64_t timeout_ns, aspen_cq_t* queue, uint64_t tag);
+aspen_go_started_t aspen_go_txn_commit(aspen_txn_t* txn, int64_t timeout_ns, aspen_cq_t* queue, uint64_t tag);
+
 // What aspen.h wants as a struct of pointers, which Go may not fill with its own. A negative size is as
 // above.
 int32_t aspen_go_batch_compare(aspen_batch_t* batch, int32_t target, int32_t relation, const uint8_t* key,

@@ -3,10 +3,7 @@ package aspen
 // #include "bridge.h"
 import "C"
 
-import (
-	"context"
-	"unsafe"
-)
+import "context"
 
 // RangeOptions choose entries. The zero value chooses all.
 type RangeOptions struct {
@@ -34,7 +31,7 @@ type RangeOptions struct {
 // RangeOptions.Revision fit together. Not for several goroutines at once.
 type Cursor struct {
 	ctx          context.Context
-	node         *Node
+	read         func(c *Cursor, pages uint64) (*operation, error) // fetches a page of so many entries
 	options      RangeOptions
 	left         uint64  // entries still to be given
 	page         []Entry // what is left of it
@@ -46,7 +43,11 @@ type Cursor struct {
 
 // Range begins a range. The first page is fetched by the first Next.
 func (kv *KV) Range(ctx context.Context, options RangeOptions) *Cursor {
-	cursor := &Cursor{ctx: ctx, node: kv.node, options: options, left: options.Limit}
+	return newCursor(ctx, options, kv.readPage)
+}
+
+func newCursor(ctx context.Context, options RangeOptions, read func(*Cursor, uint64) (*operation, error)) *Cursor {
+	cursor := &Cursor{ctx: ctx, read: read, options: options, left: options.Limit}
 	if options.Limit == 0 {
 		cursor.left = ^uint64(0)
 	}
@@ -114,25 +115,11 @@ func (c *Cursor) All() func(yield func(Entry, error) bool) {
 }
 
 func (c *Cursor) fetch() {
-	o := &c.options
-	prefix, start, end, next := lend(o.Prefix), lend(o.Start), lend(o.End), lend(c.continuation)
-	pages := o.PageEntries
-	if o.Limit != 0 && (pages == 0 || pages > o.Limit) {
-		pages = o.Limit
+	pages := c.options.PageEntries
+	if c.options.Limit != 0 && (pages == 0 || pages > c.options.Limit) {
+		pages = c.options.Limit
 	}
-	consistency := C.int32_t(C.ASPEN_READ_LINEARIZABLE)
-	if o.Stale {
-		consistency = C.ASPEN_READ_STALE
-	}
-	op, err := c.node.run(c.ctx, func(queue *C.aspen_cq_t, tag C.uint64_t) C.aspen_go_started_t {
-		return C.aspen_go_range(c.node.pointer,
-			(*C.uint8_t)(unsafe.Pointer(&prefix[0])), size(o.Prefix),
-			(*C.uint8_t)(unsafe.Pointer(&start[0])), size(o.Start),
-			(*C.uint8_t)(unsafe.Pointer(&end[0])), size(o.End),
-			(*C.uint8_t)(unsafe.Pointer(&next[0])), size(c.continuation),
-			C.uint64_t(pages), flag(o.Reverse), flag(o.KeysOnly), consistency, C.uint64_t(o.Revision),
-			timeout(c.ctx), queue, tag)
-	})
+	op, err := c.read(c, pages)
 	if err != nil {
 		c.err = err
 		return
@@ -141,6 +128,19 @@ func (c *Cursor) fetch() {
 	c.page = op.entries()
 	c.continuation = op.continuation()
 	c.last = c.continuation == nil
+}
+
+func (kv *KV) readPage(c *Cursor, pages uint64) (*operation, error) {
+	o := &c.options
+	consistency := C.int32_t(C.ASPEN_READ_LINEARIZABLE)
+	if o.Stale {
+		consistency = C.ASPEN_READ_STALE
+	}
+	return kv.node.run(c.ctx, func(queue *C.aspen_cq_t, tag C.uint64_t) C.aspen_go_started_t {
+		return C.aspen_go_range(kv.node.pointer, first(o.Prefix), size(o.Prefix), first(o.Start), size(o.Start),
+			first(o.End), size(o.End), first(c.continuation), size(c.continuation), C.uint64_t(pages),
+			flag(o.Reverse), flag(o.KeysOnly), consistency, C.uint64_t(o.Revision), timeout(c.ctx), queue, tag)
+	})
 }
 
 // size is the length of bytes that may be none: then -1.

@@ -24,6 +24,9 @@
 // Errors are *Error. errors.Is(err, aspen.ErrNotLeader) asks for a code, and Error.Applied tells whether a
 // failed change can have taken effect. errors.Is(err, context.DeadlineExceeded) and context.Canceled work too.
 //
+// KV.Transact runs a function that reads before it knows what to write, again while others are faster; a Branch is a
+// copy of some keys that is committed later.
+//
 // Everything may be used by any number of goroutines, except Batch and Cursor. Byte slices given to a call are
 // copied before it returns, and those it returns are the caller's.
 package aspen

@@ -2,6 +2,7 @@ package aspen
 
 import (
 	"context"
+	"errors"
 	"fmt"
 )
 
@@ -116,3 +117,18 @@ func contextError(ctx context.Context) *Error {
 	err.cause = ctx.Err()
 	return err
 }
+
+// ErrConflict is what errors.Is asks a *ConflictError for.
+var ErrConflict = errors.New("aspen: others have changed what this goes by")
+
+// A ConflictError says that others changed what a transaction or branch goes by, so that nothing was changed.
+type ConflictError struct {
+	Message   string
+	Retryable bool       // the same call may succeed later: of a transaction, not of a branch
+	Conflicts []KeyRange // of a branch: all that others changed of what it read or changed
+}
+
+func (e *ConflictError) Error() string { return "aspen: CONFLICT: " + e.Message }
+
+// Is reports whether target is ErrConflict.
+func (e *ConflictError) Is(target error) bool { return target == ErrConflict }

@@ -77,6 +77,7 @@ type LimitTable struct {
 	TransactionOps   uint64 // comparisons and operations of a batch, nested ones included
 	TransactionBytes uint64
 	TransactionDepth uint64 // transactions inside each other, the outermost not counted
+	BranchDepth      uint64 // branches inside each other
 	RangeEntries     uint64 // of one reply
 	RangeBytes       uint64
 	FrameBytes       uint64
@@ -94,6 +95,7 @@ func Limits() LimitTable {
 		TransactionOps:   get(C.ASPEN_LIMIT_TRANSACTION_OPS),
 		TransactionBytes: get(C.ASPEN_LIMIT_TRANSACTION_BYTES),
 		TransactionDepth: get(C.ASPEN_LIMIT_TRANSACTION_DEPTH),
+		BranchDepth:      get(C.ASPEN_LIMIT_BRANCH_DEPTH),
 		RangeEntries:     get(C.ASPEN_LIMIT_RANGE_ENTRIES),
 		RangeBytes:       get(C.ASPEN_LIMIT_RANGE_BYTES),
 		FrameBytes:       get(C.ASPEN_LIMIT_FRAME_BYTES),

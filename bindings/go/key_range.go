@@ -23,3 +23,12 @@ func Prefix(prefix []byte) KeyRange {
 func (r KeyRange) Contains(key []byte) bool {
 	return bytes.Compare(key, r.Start) >= 0 && (len(r.End) == 0 || bytes.Compare(key, r.End) < 0)
 }
+
+// Key gives the key, when the range is that of one key; else nil.
+func (r KeyRange) Key() []byte {
+	last := len(r.End) - 1
+	if last < 0 || r.End[last] != 0 || !bytes.Equal(r.End[:last], r.Start) {
+		return nil
+	}
+	return r.Start
+}

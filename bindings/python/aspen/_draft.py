@@ -19,6 +19,7 @@ ATTEMPTS = 32
 
 _PAUSE_FIRST = 0.001
 _PAUSE_MAX = 0.25
+_CONFLICTS_SHOWN = 3
 
 
 def pause(attempt: int) -> float:
@@ -125,10 +126,10 @@ def _taken(op: _native.Op) -> _native.Txn:
 
 
 def conflict(conflicts: tuple[KeyRange, ...]) -> Conflict:
-    shown = ", ".join(repr(keys.key or tuple(keys)) for keys in conflicts[:3])
+    shown = ", ".join(repr(keys.start) for keys in conflicts[:_CONFLICTS_SHOWN])
     error = Conflict(
         f"others changed what the branch read or changed, in {len(conflicts)} places: {shown}"
-        f"{', ...' * (len(conflicts) > 3)}; make another branch"
+        f"{', ...' * (len(conflicts) > _CONFLICTS_SHOWN)}; make another branch"
     )
     error.conflicts = conflicts
     return error
