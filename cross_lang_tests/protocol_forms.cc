@@ -5,6 +5,7 @@
 
 #include "core/base/limits.h"
 #include "core/kv/command.h"
+#include "core/kv/index_read.h"
 #include "core/kv/layout.h"
 #include "core/kv/read.h"
 #include "core/net/frame.h"
@@ -231,6 +232,10 @@ Json spell(const kv::Command& command) {
                 {"bytes_max", number(command.bytes_max)},
                 {"keys_max", number(command.keys_max)}});
   }
+  if (command.kind == index_create || command.kind == index_drop) out["name"] = hex(command.name);
+  if (command.kind == index_create) {
+    out.update({{"prefix", hex(command.prefix)}, {"extractor", hex(command.extractor)}});
+  }
   return out;
 }
 
@@ -312,6 +317,32 @@ Result<Read> read_session_reply(BytesView bytes) {
   auto session = kv::decode_session_reply(bytes);
   if (!session) return read_error_reply(session.error());
   return Read{{{"kind", "3"}, {"session", number(*session)}}, kv::encode_session_reply(*session)};
+}
+
+Json spell(const kv::IndexScanRequest& request) {
+  return {{"index", hex(request.index)},    {"start", hex(request.start)}, {"end", hex(request.end)},
+          {"limit", number(request.limit)}, {"reverse", request.reverse},  {"keys_only", request.keys_only}};
+}
+
+Json spell(const kv::IndexScanReply& reply) {
+  auto entry = [](const kv::IndexEntry& e) {
+    return Json{{"value", hex(e.value)}, {"key", hex(e.key)}, {"record", spell(e.record)}};
+  };
+  return {{"entries", each(reply.entries, entry)},
+          {"continuation", reply.more ? Json(hex(reply.continuation)) : Json()},
+          {"revision", number(reply.revision)}};
+}
+
+Json spell_index(const kv::layout::IndexRow& row) {
+  return {{"name", hex(row.name)},      {"prefix", hex(row.prefix)}, {"extractor", hex(row.extractor)},
+          {"state", number(row.state)}, {"cursor", hex(row.cursor)}, {"records", number(row.records)}};
+}
+
+Json spell(const kv::IndexList& list) {
+  return {{"indexes", each(list.indexes, [](const kv::Index& index) {
+             auto row = kv::layout::decode_index(kv::encode(index));
+             return Json{{"id", number(index.id)}, {"row", row ? spell_index(*row) : Json()}};
+           })}};
 }
 
 Json spell(const kv::GetRequest& request) {
@@ -440,6 +471,14 @@ Result<Json> spell_row(BytesView key, BytesView value) {
                   {"bytes", number(row.bytes)},
                   {"keys", number(row.keys)}};
     }
+    case kv::layout::RowKind::index: {
+      ASPEN_TRY(kv::layout::IndexRow row, kv::layout::decode_index(value));
+      Json out = spell_index(row);
+      out["index"] = number(name.number);
+      return out;
+    }
+    case kv::layout::RowKind::index_entry:
+      return Json{{"entry_of", number(name.number)}, {"entry", hex(name.key)}};
   }
   return fail(Code::CORRUPT, "a row of another kind");
 }
@@ -486,6 +525,9 @@ const Form& form(const Json& name) {
       {"range_request", plain_form<kv::RangeRequest>(kv::decode_range_request)},
       {"range_reply", plain_form<kv::RangeReply>(kv::decode_range_reply)},
       {"get_reply", plain_form<kv::GetReply>(kv::decode_get_reply)},
+      {"index_scan_request", plain_form<kv::IndexScanRequest>(kv::decode_index_scan_request)},
+      {"index_scan_reply", plain_form<kv::IndexScanReply>(kv::decode_index_scan_reply)},
+      {"index_list", plain_form<kv::IndexList>(kv::decode_index_list)},
       {"request", read_request},
       {"response", read_response},
       {"snapshot_answer", plain_form<node::SnapshotAnswer>(node::decode_snapshot_answer)},

@@ -7,13 +7,14 @@
 #include <string>
 
 #include "core/kv/command.h"
+#include "core/kv/index_read.h"
 #include "core/kv/read.h"
 
 namespace aspen::kv {
 
 class CodecCheck {
  public:
-  static constexpr uint8_t kDecoders = 8;
+  static constexpr uint8_t kDecoders = 11;
 
   // Reads `input` with one of the decoders. The promise that was broken, or empty.
   std::string run(uint8_t decoder, BytesView input) {
@@ -39,6 +40,12 @@ class CodecCheck {
         return same(decode_get_request(bytes), bytes);
       case 6:
         return same(decode_get_reply(bytes), bytes);
+      case 8:
+        return same(decode_index_scan_request(bytes), bytes);
+      case 9:
+        return same(decode_index_scan_reply(bytes), bytes);
+      case 10:
+        return same(decode_index_list(bytes), bytes);
       default:
         return same(decode_record(bytes), bytes);
     }

@@ -6,6 +6,7 @@
 
 #include "core/base/limits.h"
 #include "core/kv/command.h"
+#include "core/kv/index_read.h"
 #include "core/kv/layout.h"
 #include "core/kv/read.h"
 
@@ -57,7 +58,10 @@ std::vector<Command> commands() {
   Command revoke{.kind = Command::Kind::lease_revoke, .leases = {300}};
   Command expire{.kind = Command::Kind::leases_expire, .leases = {1, 300, UINT64_MAX}};
   Command quota{.kind = Command::Kind::quota_set, .prefix = "p", .bytes_max = 300, .keys_max = 1};
-  return {open, close, empty, full, compact, grant, revoke, expire, quota};
+  Command create{.kind = Command::Kind::index_create, .prefix = "p", .name = "i", .extractor = "json:/a"};
+  Command drop{.kind = Command::Kind::index_drop, .name = "i"};
+  Command step{.kind = Command::Kind::index_step};
+  return {open, close, empty, full, compact, grant, revoke, expire, quota, create, drop, step};
 }
 
 std::vector<WriteReply> write_replies() {
@@ -93,7 +97,30 @@ std::vector<RangeReply> range_replies() {
   return {RangeReply(), some};
 }
 
+const std::vector<IndexScanRequest> kIndexScanRequests = {
+    {}, {.index = "i", .start = "a", .end = "b", .limit = UINT32_MAX, .reverse = true, .keys_only = true}};
+
+std::vector<IndexScanReply> index_scan_replies() {
+  const Record record{"1", 1, 2, 3};
+  IndexScanReply up{{{"a", "k", record}, {"a", "l", record}, {"b", "k", record}}, true, "more", 9};
+  IndexScanReply down{{{"b", "k", record}, {"a", "l", record}}};
+  return {IndexScanReply(), up, down};
+}
+
+IndexList index_list() {
+  return {{{1, "i", "p", "json:/a", Index::State::building, "pk", 300},
+           {300, "j", "", "value", Index::State::dropping}}};
+}
+
 TEST(Codec, RoundTrips) {
+  for (const IndexScanRequest& request : kIndexScanRequests) {
+    EXPECT_EQ(decode_index_scan_request(encode(request)).value(), request);
+  }
+  for (const IndexScanReply& reply : index_scan_replies()) {
+    EXPECT_EQ(decode_index_scan_reply(encode(reply)).value(), reply);
+  }
+  EXPECT_EQ(decode_index_list(encode(index_list())).value(), index_list());
+
   for (const Command& command : commands()) EXPECT_EQ(decode_command(encode(command)).value(), command);
   for (const WriteReply& reply : write_replies()) EXPECT_EQ(decode_write_reply(encode(reply)).value(), reply);
   for (const GetRequest& request : kGetRequests) {
@@ -236,6 +263,13 @@ TEST(Codec, AcceptsOnlyCanonicalBytes) {
   for (const RangeReply& reply : range_replies()) {
     expect_only_canonical(encode(reply), reencode_with([](BytesView b) { return decode_range_reply(b); }));
   }
+  for (const IndexScanRequest& request : kIndexScanRequests) {
+    expect_only_canonical(encode(request), reencode_with(decode_index_scan_request));
+  }
+  for (const IndexScanReply& reply : index_scan_replies()) {
+    expect_only_canonical(encode(reply), reencode_with(decode_index_scan_reply));
+  }
+  expect_only_canonical(encode(index_list()), reencode_with(decode_index_list));
   expect_only_canonical(encode(GetReply{Record{"v", 1, 2, 3}, 4}),
                         reencode_with([](BytesView b) { return decode_get_reply(b); }));
   expect_only_canonical(encode(Record{"value", 1, 200, 3}),

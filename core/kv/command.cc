@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "core/base/limits.h"
+#include "core/kv/index_commands.h"
+#include "core/kv/index_limits.h"
 
 namespace aspen::kv {
 namespace {
@@ -34,6 +36,14 @@ void encode_body(wire::Writer& writer, const Command& command) {
       writer.bytes(command.prefix);
       writer.u64(command.bytes_max);
       writer.u64(command.keys_max);
+      return;
+    case Kind::index_create:
+      writer.bytes(command.name);
+      writer.bytes(command.prefix);
+      return writer.bytes(command.extractor);
+    case Kind::index_drop:
+      return writer.bytes(command.name);
+    case Kind::index_step:
       return;
   }
 }
@@ -68,6 +78,16 @@ void decode_body(wire::Reader& reader, Command& command) {
       command.bytes_max = reader.u64();
       command.keys_max = reader.u64();
       return;
+    case Kind::index_create:
+      command.name = reader.bytes(limits::kIndexNameBytesMax, "index name");
+      command.prefix = reader.bytes(limits::kKeyBytesMax, "index prefix");
+      command.extractor = reader.bytes(limits::kExtractorBytesMax, "extractor");
+      return;
+    case Kind::index_drop:
+      command.name = reader.bytes(limits::kIndexNameBytesMax, "index name");
+      return;
+    case Kind::index_step:
+      return;
   }
 }
 
@@ -90,7 +110,7 @@ Result<Command> decode_command(BytesView bytes) {
   wire::Reader reader(bytes);
   uint64_t kind = reader.begin();
   Command command;
-  if (kind == 0 || kind > static_cast<uint64_t>(Kind::quota_set)) {
+  if (kind == 0 || kind > static_cast<uint64_t>(Kind::index_step)) {
     reader.refuse(fmt::format("unknown command {}", kind));
     kind = static_cast<uint64_t>(Kind::open_session);
   }
@@ -128,9 +148,14 @@ Result<> validate(const Command& command) {
       if (command.prefix.size() <= limits::kKeyBytesMax) return {};
       return fail(Code::LIMIT_EXCEEDED, "the quota's prefix is {} bytes; at most {}", command.prefix.size(),
                   limits::kKeyBytesMax);
+    case Kind::index_create:
+      return validate_index({command.name, command.prefix, command.extractor});
+    case Kind::index_drop:
+      return validate_index_name(command.name);
     case Kind::open_session:
     case Kind::close_session:
     case Kind::compact:
+    case Kind::index_step:
       return {};
   }
   return {};

@@ -31,6 +31,9 @@ struct Command {
     lease_revoke = 6,
     leases_expire = 7,  // of the leader: their time has run out
     quota_set = 8,
+    index_create = 9,
+    index_drop = 10,
+    index_step = 11,  // of the leader: some more of the index that is to be built, or erased
   } kind = Kind::write;
   SessionId session = 0;  // 0: none, and a command that arrives twice happens twice
   uint64_t sequence = 0;  // this and the next are 0 without a session, and of open and close
@@ -41,10 +44,12 @@ struct Command {
   DurationNs ttl = 0;                // of a grant: limits::kLeaseTtlMin to kLeaseTtlMax
   std::vector<LeaseId> leases = {};  // of a revoke: one; of an expiry: ascending
   // Of a quota_set: what all keys with the prefix may come to; both 0: no quota any more. A limit of 0 beside
-  // one that is not means that there is none.
+  // one that is not means that there is none. An index_create has the prefix too.
   Bytes prefix = {};
   uint64_t bytes_max = 0;
   uint64_t keys_max = 0;
+  Bytes name = {};       // of an index_create and an index_drop
+  Bytes extractor = {};  // of an index_create (extractor.h)
 
   bool operator==(const Command&) const = default;
 };

@@ -1,6 +1,6 @@
 #include "core/kv/layout.h"
 
-#include "core/base/limits.h"
+#include "core/kv/index_limits.h"
 
 namespace aspen::kv::layout {
 namespace {
@@ -125,6 +125,18 @@ Bytes quota_key(uint32_t generation, BytesView prefix) {
   return row_prefix(generation, RowKind::quota, prefix.size()).append(prefix);
 }
 
+Bytes index_key(uint32_t generation, uint64_t index) {
+  Bytes row = row_prefix(generation, RowKind::index, kNumberBytes);
+  append_big_endian(row, index, kNumberBytes);
+  return row;
+}
+
+Bytes index_entry_key(uint32_t generation, uint64_t index, BytesView entry) {
+  Bytes row = row_prefix(generation, RowKind::index_entry, kNumberBytes + entry.size());
+  append_big_endian(row, index, kNumberBytes);
+  return row.append(entry);
+}
+
 Result<RowName> parse_row_name(BytesView key) {
   if (key.empty()) return fail(Code::CORRUPT, "stored row without a kind");
   RowName name;
@@ -148,6 +160,7 @@ Result<RowName> parse_row_name(BytesView key) {
       break;
     case RowKind::changes:
     case RowKind::lease:
+    case RowKind::index:
       if (rest.size() != kNumberBytes) break;
       name.number = read_big_endian(rest);
       return name;
@@ -160,6 +173,11 @@ Result<RowName> parse_row_name(BytesView key) {
       name.key = rest;
       if (rest.size() <= limits::kKeyBytesMax) return name;
       break;
+    case RowKind::index_entry:
+      if (rest.size() <= kNumberBytes || rest.size() > kNumberBytes + limits::kIndexEntryBytesMax) break;
+      name.number = read_big_endian(rest.substr(0, kNumberBytes));
+      name.key = rest.substr(kNumberBytes);
+      return name;
   }
   return fail(Code::CORRUPT, "stored row of kind {} with a key of {} bytes", static_cast<uint8_t>(key[0]),
               rest.size());
@@ -228,14 +246,25 @@ Bytes encode(const QuotaRow& quota) {
   return writer.take();
 }
 
+Bytes encode(const IndexRow& index) {
+  wire::Writer writer;
+  writer.bytes(index.name);
+  writer.bytes(index.prefix);
+  writer.bytes(index.extractor);
+  writer.u8(index.state);
+  writer.bytes(index.cursor);
+  writer.u64(index.records);
+  return writer.take();
+}
+
 Result<Head> decode_head(BytesView bytes) {
   wire::Reader reader(bytes);
-  uint64_t version = reader.u64();
-  if (reader.ok() && version != kFormatVersion) {
-    return fail(Code::UNSUPPORTED, "the key-value state has format version {}; this build reads {}", version,
-                kFormatVersion);
-  }
   Head head;
+  head.version = reader.u64();
+  if (reader.ok() && (head.version < kFormatVersionMin || head.version > kFormatVersion)) {
+    return fail(Code::UNSUPPORTED, "the key-value state has format version {}; this build reads {} to {}",
+                head.version, kFormatVersionMin, kFormatVersion);
+  }
   head.generation = static_cast<uint32_t>(reader.u64_max(UINT32_MAX - 1, "generation"));
   if (reader.ok() && head.generation == 0) reader.refuse("generation is 0");
   if (reader.boolean()) {
@@ -325,6 +354,22 @@ Result<QuotaRow> decode_quota(BytesView bytes) {
   }
   ASPEN_CHECK(finish_row(reader, "quota"));
   return quota;
+}
+
+Result<IndexRow> decode_index(BytesView bytes) {
+  wire::Reader reader(bytes);
+  IndexRow index;
+  index.name = reader.bytes(limits::kIndexNameBytesMax, "index name");
+  index.prefix = reader.bytes(limits::kKeyBytesMax, "index prefix");
+  index.extractor = reader.bytes(limits::kExtractorBytesMax, "extractor");
+  index.state = reader.u8();
+  if (reader.ok() && (index.state < 1 || index.state > 3)) {
+    reader.refuse(fmt::format("unknown index state {}", index.state));
+  }
+  index.cursor = reader.bytes(limits::kKeyBytesMax + 1, "cursor");
+  index.records = reader.u64();
+  ASPEN_CHECK(finish_row(reader, "index"));
+  return index;
 }
 
 Result<RecordView> decode_record(BytesView bytes) {

@@ -9,10 +9,12 @@
 //   generation, 0x05, lease            lease: its time, when it was granted, what is attached
 //   generation, 0x06, lease, key       attachment: nothing
 //   generation, 0x07, prefix           quota: its limits, what they are used by
+//   generation, 0x08, index            index: its name, prefix, extractor, how far it is built
+//   generation, 0x09, index, entry     index entry: nothing; `entry` is the tuple of the value and the key
 //
-// A generation is four bytes, a session, revision or lease eight, a slot two, all big-endian, so they sort as
-// numbers. The key of a history row ends with 0x00 0x01, and a 0x00 in it is 0x00 0xff, so that these sort as
-// the keys do.
+// A generation is four bytes, a session, revision, lease or index eight, a slot two, all big-endian, so they
+// sort as numbers. The key of a history row ends with 0x00 0x01, and a 0x00 in it is 0x00 0xff, so that these
+// sort as the keys do.
 //
 // The current records lie apart from those they superseded, so that a read of the newest never passes over
 // older ones. A history row is right for a read at R when its revision <= R < the one it ended at. Compaction
@@ -21,6 +23,9 @@
 //
 // Only the generation the head names counts. A restore fills the next one beside it and then changes the
 // head, which is one small write; other generations are what an unfinished restore left, and are erased.
+//
+// Version 3 of the format has rows of indexes, which version 2 does not know; else they are the same. A state
+// of version 2 is of version 3 as soon as it is opened.
 //
 // A session has several rows. One apply() writes one of them, however many of the session's commands it
 // carried out: the replies it gave, and when the session was last used and what it has acknowledged, of
@@ -37,7 +42,8 @@
 
 namespace aspen::kv::layout {
 
-inline constexpr uint64_t kFormatVersion = 2;
+inline constexpr uint64_t kFormatVersion = 3;
+inline constexpr uint64_t kFormatVersionMin = 2;
 
 enum class RowKind : uint8_t {
   progress = 0,
@@ -47,10 +53,13 @@ enum class RowKind : uint8_t {
   changes = 4,
   lease = 5,
   attachment = 6,
-  quota = 7
+  quota = 7,
+  index = 8,
+  index_entry = 9
 };
 
 struct Head {
+  uint64_t version = kFormatVersion;  // as it was found; what is written has this one
   uint32_t generation = 1;
   std::optional<raft::SnapshotMeta> restored;
 };
@@ -90,6 +99,15 @@ struct QuotaRow {
   uint64_t keys = 0;
 };
 
+struct IndexRow {
+  Bytes name = {};
+  Bytes prefix = {};
+  Bytes extractor = {};
+  uint8_t state = 0;     // kv::Index::State
+  Bytes cursor = {};     // the first key that was not looked at, while it is built
+  uint64_t records = 0;  // looked at
+};
+
 struct SessionRow {
   uint64_t counter = 0;  // of the session's rows ever written
   WallNs last_used = 0;
@@ -120,6 +138,10 @@ Bytes changes_key(uint32_t generation, uint64_t revision);
 Bytes lease_key(uint32_t generation, LeaseId lease);
 Bytes attachment_key(uint32_t generation, LeaseId lease, BytesView key);
 Bytes quota_key(uint32_t generation, BytesView prefix);
+Bytes index_key(uint32_t generation, uint64_t index);
+// Without an entry, the prefix of all of the index.
+Bytes index_entry_key(uint32_t generation, uint64_t index, BytesView entry);
+inline constexpr size_t kIndexEntryPrefixBytes = kGenerationBytes + 1 + 8;
 // The prefix of every row of the kind.
 Bytes rows_prefix(uint32_t generation, RowKind kind);
 
@@ -129,8 +151,8 @@ struct RowName {
   BytesView record;       // of a record: its key
   SessionId session = 0;  // of a session
   uint16_t slot = 0;
-  Bytes key = {};       // of a history row and an attachment its key, of a quota its prefix
-  uint64_t number = 0;  // of a history row its mod revision, of changes theirs; the lease
+  Bytes key = {};       // of a history row and an attachment its key, of a quota its prefix; the entry
+  uint64_t number = 0;  // of a history row its mod revision, of changes theirs; the lease; the index
 };
 // Errors: CORRUPT.
 Result<RowName> parse_row_name(BytesView key);
@@ -143,6 +165,7 @@ Bytes encode_history(uint64_t until, BytesView record_row);
 Bytes encode(const ChangeRow& changes);
 Bytes encode(const LeaseRow& lease);
 Bytes encode(const QuotaRow& quota);
+Bytes encode(const IndexRow& index);
 // Errors: CORRUPT naming the row; of the head also UNSUPPORTED naming the two format versions.
 Result<Head> decode_head(BytesView bytes);
 Result<Progress> decode_progress(BytesView bytes);
@@ -153,5 +176,6 @@ Result<HistoryRow> decode_history(BytesView bytes);
 Result<ChangeRow> decode_changes(BytesView bytes);
 Result<LeaseRow> decode_lease(BytesView bytes);
 Result<QuotaRow> decode_quota(BytesView bytes);
+Result<IndexRow> decode_index(BytesView bytes);
 
 }  // namespace aspen::kv::layout

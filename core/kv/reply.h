@@ -54,7 +54,8 @@ struct DoneReply {
   uint64_t revision = 0;  // the command's log index
   // Of a compact: the revision that the store is compacted to now. Of a lease_grant: the lease. Of a
   // lease_revoke: keys erased. Of a leases_expire: of the leases named first so many are gone now. Of a
-  // quota_set: the bytes that the keys with the prefix have now.
+  // quota_set: the bytes that the keys with the prefix have now. Of an index_create and an index_drop: the
+  // index's id. Of an index_step: how many indexes need more steps.
   uint64_t result = 0;
 
   bool operator==(const DoneReply&) const = default;
@@ -64,7 +65,8 @@ Bytes encode(const WriteReply& reply);
 Bytes encode(const DoneReply& reply);
 // To open_session, the new session; to close_session, the one that is closed now (or was not open).
 Bytes encode_session_reply(SessionId session);
-// Errors about a command: INVALID_ARGUMENT, LIMIT_EXCEEDED, NOT_FOUND (a lease), COMPACTED, QUOTA_EXCEEDED;
+// Errors about a command: INVALID_ARGUMENT, LIMIT_EXCEEDED, NOT_FOUND (a lease, an index), ALREADY_EXISTS (an
+// index), COMPACTED, QUOTA_EXCEEDED;
 // OVERLOADED (the session holds too many replies), SESSION_EXPIRED. The last says nothing about an earlier
 // arrival of the same command, which may have been applied before the session was forgotten.
 Bytes encode_error_reply(const Error& error);

@@ -122,6 +122,7 @@ Result<> Revision::finish(BytesView key, const Change& change, layout::ChangeRow
     ++growth.keys;
   }
 
+  if (!indexes_.empty()) ASPEN_CHECK(finish_indexes(key, change, before));
   if (quotas_.empty()) return {};
   Quotas::Growth growth;
   if (change.exists) growth = {key_size + static_cast<int64_t>(change.value_size), 1};
@@ -131,6 +132,18 @@ Result<> Revision::finish(BytesView key, const Change& change, layout::ChangeRow
   }
   if (change.exists && change.before && ASPEN_MUTANT("kv-quota-misses-overwrites")) return {};
   quotas_.count(key, growth, totals.quotas);
+  return {};
+}
+
+Result<> Revision::finish_indexes(BytesView key, const Change& change, const RecordView& before) {
+  std::optional<BytesView> old, now;
+  if (change.before) old = before.value;
+  Found found;
+  if (change.exists) {
+    ASPEN_TRY(found, find(key));
+    now = found.value();
+  }
+  indexes_.maintain(key, old, now, generation_, rows_);
   return {};
 }
 

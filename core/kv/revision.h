@@ -4,7 +4,7 @@
 // command and is after it counts for others. All goes through an Overlay, and nothing of a command that is
 // refused stays.
 //
-//   Revision revision(overlay, quotas, generation, index);
+//   Revision revision(overlay, quotas, indexes, generation, index);
 //   ASPEN_TRY(Found found, revision.find("k"));
 //   ASPEN_CHECK(revision.put("k", found, "value", 0));
 //   ASPEN_TRY(ChangeSet changes, revision.finish(true));
@@ -18,6 +18,7 @@
 #include <set>
 
 #include "core/kv/change.h"
+#include "core/kv/indexes.h"
 #include "core/kv/layout.h"
 #include "core/kv/overlay.h"
 #include "core/kv/quotas.h"
@@ -42,12 +43,13 @@ struct Found {
 
 class Revision {
  public:
-  Revision(Overlay& rows, Quotas& quotas, uint32_t generation, uint64_t index)
-      : rows_(rows), quotas_(quotas), generation_(generation), index_(index) {}
+  Revision(Overlay& rows, Quotas& quotas, const Indexes& indexes, uint32_t generation, uint64_t index)
+      : rows_(rows), quotas_(quotas), indexes_(indexes), generation_(generation), index_(index) {}
 
   uint64_t index() const { return index_; }
   uint32_t generation() const { return generation_; }
   const Overlay& rows() const { return rows_; }
+  Overlay& rows() { return rows_; }
 
   Result<Found> find(BytesView key) const;
   // Requires: `found` is what find() says now. Erasing what does not exist changes nothing.
@@ -63,8 +65,9 @@ class Revision {
   void end_lease(LeaseId id) { ended_leases_.insert(id); }
   int64_t leases_added() const { return granted_leases_ - static_cast<int64_t>(ended_leases_.size()); }
 
-  // Writes what is to be known of the changes: history, leases, quotas, the row of the revision. They are
-  // returned `with_records`; else there are no events. Refuses what a lease or quota does not allow.
+  // Writes what is to be known of the changes: history, leases, quotas, index entries, the row of the
+  // revision. They are returned `with_records`; else there are no events. Refuses what a lease or quota does
+  // not allow.
   Result<ChangeSet> finish(bool with_records);
 
   template <typename... Args>
@@ -92,12 +95,14 @@ class Revision {
   Result<Change*> note(BytesView key, Found& found);
   Result<> check_lease(LeaseId lease);
   Result<> finish(BytesView key, const Change& change, layout::ChangeRow& row, Totals& totals);
+  Result<> finish_indexes(BytesView key, const Change& change, const RecordView& before);
   Result<> finish_leases(const Totals& totals);
   Result<> finish_quotas(const Totals& totals);
   Result<ChangeSet> events() const;
 
   Overlay& rows_;
   Quotas& quotas_;
+  const Indexes& indexes_;
   const uint32_t generation_;
   const uint64_t index_;
   std::map<Bytes, Change, std::less<>> changes_;

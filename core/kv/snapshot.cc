@@ -1,6 +1,6 @@
 #include "core/kv/snapshot.h"
 
-#include "core/base/limits.h"
+#include "core/kv/index_limits.h"
 #include "core/kv/layout.h"
 #include "core/kv/session_table.h"
 
@@ -8,7 +8,9 @@ namespace aspen::kv {
 namespace {
 
 constexpr std::string_view kDomain = "aspen/kv/snapshot/2";
-constexpr size_t kRowKeyBytesMax = 2 * limits::kKeyBytesMax + 11;  // of history, all zeros
+// The longest are of index entries; and of history, all zeros, with 11 more than twice the key.
+constexpr size_t kRowKeyBytesMax = limits::kIndexEntryBytesMax + 9;
+static_assert(kRowKeyBytesMax >= 2 * limits::kKeyBytesMax + 11);
 // The largest row is a session's: replies up to their limit, and one more.
 constexpr size_t kRowValueBytesMax =
     limits::kSessionReplyBytesMax + limits::kTransactionReplyBytesMax + (1u << 20);
@@ -61,9 +63,13 @@ Result<> check_row(BytesView key, BytesView value, uint64_t& compacted) {
     case layout::RowKind::quota:
       ASPEN_CHECK(layout::decode_quota(value));
       return {};
+    case layout::RowKind::index:
+      ASPEN_CHECK(layout::decode_index(value));
+      return {};
     case layout::RowKind::attachment:
+    case layout::RowKind::index_entry:
       if (value.empty()) return {};
-      return fail(Code::CORRUPT, "snapshot: an attachment of {} bytes", value.size());
+      return fail(Code::CORRUPT, "snapshot: a row that only has a key has {} bytes", value.size());
     case layout::RowKind::history:
     case layout::RowKind::changes: {
       ASPEN_TRY(bool counting, counts(name, value, compacted));

@@ -6,6 +6,7 @@
 #include "core/base/mutant.h"
 #include "core/kv/evaluator.h"
 #include "core/kv/history.h"
+#include "core/kv/index_commands.h"
 #include "core/kv/layout.h"
 #include "core/kv/overlay.h"
 #include "core/kv/range_read.h"
@@ -75,10 +76,11 @@ class StateMachine::Sink final : public raft::SnapshotSink {
     }
     ASPEN_TRY(SessionTable sessions, SessionTable::load(store, generation_));
     ASPEN_TRY(Quotas quotas, Quotas::load(store, generation_));
+    ASPEN_TRY(Indexes indexes, Indexes::load(store, generation_));
     ASPEN_TRY(size_t leases, count_leases(store, generation_));
 
     store::Batch batch;
-    batch.put(layout::head_key(), encode(layout::Head{generation_, meta_}));
+    batch.put(layout::head_key(), encode(layout::Head{.generation = generation_, .restored = meta_}));
     batch.erase_range(layout::generation_prefix(machine_.generation_),
                       layout::generation_prefix(machine_.generation_ + 1));
     ASPEN_CHECK(store.write(std::move(batch), store::Sync::yes));
@@ -90,6 +92,7 @@ class StateMachine::Sink final : public raft::SnapshotSink {
     machine_.swept_from_ = machine_.swept_to_ = 0;
     machine_.leases_ = leases;
     machine_.quotas_ = std::move(quotas);
+    machine_.indexes_ = std::move(indexes);
     machine_.sessions_ = std::move(sessions);
     machine_.applied_.store(meta_.index, std::memory_order_release);
     return {};
@@ -129,7 +132,13 @@ Result<> StateMachine::load() {
   ASPEN_ASSERT(head_row.has_value());
   ASPEN_TRY(layout::Head head, layout::decode_head(*head_row));
   generation_ = last_generation_ = head.generation;
-  restored_ = std::move(head.restored);
+  restored_ = head.restored;
+  if (head.version != layout::kFormatVersion) {
+    // Nothing may be written that the version in the head does not know.
+    store::Batch batch;
+    batch.put(layout::head_key(), encode(head));
+    ASPEN_CHECK(store_->write(std::move(batch), store::Sync::yes));
+  }
   ASPEN_TRY(std::optional<Bytes> progress_row, store_->get(layout::progress_key(generation_)));
   if (!progress_row) return fail(Code::CORRUPT, "the key-value state does not say what it has applied");
   ASPEN_TRY(layout::Progress progress, layout::decode_progress(*progress_row));
@@ -138,6 +147,7 @@ Result<> StateMachine::load() {
   compacted_ = progress.compacted;
   ASPEN_TRY(leases_, count_leases(*store_, generation_));
   ASPEN_TRY(quotas_, Quotas::load(*store_, generation_));
+  ASPEN_TRY(indexes_, Indexes::load(*store_, generation_));
   ASPEN_TRY(sessions_, SessionTable::load(*store_, generation_));
   return erase_other_generations();
 }
@@ -221,7 +231,7 @@ Result<Bytes> StateMachine::apply_in_session(const Command& command, const raft:
 // All of the command or nothing.
 Result<Bytes> StateMachine::apply_command(const Command& command, const raft::Entry& entry, Span& span) {
   span.rows.mark();
-  Revision revision(span.rows, quotas_, generation_, entry.index);
+  Revision revision(span.rows, quotas_, indexes_, generation_, entry.index);
   auto run = [&]() -> Result<Bytes> {
     ASPEN_TRY(Bytes reply, carry_out(command, entry.time, revision));
     ASPEN_TRY(ChangeSet changes, revision.finish(on_changes_ != nullptr));
@@ -265,6 +275,19 @@ Result<Bytes> StateMachine::carry_out(const Command& command, WallNs now, Revisi
     }
     case Command::Kind::quota_set: {
       ASPEN_TRY(done.result, set_quota(command, revision));
+      return encode(done);
+    }
+    case Command::Kind::index_create: {
+      const IndexDeclaration declaration{command.name, command.prefix, command.extractor};
+      ASPEN_TRY(done.result, create_index(revision, indexes_, declaration));
+      return encode(done);
+    }
+    case Command::Kind::index_drop: {
+      ASPEN_TRY(done.result, drop_index(revision, indexes_, command.name));
+      return encode(done);
+    }
+    case Command::Kind::index_step: {
+      ASPEN_TRY(done.result, step_indexes(revision, indexes_));
       return encode(done);
     }
   }
@@ -368,6 +391,21 @@ Result<RangeReply> StateMachine::range(const RangeRequest& request) const {
   RangeRequest part = request;
   if (ASPEN_BUGGIFY("kv-range-one-entry")) part.limit = 1;  // the caller asks for the rest
   ASPEN_TRY(RangeReply reply, read_range(*store_, generation_, part));
+  reply.revision = applied();
+  return reply;
+}
+
+Result<IndexScanReply> StateMachine::scan(const IndexScanRequest& request) const {
+  const Index* index = indexes_.find(request.index);
+  if (index == nullptr) return fail(Code::NOT_FOUND, "there is no index \"{}\"", request.index);
+  if (index->state != Index::State::ready) {
+    return fail(Code::NOT_FOUND,
+                "the index \"{}\" is not built yet: {} records so far; ask again in a moment", request.index,
+                index->records);
+  }
+  IndexScanRequest part = request;
+  if (ASPEN_BUGGIFY("kv-index-scan-one-entry")) part.limit = 1;  // the caller asks for the rest
+  ASPEN_TRY(IndexScanReply reply, scan_index(*store_, generation_, *index, part));
   reply.revision = applied();
   return reply;
 }

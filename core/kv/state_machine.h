@@ -20,6 +20,7 @@
 
 #include "core/kv/change.h"
 #include "core/kv/command.h"
+#include "core/kv/index_read.h"
 #include "core/kv/leases.h"
 #include "core/kv/quotas.h"
 #include "core/kv/read.h"
@@ -68,6 +69,10 @@ class StateMachine final : public raft::StateMachine {
   }
   std::vector<Quota> quotas() const { return quotas_.all(); }
 
+  const Indexes& indexes() const { return indexes_; }
+  // Errors: NOT_FOUND, also of an index that is still being built (index_read.h).
+  Result<IndexScanReply> scan(const IndexScanRequest& request) const;
+
   // Sources and sinks must not outlive the state machine.
   Result<std::unique_ptr<raft::SnapshotSource>> snapshot() override;
   Result<std::unique_ptr<raft::SnapshotSink>> restore(const raft::SnapshotMeta& meta) override;
@@ -106,6 +111,7 @@ class StateMachine final : public raft::StateMachine {
   uint64_t swept_to_ = 0;    // the compacted revision that sweeping is done with
   size_t leases_ = 0;
   Quotas quotas_;
+  Indexes indexes_;
   SessionTable sessions_;
   OnChanges on_changes_;
 };

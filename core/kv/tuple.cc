@@ -368,9 +368,13 @@ Result<Tuple> unpack(BytesView bytes, size_t prefix_size) {
 
 Result<KeyRange> tuple_range(const Tuple& tuple, BytesView prefix) {
   ASPEN_TRY(Bytes packed, pack(tuple, prefix));
+  return packed_range(packed);
+}
+
+KeyRange packed_range(BytesView packed) {
   // What follows in a longer tuple is a type code, from kNull on and never 0xff. A string that only
   // continues, or a null inside a nested tuple, goes on with 0xff, and so is outside.
-  return KeyRange{packed + kEnd, packed + kEscaped};
+  return {Bytes(packed) + kEnd, Bytes(packed) + kEscaped};
 }
 
 }  // namespace aspen::kv

@@ -113,5 +113,7 @@ struct KeyRange {
 
 // The keys of all tuples that begin with `tuple` and have more items; not its own. Errors: as of pack.
 Result<KeyRange> tuple_range(const Tuple& tuple, BytesView prefix = {});
+// The same of what pack() gave.
+KeyRange packed_range(BytesView packed);
 
 }  // namespace aspen::kv

@@ -41,6 +41,9 @@ COMMAND_BODIES = {
     6: lambda row: varint(row["lease"]),
     7: lambda row: listed(row["leases"], varint),
     8: lambda row: text(row["prefix"]) + varint(row["bytes_max"]) + varint(row["keys_max"]),
+    9: lambda row: text(row["name"]) + text(row["prefix"]) + text(row["extractor"]),
+    10: lambda row: text(row["name"]),
+    11: lambda row: b"",
 }
 
 
@@ -97,6 +100,29 @@ def range_request(row):
     return out + boolean(row["reverse"]) + boolean(row["keys_only"]) + varint(row["revision"])
 
 
+def index_scan_request(row):
+    out = text(row["index"]) + text(row["start"]) + text(row["end"]) + varint(row["limit"])
+    return out + boolean(row["reverse"]) + boolean(row["keys_only"])
+
+
+def index_entry(row):
+    return text(row["value"]) + text(row["key"]) + record(row["record"])
+
+
+def index_scan_reply(row):
+    out = listed(row["entries"], index_entry)
+    return out + optional(row["continuation"], text) + varint(row["revision"])
+
+
+def index_row(row):
+    texts = text(row["name"]) + text(row["prefix"]) + text(row["extractor"])
+    return texts + bytes([row["state"]]) + text(row["cursor"]) + varint(row["records"])
+
+
+def index_list(row):
+    return listed(row["indexes"], lambda index: varint(index["id"]) + text(index_row(index["row"])))
+
+
 def get_request(row):
     return text(row["key"]) + varint(row["revision"])
 
@@ -120,6 +146,9 @@ KV_ENCODERS = {
     "range_request": range_request,
     "range_reply": range_reply,
     "get_reply": get_reply,
+    "index_scan_request": index_scan_request,
+    "index_scan_reply": index_scan_reply,
+    "index_list": index_list,
 }
 
 MOST = 2**64 - 1
@@ -214,6 +243,11 @@ EVERY_RESULT = [
     nested_result(change(None), nested_result(), succeeded=False),
 ]
 QUOTA = numbered(8, prefix=b"p", bytes_max=300, keys_max=0)
+CREATE = numbered(9, name=b"i", prefix=b"p", extractor=b"json:/a")
+SCAN = {"index": b"i", "start": b"a", "end": b"b", "limit": 10, "reverse": False, "keys_only": False}
+FOUND_BY = {"value": b"\2v\0", "key": b"k", "record": RECORD}
+SCANNED = {"entries": [FOUND_BY], "continuation": None, "revision": 300}
+LISTED = {"id": 200, "row": {"name": b"i", "prefix": b"k", "extractor": b"value", "state": 2, "cursor": b"", "records": 3}}
 
 KV_VALID = [
     ("record", "put three times", RECORD),
@@ -238,6 +272,9 @@ KV_VALID = [
     ("command", "lease_revoke", numbered(6, lease=300)),
     ("command", "leases_expire", numbered(7, leases=[1, 300, MOST])),
     ("command", "quota_set", QUOTA),
+    ("command", "index_create", CREATE),
+    ("command", "index_drop", numbered(10, 300, 7, 5, name=b"i")),
+    ("command", "index_step", numbered(11)),
     ("command", "the longest key", write([PUT | {"key": b"k" * 4096}])),
     ("command", "a key it will not carry out", write([PUT | {"key": b""}])),
     ("write_reply", "error", failure()),
@@ -267,6 +304,14 @@ KV_VALID = [
     ("range_reply", "more", FOUND | {"entries": [ENTRY, {"key": b"l", "record": BARE}], "continuation": b"l\0"}),
     ("range_reply", "descending", FOUND | {"entries": [{"key": b"l", "record": BARE}, ENTRY]}),
     ("range_reply", "a continuation of no bytes", FOUND | {"continuation": b"", "revision": MOST}),
+    ("index_scan_request", "some entries", SCAN),
+    ("index_scan_request", "names only, from the end", SCAN | {"reverse": True, "keys_only": True}),
+    ("index_scan_request", "the longest", SCAN | {"index": b"i" * 255, "start": b"a" * 9219, "end": b"b" * 9219}),
+    ("index_scan_reply", "nothing", SCANNED | {"entries": []}),
+    ("index_scan_reply", "two of a value", SCANNED | {"entries": [FOUND_BY, FOUND_BY | {"key": b"l"}]}),
+    ("index_scan_reply", "descending", SCANNED | {"entries": [FOUND_BY | {"value": b"\2w\0"}, FOUND_BY], "continuation": b"x"}),
+    ("index_list", "nothing", {"indexes": []}),
+    ("index_list", "two", {"indexes": [LISTED, LISTED | {"id": 201}]}),
     ("get_reply", "nothing", {"record": None, "revision": 0}),
     ("get_reply", "a record", {"record": RECORD, "revision": 301}),
 ]
@@ -276,7 +321,10 @@ KV_INVALID = [
     ("record", "a value over the limit", varint(1) * 4 + LONG_VALUE, "limit"),
     ("record", "bytes after it", record(RECORD) + b"\0", "left_over"),
     ("command", "kind 0", message(0, b""), "kind"),
-    ("command", "kind 9", message(9, b""), "kind"),
+    ("command", "kind 12", message(12, b""), "kind"),
+    ("command", "an index's name over the limit", CREATE | {"name": b"n" * 256}, "limit"),
+    ("command", "an extractor over the limit", CREATE | {"extractor": b"e" * 1025}, "limit"),
+    ("command", "a field in index_step", message(11, bytes(4)), "left_over"),
     ("command", "a field in open_session", message(1, b"\0"), "left_over"),
     ("command", "a field too many", message(2, command_fields(write()) + b"\0"), "left_over"),
     ("command", "bytes after it", command(write()) + b"\0", "left_over"),
@@ -345,6 +393,18 @@ KV_INVALID = [
     ("range_reply", "up and down", FOUND | {"entries": [entry(b"a"), entry(b"c"), entry(b"b")]}, "order"),
     ("range_reply", "down and up", FOUND | {"entries": [entry(b"c"), entry(b"a"), entry(b"b")]}, "order"),
     ("range_reply", "more is 2", b"\0\2\0\0", "boolean"),
+    ("index_scan_request", "a start over the limit", SCAN | {"start": b"a" * 9220}, "limit"),
+    ("index_scan_request", "bytes after it", index_scan_request(SCAN) + b"\0", "left_over"),
+    ("index_scan_reply", "a value over the limit", SCANNED | {"entries": [FOUND_BY | {"value": b"v" * 1025}]}, "limit"),
+    ("index_scan_reply", "an entry twice", SCANNED | {"entries": [FOUND_BY, FOUND_BY]}, "order"),
+    (
+        "index_scan_reply",
+        "up and down",
+        SCANNED | {"entries": [FOUND_BY | {"key": key} for key in (b"a", b"c", b"b")]},
+        "order",
+    ),
+    ("index_list", "ids descending", {"indexes": [LISTED, LISTED]}, "order"),
+    ("index_list", "65", varint(65) + bytes(70), "limit"),
     ("get_reply", "record is 2", b"\2\0", "boolean"),
     ("get_reply", "bytes after it", b"\0\0\0", "left_over"),
 ]
@@ -383,6 +443,10 @@ def snapshot_row(row):
     if "quota" in row:
         numbers = [row[name] for name in ("bytes_max", "keys_max", "bytes", "keys")]
         return b"\7" + row["quota"], b"".join(map(varint, numbers))
+    if "index" in row:
+        return b"\x08" + big(row["index"]), index_row(row)
+    if "entry_of" in row:
+        return b"\x09" + big(row["entry_of"]) + row["entry"], b""
     if "session" in row:
         return b"\2" + row["session"].to_bytes(8, "big") + b"\0\0", session_row(row)
     return b"\1" + row["key"], record(row["record"])
@@ -445,7 +509,14 @@ QUOTAS = [
     {"quota": b"", "bytes_max": 300, "keys_max": 0, "bytes": 7, "keys": 4},
     {"quota": b"k", "bytes_max": 0, "keys_max": 300, "bytes": MOST, "keys": 2},
 ]
-ROWS = [PROGRESS, *RECORDS, *SESSIONS, *HISTORY, *CHANGES, *LEASES, *QUOTAS]
+INDEX = {"index": 200, "name": b"i", "prefix": b"k", "extractor": b"json:/a", "state": 2, "cursor": b"", "records": 300}
+INDEXES = [
+    INDEX,
+    INDEX | {"index": 256, "name": b"j", "state": 1, "cursor": b"k\0"},
+    {"entry_of": 200, "entry": b"\2v\0\1k\0"},
+    {"entry_of": 256, "entry": b"\2v\0\1k\0"},
+]
+ROWS = [PROGRESS, *RECORDS, *SESSIONS, *HISTORY, *CHANGES, *LEASES, *QUOTAS, *INDEXES]
 
 
 def snapshots():
@@ -453,6 +524,7 @@ def snapshots():
     fresh = [{"progress": {"applied": 0, "time": 0, "compacted": 0}}]
     long_key = [PROGRESS, {"key": b"\xff" * 4096, "record": BARE}]
     long_key.append({"history": b"\0" * 4096, "until": 300, "record": BARE})
+    long_key.append({"entry_of": 200, "entry": b"\2" + b"v" * 1022 + b"\0\1" + b"\0\xff" * 4096 + b"\0"})
     whole = [
         ("nothing yet", 0, fresh, bodies(pairs(fresh))),
         ("rows of every kind", 300, ROWS, bodies(rows)),
@@ -479,7 +551,7 @@ def invalid_snapshots():
     rows = pairs(ROWS)
     good = seal(bodies(rows[:1], rows[1:]))
     late = session(1, 5, [(5 + 4096, b"r")])
-    odd_key = [*pairs([PROGRESS]), text(b"\x08x") + text(b"")]
+    odd_key = [*pairs([PROGRESS]), text(b"\x0ax") + text(b"")]
     past, change, lease, quota = HISTORY[0], CHANGES[1], LEASES[0], QUOTAS[0]
     beyond = [{"progress": {"applied": 300, "time": 0, "compacted": 301}}]
     plain_cases = [
@@ -514,7 +586,7 @@ def invalid_snapshots():
         ("an empty key", bodies(changed(RECORDS[0], key=b""))),
         ("a key over the limit", bodies(changed(RECORDS[0], key=b"k" * 4097))),
         ("a row key of no bytes", bodies([text(b"") + text(b""), *rows])),
-        ("a row of kind 8", bodies(odd_key)),
+        ("a row of kind 10", bodies(odd_key)),
         ("compacted beyond its index", bodies(pairs(beyond))),
         ("history that is compacted", bodies(changed(past, until=100))),
         ("history that ends before it begins", bodies(changed(past, record=BARE | {"mod_revision": 300}))),
@@ -531,6 +603,11 @@ def invalid_snapshots():
         ("an attached empty key", bodies(changed(LEASES[2], key=b""))),
         ("an attachment that says something", bodies([rows[0], text(b"\6" + big(150) + b"k") + text(b"\0")])),
         ("a quota of a prefix over the limit", bodies(changed(quota, quota=b"p" * 4097))),
+        ("an index in state 4", bodies(changed(INDEX, state=4))),
+        ("an index of a name over the limit", bodies(changed(INDEX, name=b"n" * 256))),
+        ("an empty index entry", bodies(changed(INDEXES[2], entry=b""))),
+        ("an index entry over the limit", bodies(changed(INDEXES[2], entry=b"e" * 9219))),
+        ("an index entry that says something", bodies([rows[0], text(b"\x09" + big(1) + b"k") + text(b"\0")])),
         ("a session id of 7 bytes", bodies([rows[0], text(b"\2" + bytes(9)) + text(session_row(SESSIONS[0]))])),
         ("replies descending", bodies(changed(session(1, 0, REPLIES[:2][::-1])))),
         ("a reply twice", bodies(changed(session(1, 0, [REPLIES[0]] * 2)))),

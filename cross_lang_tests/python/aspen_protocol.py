@@ -19,6 +19,7 @@ ID = {"fixed": 32}
 ADDRESS = {"text": 255}
 KEY = {"bytes": 4096}
 BOUND = {"bytes": 4097}
+ENTRY_BOUND = {"bytes": 9219}
 VALUE = {"bytes": 4_194_304}
 FRAME = {"bytes": 16_777_216}
 
@@ -315,6 +316,9 @@ COMMANDS: Dict[int, Callable[[Decoder], Row]] = {
     6: numbered(lambda d: fields(d, lease="u64")),
     7: numbered(leases),
     8: numbered(lambda d: fields(d, prefix=KEY, bytes_max="u64", keys_max="u64")),
+    9: numbered(lambda d: fields(d, name={"bytes": 255}, prefix=KEY, extractor={"bytes": 1024})),
+    10: numbered(lambda d: fields(d, name={"bytes": 255})),
+    11: numbered(lambda d: {}),
 }
 
 
@@ -388,6 +392,38 @@ def range_request(d: Decoder) -> Row:
     return fields(d, start=BOUND, end=BOUND, limit=VERSION, reverse="bool", keys_only="bool", revision="u64")
 
 
+def index_scan_request(d: Decoder) -> Row:
+    row = fields(d, index={"bytes": 255}, start=ENTRY_BOUND, end=ENTRY_BOUND, limit=VERSION)
+    return {**row, **fields(d, reverse="bool", keys_only="bool")}
+
+
+def index_scan_reply(d: Decoder) -> Row:
+    row: Row = {"entries": items(d, 10_000, lambda d: {"value": d.value({"bytes": 1024}), **range_entry(d)})}
+    places = [(e["value"], e["key"]) for e in row["entries"]]
+    require(ascending(places) or ascending(places[::-1]), "order")
+    return {**row, **fields(d, continuation={"optional": ENTRY_BOUND}, revision="u64")}
+
+
+def index_row(d: Decoder) -> Row:
+    row = fields(d, name={"bytes": 255}, prefix=KEY, extractor={"bytes": 1024}, state="u8", cursor=BOUND, records="u64")
+    require(1 <= row["state"] <= 3)
+    return row
+
+
+def listed_index(d: Decoder) -> Row:
+    row: Row = {"id": d.u64()}
+    inner = Decoder(d.value({"bytes": 16_384}))
+    row["row"] = index_row(inner)
+    inner.finish()
+    return row
+
+
+def index_list(d: Decoder) -> Row:
+    row: Row = {"indexes": items(d, 64, listed_index)}
+    require(ascending([index["id"] for index in row["indexes"]]), "order")
+    return row
+
+
 def get_request(d: Decoder) -> Row:
     return fields(d, key=KEY, revision="u64")
 
@@ -456,6 +492,9 @@ FORMS: Dict[str, Callable[[Decoder], Row]] = {
     "range_request": range_request,
     "range_reply": range_reply,
     "get_reply": get_reply,
+    "index_scan_request": index_scan_request,
+    "index_scan_reply": index_scan_reply,
+    "index_list": index_list,
     "request": request,
     "response": response,
     "snapshot_answer": snapshot_answer,
@@ -529,6 +568,11 @@ def quota_row(rest: bytes, d: Decoder) -> Row:
     return {"quota": rest, **fields(d, bytes_max="u64", keys_max="u64", bytes="u64", keys="u64")}
 
 
+def index_entry_row(rest: bytes) -> Row:
+    require(8 < len(rest) <= 8 + 9218)
+    return {"entry_of": number(rest[:8]), "entry": rest[8:]}
+
+
 def number(rest: bytes) -> int:
     require(len(rest) == 8)
     return int.from_bytes(rest, "big")
@@ -550,6 +594,10 @@ def snapshot_row(key: bytes, value: bytes, compacted: int) -> Row:
         row = attachment_row(key[1:])
     elif key[:1] == b"\7":
         row = quota_row(key[1:], decoder)
+    elif key[:1] == b"\x08":
+        row = {"index": number(key[1:]), **index_row(decoder)}
+    elif key[:1] == b"\x09":
+        row = index_entry_row(key[1:])
     elif key[:1] == b"\1" and 1 < len(key) <= 4097:
         row = {"key": key[1:], "record": record(decoder)}
     else:
@@ -571,7 +619,7 @@ def decode_snapshot(chunks: List[bytes], index: int) -> List[Row]:
         count = d.u64()
         require(not ended or count == len(rows))
         for _ in range(0 if ended else count):
-            key, value = d.value({"bytes": 8203}), d.value({"bytes": 13_631_488})
+            key, value = d.value({"bytes": 9227}), d.value({"bytes": 13_631_488})
             require(not rows or key > last_key, "order")
             last_key = key
             compacted = rows[0].get("progress", {}).get("compacted", 0) if rows else 0
