@@ -30,8 +30,11 @@ constexpr Limit kLimits[] = {
     {"TUPLE_DEPTH", limits::kTupleDepthMax},
     {"TRANSACTION_DEPTH", limits::kTransactionDepthMax},
     {"BRANCH_DEPTH", limits::kBranchDepthMax},
+    {"WATCHES", limits::kWatchersPerPeerMax},
+    {"WATCH_BUFFER_BYTES", limits::kWatchCreditMax},
+    {"WATCH_REVISION_BYTES", limits::kWatchRevisionBytesMax},
 };
-static_assert(std::size(kLimits) == ASPEN_LIMIT_BRANCH_DEPTH);
+static_assert(std::size(kLimits) == ASPEN_LIMIT_WATCH_REVISION_BYTES);
 
 #define ASPEN_ERROR(name, number, applied, retryable, text) static_assert(ASPEN_##name == (number));
 #include "capi/errors.def"

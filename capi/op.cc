@@ -16,6 +16,10 @@ bool NodeHandle::forked() const {
   return getpid() != process_;
 }
 
+void WatchHandle::close() const {
+  if (auto handle = node.lock(); handle != nullptr && !handle->forked()) handle->node->close_watch(id);
+}
+
 std::shared_ptr<OpState> make_op(aspen_cq_t* queue, uint64_t tag, aspen_op_t** op) {
   auto state = std::make_shared<OpState>(queue, tag);
   *op = new aspen_op{state};
@@ -97,27 +101,42 @@ std::pair<std::shared_ptr<node::SharedDraft>, std::shared_ptr<NodeHandle>> OpSta
   return {std::exchange(draft_, nullptr), draft_node_.lock()};
 }
 
+bool OpState::hold_watch(WatchHandle watch) {
+  std::lock_guard lock(mutex_);
+  if (released_) return false;
+  watch_ = std::move(watch);
+  return true;
+}
+
+std::optional<WatchHandle> OpState::take_watch() {
+  std::lock_guard lock(mutex_);
+  if (!done_) return std::nullopt;
+  return std::exchange(watch_, std::nullopt);
+}
+
 void OpState::release() {
   cancel();
-  std::shared_ptr<NodeHandle> node;  // goes after the lock
+  std::shared_ptr<NodeHandle> node;  // these go after the lock
+  std::optional<WatchHandle> watch;
   std::unique_lock lock(mutex_);
+  released_ = true;
+  watch = std::exchange(watch_, std::nullopt);
   if (node_ != nullptr && !node_->forked()) completed_.wait(lock, [this] { return done_; });
   node = std::exchange(node_, nullptr);
   if (queue_ != nullptr && done_) queue_->forget(handle_);
   handle_ = nullptr;
+  lock.unlock();
+  if (watch) watch->close();
+}
+
+const OpResult* result_of(const aspen_op_t* op) {
+  return op != nullptr ? static_cast<const OpState&>(*op->state).result() : nullptr;
 }
 
 }  // namespace aspen::capi
 
 using aspen::capi::OpResult;
-
-namespace {
-
-const OpResult* result_of(const aspen_op_t* op) {
-  return op != nullptr ? static_cast<const aspen::capi::OpState&>(*op->state).result() : nullptr;
-}
-
-}  // namespace
+using aspen::capi::result_of;
 
 int32_t aspen_op_wait(aspen_op_t* op, int64_t timeout_ns) {
   if (op == nullptr) return ASPEN_INVALID_ARGUMENT;

@@ -41,6 +41,20 @@ struct NodeHandle {
   pid_t process_;
 };
 
+// A watch of a node's, which it ends with.
+struct WatchHandle {
+  std::weak_ptr<NodeHandle> node;
+  uint64_t id = 0;
+  // From any thread but the engine's.
+  void close() const;
+};
+
+// A change of one key, as a watch tells it.
+struct WatchEvent {
+  uint64_t revision;
+  kv::Event event;
+};
+
 struct OpResult {
   std::optional<Error> error;
   std::string text;
@@ -53,6 +67,7 @@ struct OpResult {
   std::vector<kv::Draft::Conflict> conflicts;
   bool more = false;
   Bytes continuation;
+  std::vector<WatchEvent> events;
 };
 
 class OpState : public std::enable_shared_from_this<OpState> {
@@ -79,7 +94,12 @@ class OpState : public std::enable_shared_from_this<OpState> {
   void hold_draft(std::shared_ptr<node::SharedDraft> draft, std::weak_ptr<NodeHandle> node);
   // Null unless it has succeeded, the second time, and when the node is gone.
   std::pair<std::shared_ptr<node::SharedDraft>, std::shared_ptr<NodeHandle>> take_draft();
-  // The caller's handle goes. An open's node goes with it, which waits for its end.
+  // The watch that an operation opens. False when the caller has let go of the operation: nobody will close
+  // it then.
+  bool hold_watch(WatchHandle watch);
+  // None unless it was opened, and the second time.
+  std::optional<WatchHandle> take_watch();
+  // The caller's handle goes. An open's node goes with it, which waits for its end; a watch is closed.
   void release();
 
  private:
@@ -95,6 +115,8 @@ class OpState : public std::enable_shared_from_this<OpState> {
   std::shared_ptr<NodeHandle> node_;
   std::shared_ptr<node::SharedDraft> draft_;
   std::weak_ptr<NodeHandle> draft_node_;
+  std::optional<WatchHandle> watch_;
+  bool released_ = false;
 };
 
 }  // namespace aspen::capi
@@ -104,6 +126,9 @@ struct aspen_op {
 };
 
 namespace aspen::capi {
+
+// Null while it is pending, and of NULL.
+const OpResult* result_of(const aspen_op_t* op);
 
 // Makes the pair of ends: *op for the caller, the state for the engine.
 std::shared_ptr<OpState> make_op(aspen_cq_t* queue, uint64_t tag, aspen_op_t** op);

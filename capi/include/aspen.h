@@ -58,6 +58,7 @@ typedef struct aspen_op aspen_op_t;       /* one operation and its result */
 typedef struct aspen_cq aspen_cq_t;       /* a completion queue */
 typedef struct aspen_batch aspen_batch_t; /* comparisons and operations, one step at one revision */
 typedef struct aspen_txn aspen_txn_t;     /* a transaction that reads before it writes, or a branch */
+typedef struct aspen_watch aspen_watch_t; /* what changes in a range of keys, as it happens */
 typedef struct aspen_tuple aspen_tuple_t; /* a list of typed values, to be packed into a key */
 
 /* ---- version ---------------------------------------------------------------------------------------- */
@@ -130,7 +131,10 @@ enum {
   ASPEN_LIMIT_TUPLE_BYTES = 9,
   ASPEN_LIMIT_TUPLE_DEPTH = 10,
   ASPEN_LIMIT_TRANSACTION_DEPTH = 11,
-  ASPEN_LIMIT_BRANCH_DEPTH = 12
+  ASPEN_LIMIT_BRANCH_DEPTH = 12,
+  ASPEN_LIMIT_WATCHES = 13, /* that one node keeps open */
+  ASPEN_LIMIT_WATCH_BUFFER_BYTES = 14,
+  ASPEN_LIMIT_WATCH_REVISION_BYTES = 15
 };
 
 /* Limits run from 1 to aspen_limit_count(); an unknown one is 0 with the name "UNKNOWN". */
@@ -543,6 +547,90 @@ typedef struct aspen_conflict {
 ASPEN_API size_t aspen_op_conflict_count(const aspen_op_t* op);
 /* ASPEN_OK, or ASPEN_NOT_FOUND past the end. */
 ASPEN_API int32_t aspen_op_conflict(const aspen_op_t* op, size_t index, aspen_conflict_t* conflict);
+
+/* ---- watches ---------------------------------------------------------------------------------------- */
+
+/* What changes in a range of keys, as it happens: every change once, in the order of the revisions, and all
+ * changes of one revision together. When the member that serves it is lost, a watch goes on at another one
+ * where it stood; nothing is left out or told twice.
+ *
+ *   aspen_watch_options_init(&options, sizeof options);
+ *   options.prefix = "user/";
+ *   options.prefix_size = 5;
+ *   aspen_watch_open(node, &options, NULL, 0, &op);
+ *   aspen_op_wait(op, -1);
+ *   watch = aspen_op_take_watch(op);
+ *   ...
+ *   aspen_watch_next(watch, queue, tag, &op);               ... wait ...
+ *   for (i = 0; aspen_op_watch_event(op, i, &event) == ASPEN_OK; i++) ...
+ *
+ * Bounds. The node keeps what was not asked for yet: at most `buffer_bytes` of it (a key with its values, and
+ * 64 bytes for each change), and beside that one revision while its parts come in, at most
+ * ASPEN_LIMIT_WATCH_REVISION_BYTES. A watch whose reader is slow loses nothing by that: the members wait, and
+ * read what it has not seen from their stores. Only when compaction has overtaken it does it end, with
+ * COMPACTED and a message that it has fallen behind. A single revision that changes more of the range than
+ * ASPEN_LIMIT_WATCH_REVISION_BYTES ends it with LIMIT_EXCEEDED. It never goes on with a gap. */
+typedef struct aspen_watch_options {
+  uint32_t struct_size;
+  uint8_t previous;   /* events bring what the key was before */
+  uint8_t no_puts;    /* only deletes are told */
+  uint8_t no_deletes; /* only puts are told */
+  uint8_t reserved;
+  const void* key; /* not NULL: this key alone */
+  size_t key_size;
+  const void* prefix; /* else, not NULL: keys that begin with this */
+  size_t prefix_size;
+  const void* start; /* else from this key; NULL: the first */
+  size_t start_size;
+  const void* end; /* to before this key; NULL or empty: the last one too */
+  size_t end_size;
+  uint64_t revision;     /* the first that is told, past or to come; 0: what comes after the open */
+  int64_t progress_ns;   /* a mark about as often, unless changes say as much; 0: none; at least 100 ms */
+  uint64_t buffer_bytes; /* 0: 1 MiB; at most ASPEN_LIMIT_WATCH_BUFFER_BYTES */
+  int64_t timeout_ns;    /* of the open; 0: 10 s */
+} aspen_watch_options_t;
+
+ASPEN_API void aspen_watch_options_init(aspen_watch_options_t* options, size_t struct_size);
+
+/* Completes when a member serves the watch: what happens from then on will be told. The operation's revision
+ * is the one before the first that is told. Take the watch with aspen_op_take_watch. Errors:
+ * INVALID_ARGUMENT, PERMISSION_DENIED, LIMIT_EXCEEDED (ASPEN_LIMIT_WATCHES), UNAVAILABLE. */
+ASPEN_API int32_t aspen_watch_open(aspen_node_t* node, const aspen_watch_options_t* options,
+                                   aspen_cq_t* queue, uint64_t tag, aspen_op_t** op);
+/* The watch, now the caller's; NULL when it failed or was taken already. */
+ASPEN_API aspen_watch_t* aspen_op_take_watch(aspen_op_t* op);
+
+/* Completes with the events of one or more whole revisions, or with a mark, which has none. In both cases
+ * everything up to aspen_op_revision was told, by this operation or one before: a watch that is opened with
+ * the revision after that, at any node, goes on from there. It may take forever; cancelling it loses nothing,
+ * the next one goes on. One at a time: another is INVALID_ARGUMENT until it has completed.
+ *
+ * A status of COMPACTED, LIMIT_EXCEEDED, PERMISSION_DENIED or SHUTDOWN ends the watch, and every further
+ * operation says the same. Of COMPACTED, aspen_op_revision is the first revision from which it could be
+ * watched. To go on with the state as it is, read the range and watch from the revision after that of the
+ * read. */
+ASPEN_API int32_t aspen_watch_next(aspen_watch_t* watch, aspen_cq_t* queue, uint64_t tag, aspen_op_t** op);
+
+enum { ASPEN_EVENT_PUT = 1, ASPEN_EVENT_DELETE = 2 };
+
+typedef struct aspen_watch_event {
+  int32_t kind;
+  uint8_t has_previous; /* 0: not asked for, absent before, or before the oldest revision that is kept */
+  uint8_t reserved[3];
+  uint64_t revision;
+  uint64_t lease;         /* of a put: that the key has; 0: none */
+  aspen_entry_t entry;    /* of a put: as it is at that revision; of a delete: the key, and zeros */
+  aspen_entry_t previous; /* as it was before; zeros when there is none */
+} aspen_watch_event_t;
+
+ASPEN_API size_t aspen_op_event_count(const aspen_op_t* op);
+/* By revision, and by key within one. ASPEN_OK, or ASPEN_NOT_FOUND past the end. */
+ASPEN_API int32_t aspen_op_watch_event(const aspen_op_t* op, size_t index, aspen_watch_event_t* event);
+
+/* Ends the watch at once; a next that waits completes with CANCELLED, further ones with INVALID_ARGUMENT. */
+ASPEN_API void aspen_watch_close(aspen_watch_t* watch);
+/* Closes it too. The node need not be open any more. */
+ASPEN_API void aspen_watch_free(aspen_watch_t* watch);
 
 /* ---- tuples ----------------------------------------------------------------------------------------- */
 

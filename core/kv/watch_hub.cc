@@ -44,6 +44,10 @@ Result<> validate(const WatchRequest& request) {
   if (!request.end.empty() && request.start >= request.end) {
     return fail(Code::INVALID_ARGUMENT, "the watched range is empty: its end is not after its start");
   }
+  if (request.first_revision == UINT64_MAX) {
+    return fail(Code::INVALID_ARGUMENT, "revision {} never comes; 0 is what comes from now on",
+                request.first_revision);
+  }
   if (request.skip_puts && request.skip_erases) {
     return fail(Code::INVALID_ARGUMENT, "a watch that skips puts and erases would never tell anything");
   }
@@ -328,13 +332,20 @@ void WatchHub::step(Watcher& watcher, ChangeSource& source) {
   Step recent;
   const Step* step = &recent;
   const uint64_t from = watcher.next;
+  const uint64_t compacted = source.compacted();
+  if (std::exchange(watcher.fresh, false) && from < compacted && !ASPEN_MUTANT("kv-watch-begins-compacted")) {
+    return end(watcher,
+               Error(Code::COMPACTED,
+                     fmt::format("revision {} is compacted; the oldest that is kept is {}", from, compacted)),
+               compacted);
+  }
   if (from > ring_floor_ || (ASPEN_MUTANT("kv-watch-lost-below-ring") && from == ring_floor_)) {
     recent = from_ring(from);
   } else {
     auto stored = from_store(source, from);
     if (!stored) {
       Error error = std::move(stored).error();
-      return end(watcher, error, error.code == Code::COMPACTED ? source.compacted() : 0);
+      return end(watcher, error, error.code == Code::COMPACTED ? compacted : 0);
     }
     step = *stored;
   }

@@ -8,9 +8,9 @@
 //   behind          it has a position of its own, and is served from the ring of recent change sets, or from
 //                   the store when the ring does not reach back so far, as its credit allows. It takes no
 //                   memory for what it was not sent, and loses nothing until compaction passes its position:
-//                   then it ends with COMPACTED.
+//                   then it ends with COMPACTED, unless the ring still has what it needs.
 //
-// A watcher begins behind when it asks for the past, and falls behind when it has used up its credit, which
+// Who asks for a revision that is compacted gets COMPACTED, whatever the ring has. A watcher begins behind when it asks for the past, and falls behind when it has used up its credit, which
 // is in bytes (cost()). One event may overdraw it, so that any event fits.
 //
 //   hub.publish(machine.take_changes(), machine.applied());  // after each apply()
@@ -143,6 +143,7 @@ class WatchHub {
     // The first revision it was not sent all of; at the front no later than that, but for one in the future.
     uint64_t next = 0;
     uint32_t skip = 0;  // events of that revision that it was sent, or that are not for it
+    bool fresh = true;  // has not been looked at
     bool front = false;
     bool queued = false;  // in queue_
     bool asked = false;   // for a mark

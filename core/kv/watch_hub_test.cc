@@ -210,6 +210,17 @@ TEST_F(WatchHubTest, EndsWhenCompactionHasPassedIt) {
   EXPECT_EQ(hub.size(), 1u);
 }
 
+TEST_F(WatchHubTest, WhoAsksForWhatIsCompactedHearsItAndWhoIsServedGoesOnFromTheRing) {
+  for (int i = 0; i < 3; ++i) change("+a");
+  uint64_t slow = watch({.first_revision = 1}, 1);
+  EXPECT_EQ(take(slow), "1:+a");
+  source_.compacted_revision = 3;
+  uint64_t late = watch({.first_revision = 1});
+  EXPECT_EQ(take(late), "end3");
+  hub_.add_credit(slow, 1000);
+  EXPECT_EQ(take(slow), "2:+a 3:+a");
+}
+
 TEST_F(WatchHubTest, AfterASnapshotTheStoreTellsWhatWasMissed) {
   uint64_t front = watch({});
   uint64_t later = watch({.first_revision = 9});

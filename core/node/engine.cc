@@ -220,6 +220,7 @@ rt::Task<Result<NodeFacts>> Engine::open(rt::Cx& cx) {
   router_->attach(endpoint_.get(), service_.get());
   watch_client_ = std::make_unique<WatchClient>(*router_, key_->id());
   watch_client_->attach(watch_service_.get());
+  open_watches_ = std::make_unique<OpenWatches>(*watch_client_);
   if (replica_) {
     replica_->transport().attach(&replica_->driver(), endpoint_.get());
     background_.spawn("members", [this](rt::Cx& cx) { return replica_->keep_members(cx); });
@@ -315,6 +316,7 @@ rt::Task<Result<>> Engine::close(rt::Cx& cx) {
   serving_ = false;
   operations_.cancel(reason);
   co_await operations_.close();
+  open_watches_.reset();
   background_.cancel(reason);
   co_await background_.close();
   if (endpoint_) {

@@ -14,11 +14,11 @@
 #include <unordered_map>
 
 #include "core/node/node.h"
+#include "core/node/open_watches.h"
 #include "core/node/platform.h"
 #include "core/node/replica.h"
 #include "core/node/router.h"
 #include "core/node/service.h"
-#include "core/node/watch_client.h"
 
 namespace aspen::node {
 
@@ -35,6 +35,7 @@ class Engine {
   bool serving() const { return serving_; }
   Router& router() { return *router_; }
   WatchClient& watches() { return *watch_client_; }
+  OpenWatches& open_watches() { return *open_watches_; }
   rt::Region& operations() { return operations_; }
   // Null on a client. For who looks inside: the lab.
   Replica* replica() { return replica_.get(); }
@@ -76,6 +77,7 @@ class Engine {
   std::unique_ptr<Service> service_;
   std::unique_ptr<WatchService> watch_service_;
   std::unique_ptr<WatchClient> watch_client_;
+  std::unique_ptr<OpenWatches> open_watches_;
   std::unique_ptr<net::Endpoint> endpoint_;
 };
 

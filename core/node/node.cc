@@ -30,6 +30,21 @@ TimeNs after(TimeNs now, DurationNs duration) {
   return duration > kNever - now ? kNever : now + duration;
 }
 
+// Waits for something that may never come. There is one of it for each watch, and those have a limit.
+struct NextBody {
+  uint64_t watch;
+  std::optional<OpenWatches::Claim> claim = {};
+
+  void prepare(Engine& engine, Node::OperationId id) {
+    claim = engine.open_watches().claim(watch, [&engine, id] {
+      if (auto it = engine.cancels.find(id); it != engine.cancels.end()) it->second();
+    });
+  }
+  rt::Task<Result<WatchBatch>> operator()(Engine& engine, rt::Cx& cx) {
+    return engine.open_watches().next(cx, *std::exchange(claim, std::nullopt));
+  }
+};
+
 }  // namespace
 
 Node::Node(NodeOptions options) : options_(std::move(options)) {}
@@ -112,8 +127,9 @@ Node::OperationId Node::submit(const char* name, DurationNs timeout, Done<T> don
     done(std::unexpected(Error(Code::SHUTDOWN, Applied::NO, "the node is closed")));
     return id;
   }
-  size_t in_flight = in_flight_.fetch_add(1, std::memory_order_relaxed);
-  if (in_flight >= limits::kOpsInFlightMax) {
+  constexpr size_t kCounts = std::is_same_v<F, NextBody> ? 0 : 1;
+  size_t in_flight = in_flight_.fetch_add(kCounts, std::memory_order_relaxed);
+  if (in_flight >= limits::kOpsInFlightMax && kCounts > 0) {
     loop_.post([this, in_flight, done = std::move(done)]() mutable {
       in_flight_.fetch_sub(1, std::memory_order_relaxed);
       done(fail(Code::OVERLOADED, "{} operations are in flight; at most {}", in_flight,
@@ -124,9 +140,10 @@ Node::OperationId Node::submit(const char* name, DurationNs timeout, Done<T> don
   loop_.post([this, name, id, timeout, done = std::move(done), body = std::move(body)]() mutable {
     Engine& engine = *engine_;
     if (!engine.serving()) {
-      in_flight_.fetch_sub(1, std::memory_order_relaxed);
+      in_flight_.fetch_sub(kCounts, std::memory_order_relaxed);
       return done(fail(Code::UNAVAILABLE, "the node is not open"));
     }
+    if constexpr (requires { body.prepare(engine, id); }) body.prepare(engine, id);
     TimeNs deadline = timeout > 0 ? after(loop_.executor().env().now(), timeout) : kNever;
     auto join = engine.operations().spawn(
         name, [&engine, body = std::move(body)](rt::Cx& cx) mutable { return body(engine, cx); }, deadline);
@@ -134,7 +151,7 @@ Node::OperationId Node::submit(const char* name, DurationNs timeout, Done<T> don
         id, [join]() mutable { join.cancel({rt::CancelKind::user, "the caller cancelled the operation"}); });
     join.then([this, &engine, id, done = std::move(done)](rt::Outcome<T> outcome) mutable {
       engine.cancels.erase(id);
-      in_flight_.fetch_sub(1, std::memory_order_relaxed);
+      in_flight_.fetch_sub(kCounts, std::memory_order_relaxed);
       done(std::move(outcome).result());
     });
   });
@@ -202,6 +219,27 @@ Node::OperationId Node::commit(std::shared_ptr<SharedDraft> draft, DurationNs ti
                                         [draft = std::move(draft)](Engine& engine, rt::Cx& cx) mutable {
                                           return draft->commit(cx, engine.router());
                                         });
+}
+
+Node::OperationId Node::open_watch(kv::WatchRequest request, size_t window_bytes, DurationNs timeout,
+                                   Done<OpenWatches::Opened> done) {
+  return submit<OpenWatches::Opened>(
+      "open watch", timeout, std::move(done),
+      [request = std::move(request), window_bytes](Engine& engine, rt::Cx& cx) mutable {
+        return engine.open_watches().open(cx, std::move(request), window_bytes);
+      });
+}
+
+Node::OperationId Node::next(uint64_t watch, Done<WatchBatch> done) {
+  return submit<WatchBatch>("watch", 0, std::move(done), NextBody{watch});
+}
+
+void Node::close_watch(uint64_t watch) {
+  std::lock_guard lock(mutex_);
+  if (!accepting_) return;  // they end with the node
+  loop_.post([this, watch] {
+    if (engine_->serving()) engine_->open_watches().close(watch);
+  });
 }
 
 Node::OperationId Node::status(DurationNs timeout, Done<std::string> done) {

@@ -18,6 +18,7 @@
 #include "core/kv/command.h"
 #include "core/kv/compaction_policy.h"
 #include "core/kv/read.h"
+#include "core/node/open_watches.h"
 #include "core/node/shared_draft.h"
 #include "core/rt/loop.h"
 #include "core/rt/region.h"
@@ -82,6 +83,13 @@ class Node {
                     Done<kv::RangeReply> done);
   OperationId commit(std::shared_ptr<SharedDraft> draft, DurationNs timeout,
                      Done<SharedDraft::Committed> done);
+  // A watch is named by the number that its open gives. next() waits without limit, and counts among neither
+  // the operations in flight nor their limit. Closing one is no operation: it takes effect before what is
+  // asked for later, and may be asked for from the engine thread too.
+  OperationId open_watch(kv::WatchRequest request, size_t window_bytes, DurationNs timeout,
+                         Done<OpenWatches::Opened> done);
+  OperationId next(uint64_t watch, Done<WatchBatch> done);
+  void close_watch(uint64_t watch);
   OperationId status(DurationNs timeout, Done<std::string> done);
   OperationId ticket(DurationNs valid, Done<std::string> done);
   // Ends an operation early; one that has completed is not affected.
@@ -95,6 +103,7 @@ class Node {
   void main(Done<NodeFacts> opened);
   void begin_close();
   void closed();
+  // `body(engine, cx)` is the operation's task; `body.prepare(engine, id)`, if it has that, comes before.
   template <typename T, typename F>
   OperationId submit(const char* name, DurationNs timeout, Done<T> done, F body);
 

@@ -39,10 +39,7 @@ Watch::~Watch() {
 
 rt::Task<Result<WatchItem>> Watch::next(rt::Cx& cx) {
   for (;;) {
-    if (auto item = cursor_.pop()) {
-      give_credit();
-      co_return std::move(*item);
-    }
+    if (auto item = poll()) co_return std::move(*item);
     if (end_) co_return std::unexpected(*end_);
     if (place_ == Place::nowhere || !cursor_.opened()) {
       ASPEN_CO_CHECK(co_await attach(cx));
@@ -50,6 +47,12 @@ rt::Task<Result<WatchItem>> Watch::next(rt::Cx& cx) {
       ASPEN_CO_CHECK(co_await news_.wait(cx));
     }
   }
+}
+
+std::optional<WatchItem> Watch::poll() {
+  auto item = cursor_.pop();
+  if (item) give_credit();
+  return item;
 }
 
 rt::Task<Result<>> Watch::attach(rt::Cx& cx) {
@@ -128,6 +131,11 @@ void Watch::ended(WatchEnded ended) {
   place_ = Place::nowhere;
   compacted_ = ended.compacted;
   end_ = std::move(ended.error);
+  if (end_->code == Code::COMPACTED && cursor_.next() != cursor_.first()) {
+    end_->message = fmt::format(
+        "the watch has fallen behind: {}; read the keys again, and watch from the revision of that read",
+        end_->message);
+  }
   news_.notify_one();
 }
 

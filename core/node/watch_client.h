@@ -37,10 +37,12 @@ class Watch {
   Watch& operator=(const Watch&) = delete;
 
   rt::Task<Result<WatchItem>> next(rt::Cx& cx);
+  // What is there already.
+  std::optional<WatchItem> poll();
   // Wants a mark soon, also one that says nothing new.
   void ask_mark();
-  // From where another watch would go on; 0 when that is not known yet.
-  uint64_t next_revision() const { return cursor_.next(); }
+  // The first revision that it tells.
+  uint64_t first_revision() const { return cursor_.first(); }
   // After COMPACTED: the first revision from which a watch is possible.
   uint64_t compacted() const { return compacted_; }
 

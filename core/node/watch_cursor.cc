@@ -29,6 +29,7 @@ Result<> WatchCursor::take(WatchOpened opened) {
   }
   opened_ = true;
   next_ = opened.first_revision;
+  if (first_ == 0) first_ = next_;
   return {};
 }
 

@@ -47,6 +47,8 @@ class WatchCursor {
   // The first revision that is not known whole; 0: not known.
   uint64_t next() const { return next_; }
   bool opened() const { return opened_; }
+  // The first revision of all that it tells; 0: not known.
+  uint64_t first() const { return first_; }
 
  private:
   struct Ready {
@@ -57,6 +59,7 @@ class WatchCursor {
 
   const kv::WatchRequest request_;
   const int64_t window_;
+  uint64_t first_ = 0;
   uint64_t next_;
   bool opened_ = false;             // by the member that is asked now
   int64_t outstanding_ = 0;         // credit that this member has left
