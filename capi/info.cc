@@ -33,8 +33,9 @@ constexpr Limit kLimits[] = {
     {"WATCHES", limits::kWatchersPerPeerMax},
     {"WATCH_BUFFER_BYTES", limits::kWatchCreditMax},
     {"WATCH_REVISION_BYTES", limits::kWatchRevisionBytesMax},
+    {"QUOTAS", limits::kQuotasMax},
 };
-static_assert(std::size(kLimits) == ASPEN_LIMIT_WATCH_REVISION_BYTES);
+static_assert(std::size(kLimits) == ASPEN_LIMIT_QUOTAS);
 
 #define ASPEN_ERROR(name, number, applied, retryable, text) static_assert(ASPEN_##name == (number));
 #include "capi/errors.def"

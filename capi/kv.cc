@@ -44,7 +44,7 @@ int32_t aspen_kv_get(aspen_node_t* node, const void* key, size_t key_size,
     return ASPEN_OK;
   }
   Bytes copied = copy(key, key_size);
-  auto id = node->handle->node->get({copied, call.revision}, call.consistency == ASPEN_READ_STALE,
+  auto id = node->handle->node->get({copied, call.revision}, aspen::capi::freshness(call),
                                     aspen::capi::timeout_or_default(call.timeout_ns),
                                     aspen::capi::complete_get(state, copied));
   aspen::capi::cancel_with(*state, node->handle, id);
@@ -118,13 +118,14 @@ int32_t aspen_kv_range(aspen_node_t* node, const aspen_range_options_t* options,
   aspen_call_options_t call{};
   call.consistency = copied.consistency;
   call.timeout_ns = copied.timeout_ns;
+  call.staleness_ns = copied.staleness_ns;
   Result<> valid = check_call(call);
   Result<kv::RangeRequest> range = make_range(copied);
   if (!valid || !range) {
     complete_with_error(*state, valid ? range.error() : valid.error());
     return ASPEN_OK;
   }
-  auto id = node->handle->node->range(std::move(*range), copied.consistency == ASPEN_READ_STALE,
+  auto id = node->handle->node->range(std::move(*range), aspen::capi::freshness(call),
                                       aspen::capi::timeout_or_default(copied.timeout_ns),
                                       aspen::capi::complete_range(state));
   aspen::capi::cancel_with(*state, node->handle, id);

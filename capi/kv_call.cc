@@ -82,11 +82,20 @@ bool readable(const void* data, size_t size) {
 }
 
 Result<> check_call(const aspen_call_options_t& options) {
-  if (options.consistency != ASPEN_READ_LINEARIZABLE && options.consistency != ASPEN_READ_STALE) {
-    return fail(Code::INVALID_ARGUMENT, "consistency {} is unknown; 0 or 1", options.consistency);
+  if (options.consistency < ASPEN_READ_LINEARIZABLE || options.consistency > ASPEN_READ_LEASE) {
+    return fail(Code::INVALID_ARGUMENT, "consistency {} is unknown; 0 to 2", options.consistency);
   }
   if (options.timeout_ns < 0) return fail(Code::INVALID_ARGUMENT, "timeout_ns must not be negative");
+  if (options.staleness_ns < 0) return fail(Code::INVALID_ARGUMENT, "staleness_ns must not be negative");
+  if (options.staleness_ns > 0 && options.consistency != ASPEN_READ_STALE) {
+    return fail(Code::INVALID_ARGUMENT, "staleness_ns is for reads of consistency STALE (1), not {}",
+                options.consistency);
+  }
   return {};
+}
+
+node::Freshness freshness(const aspen_call_options_t& options) {
+  return {static_cast<node::Freshness::Kind>(options.consistency), options.staleness_ns};
 }
 
 Result<> check_key(size_t size) {
@@ -219,6 +228,24 @@ node::Node::Done<kv::RangeReply> complete_range(std::shared_ptr<OpState> state) 
     result.continuation = std::move(reply->continuation);
     state->complete(std::move(result));
   };
+}
+
+int32_t submit_command(aspen_node_t* node, kv::Command command, const aspen_call_options_t& options,
+                       const std::shared_ptr<OpState>& state, void (*fill)(const kv::DoneReply&, OpResult&)) {
+  Result<> valid = check_call(options);
+  if (valid) valid = kv::validate(command);
+  if (!valid) return refuse(*state, valid.error());
+  auto id = node->handle->node->run(std::move(command), timeout_or_default(options.timeout_ns),
+                                    [state, fill](Result<kv::DoneReply> reply) {
+                                      if (!reply) return complete_with_error(*state, reply.error());
+                                      OpResult result;
+                                      result.succeeded = true;
+                                      result.revision = reply->revision;
+                                      fill(*reply, result);
+                                      state->complete(std::move(result));
+                                    });
+  cancel_with(*state, node->handle, id);
+  return ASPEN_OK;
 }
 
 int32_t submit_write(aspen_node_t* node, kv::Command command, const aspen_call_options_t& options,

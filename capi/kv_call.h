@@ -14,6 +14,8 @@ bool readable(const void* data, size_t size);
 // Errors of these: INVALID_ARGUMENT, LIMIT_EXCEEDED, naming the thing and the limit. Sizes are checked before
 // anything is copied: one that no limit allows must not cost memory.
 Result<> check_call(const aspen_call_options_t& options);
+// Of a call that check_call has nothing against.
+node::Freshness freshness(const aspen_call_options_t& options);
 Result<> check_key(size_t size);
 Result<> check_value(size_t size);
 Result<> check_sizes(size_t key_size, size_t value_size);
@@ -40,6 +42,9 @@ node::Node::Done<kv::GetReply> complete_get(std::shared_ptr<OpState> state, Byte
 node::Node::Done<kv::RangeReply> complete_range(std::shared_ptr<OpState> state);
 // Completes a call that is not sent.
 int32_t refuse(OpState& state, Error error);
+// A command that is not a write; `fill` says what its reply means.
+int32_t submit_command(aspen_node_t* node, kv::Command command, const aspen_call_options_t& options,
+                       const std::shared_ptr<OpState>& state, void (*fill)(const kv::DoneReply&, OpResult&));
 int32_t submit_write(aspen_node_t* node, kv::Command command, const aspen_call_options_t& options,
                      const std::shared_ptr<OpState>& state);
 

@@ -6,6 +6,7 @@
 
 #include "capi/node_handle.h"
 #include "capi/options.h"
+#include "core/base/limits.h"
 
 using aspen::Code;
 using aspen::Error;
@@ -23,6 +24,8 @@ constexpr int64_t kHeartbeatDefault = 50 * aspen::kMillisecond;
 constexpr int64_t kElectionDefault = 300 * aspen::kMillisecond;
 constexpr int64_t kHeartbeatMin = aspen::kMillisecond;
 constexpr int64_t kElectionMax = 60 * aspen::kSecond;
+constexpr int64_t kDeadVoterElections = 10;
+constexpr uint32_t kDriftPpmMax = 100'000;
 
 std::string text_or_empty(const char* text) {
   return text != nullptr ? text : "";
@@ -60,6 +63,33 @@ Result<> check_mode(const NodeOptions& options, int32_t mode) {
   }
 }
 
+Result<> within(uint64_t value, uint64_t low, uint64_t high, const char* what) {
+  if (value == 0 || (value >= low && value <= high)) return {};
+  return aspen::fail(Code::INVALID_ARGUMENT, "{} is {}; 0 for the default, or {} to {}", what, value, low,
+                     high);
+}
+
+// Requires: the times that `options` has already are valid.
+Result<> convert_store_options(const aspen_node_options_t& in, NodeOptions& options) {
+  if (in.history_revisions > 0) options.history.keep_revisions = in.history_revisions;
+  if (in.history_ns > 0) options.history.keep_time = in.history_ns;
+  if (in.history_ns < 0) options.history = {};
+  if (in.dead_voter_ns != 0 && in.dead_voter_ns / kDeadVoterElections < options.election) {
+    return aspen::fail(Code::INVALID_ARGUMENT,
+                       "dead_voter_ns is {}; 0 for never, or at least {} elections of {}", in.dead_voter_ns,
+                       kDeadVoterElections, options.election);
+  }
+  options.dead_voter_after = in.dead_voter_ns;
+  ASPEN_CHECK(within(in.journal_segment_bytes, aspen::limits::kJournalSegmentBytes,
+                     aspen::limits::kJournalSegmentBytesMax, "journal_segment_bytes"));
+  options.journal_segment_bytes = in.journal_segment_bytes;
+  ASPEN_CHECK(within(in.clock_drift_ppm_max, 1, kDriftPpmMax, "clock_drift_ppm_max"));
+  options.clock_drift_ppm_max = in.clock_drift_ppm_max;
+  options.lease_reads = in.lease_reads != 0;
+  options.member_reads = in.member_reads != 0;
+  return {};
+}
+
 Result<NodeOptions> convert(const aspen_node_options_t& in) {
   NodeOptions options;
   options.mode = static_cast<aspen::node::Mode>(in.mode);
@@ -83,6 +113,7 @@ Result<NodeOptions> convert(const aspen_node_options_t& in) {
     return aspen::fail(Code::INVALID_ARGUMENT, "election_ns is {}; at least 4 heartbeats of {}",
                        options.election, options.heartbeat);
   }
+  ASPEN_CHECK(convert_store_options(in, options));
   return options;
 }
 
@@ -113,7 +144,9 @@ int32_t aspen_node_open(const aspen_node_options_t* options, aspen_cq_t* queue, 
   if (op == nullptr) return ASPEN_INVALID_ARGUMENT;
   *op = nullptr;
   aspen_node_options_t copy;
-  if (options == nullptr || !aspen::capi::read_options(options, &copy)) return ASPEN_INVALID_ARGUMENT;
+  if (options == nullptr ||
+      !aspen::capi::read_options(options, &copy, offsetof(aspen_node_options_t, history_revisions)))
+    return ASPEN_INVALID_ARGUMENT;
   auto state = aspen::capi::make_op(queue, tag, op);
   auto converted = convert(copy);
   if (!converted) {

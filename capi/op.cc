@@ -252,6 +252,25 @@ int32_t aspen_op_conflict(const aspen_op_t* op, size_t index, aspen_conflict_t* 
   return ASPEN_OK;
 }
 
+size_t aspen_op_quota_count(const aspen_op_t* op) {
+  const OpResult* result = result_of(op);
+  return result != nullptr ? result->quotas.size() : 0;
+}
+
+int32_t aspen_op_quota(const aspen_op_t* op, size_t index, aspen_quota_t* quota) {
+  const OpResult* result = result_of(op);
+  if (quota == nullptr) return ASPEN_INVALID_ARGUMENT;
+  if (result == nullptr || index >= result->quotas.size()) return ASPEN_NOT_FOUND;
+  const aspen::kv::Quota& found = result->quotas[index];
+  *quota = {aspen::byte_data(found.prefix),
+            found.prefix.size(),
+            found.bytes_max,
+            found.keys_max,
+            found.bytes,
+            found.keys};
+  return ASPEN_OK;
+}
+
 size_t aspen_op_change_count(const aspen_op_t* op) {
   const OpResult* result = result_of(op);
   return result != nullptr ? result->changes.size() : 0;

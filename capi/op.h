@@ -65,6 +65,7 @@ struct OpResult {
   std::vector<kv::OpResult> changes;
   std::vector<aspen_result_t> results;
   std::vector<kv::Draft::Conflict> conflicts;
+  std::vector<kv::Quota> quotas;
   bool more = false;
   Bytes continuation;
   std::vector<WatchEvent> events;

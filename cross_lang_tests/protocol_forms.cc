@@ -358,7 +358,8 @@ Result<Read> read_request(BytesView bytes) {
   ASPEN_TRY(node::IdentifiedRequest read, node::decode_request(bytes));
   return Read{{{"kind", number(static_cast<uint64_t>(read.request.kind))},
                {"id", number(read.id)},
-               {"stale", read.request.stale},
+               {"freshness", number(static_cast<uint64_t>(read.request.freshness.kind))},
+               {"age_max", number(static_cast<uint64_t>(read.request.freshness.age_max))},
                {"body", hex(read.request.body)}},
               node::encode_request(read.id, read.request)};
 }
@@ -392,6 +393,18 @@ Json spell(const node::SnapshotAnswer& answer) {
 
 Json spell(const node::JoinRequest& join) {
   return {{"peer", number(join.peer)}, {"address", join.address}};
+}
+
+Json spell(const node::QuotaList& list) {
+  Json quotas = Json::array();
+  for (const kv::Quota& quota : list.quotas) {
+    quotas.push_back({{"prefix", hex(quota.prefix)},
+                      {"bytes_max", number(quota.bytes_max)},
+                      {"keys_max", number(quota.keys_max)},
+                      {"bytes", number(quota.bytes)},
+                      {"keys", number(quota.keys)}});
+  }
+  return {{"revision", number(list.revision)}, {"quotas", std::move(quotas)}};
 }
 
 Json spell(const node::MemberList& list) {
@@ -532,6 +545,7 @@ const Form& form(const Json& name) {
       {"response", read_response},
       {"snapshot_answer", plain_form<node::SnapshotAnswer>(node::decode_snapshot_answer)},
       {"join_request", plain_form<node::JoinRequest>(node::decode_join)},
+      {"quota_list", plain_form<node::QuotaList>(node::decode_quota_list)},
       {"member_list", plain_form<node::MemberList>(node::decode_member_list)},
   };
   auto watch = watch_forms().find(str(name));

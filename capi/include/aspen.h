@@ -134,7 +134,8 @@ enum {
   ASPEN_LIMIT_BRANCH_DEPTH = 12,
   ASPEN_LIMIT_WATCHES = 13, /* that one node keeps open */
   ASPEN_LIMIT_WATCH_BUFFER_BYTES = 14,
-  ASPEN_LIMIT_WATCH_REVISION_BYTES = 15
+  ASPEN_LIMIT_WATCH_REVISION_BYTES = 15,
+  ASPEN_LIMIT_QUOTAS = 16
 };
 
 /* Limits run from 1 to aspen_limit_count(); an unknown one is 0 with the name "UNKNOWN". */
@@ -220,6 +221,19 @@ typedef struct aspen_node_options {
   int64_t open_timeout_ns; /* until the node serves; 0: 30 s */
   int64_t heartbeat_ns;    /* of the consensus leader; 0: 50 ms; at least 1 ms. The same on all members. */
   int64_t election_ns;     /* silence before an election; 0: 300 ms; 4 heartbeats to 60 s */
+  /* The leader forgets earlier revisions by itself (COMPACTED) when more than `history_revisions` are kept
+   * (0: 10,000) and what it forgets is older than `history_ns` (0: 60 s; negative: it never does). */
+  uint64_t history_revisions;
+  int64_t history_ns;
+  int64_t dead_voter_ns; /* a voter that is dead or lags for so long loses its vote until it has caught up, by
+                          * a change that all agree on; 0: never; at least 10 elections */
+  uint64_t
+      journal_segment_bytes; /* of the log's files, each made whole beforehand; 0: 16 MiB; 16 MiB to 1 GiB */
+  uint32_t
+      clock_drift_ppm_max; /* that a monotonic clock gains or loses, for leases; 0: 1,000; at most 100,000 */
+  uint8_t lease_reads;     /* 1: promises the leader not to vote for another, so that it has a lease.
+                            * ASPEN_READ_LEASE     helps when most members do */
+  uint8_t member_reads; /* 1: linearizable reads at this node are served by it also when another one leads */
 } aspen_node_options_t;
 
 ASPEN_API void aspen_node_options_init(aspen_node_options_t* options, size_t struct_size);
@@ -269,7 +283,9 @@ ASPEN_API int32_t aspen_ticket_inspect(const char* ticket, aspen_op_t** op);
 
 enum {
   ASPEN_READ_LINEARIZABLE = 0, /* sees every write that completed before the read began */
-  ASPEN_READ_STALE = 1         /* what the nearest member has applied; may be old */
+  ASPEN_READ_STALE = 1, /* what the nearest member has applied; may be old, unless `staleness_ns` says */
+  ASPEN_READ_LEASE = 2  /* linearizable too, as long as clocks keep to aspen_node_options_t; asks no
+                         * other member while the leader has a lease, else as LINEARIZABLE */
 };
 
 typedef struct aspen_call_options {
@@ -282,6 +298,9 @@ typedef struct aspen_call_options {
   uint64_t lease; /* of put and cas: the key goes when this lease does; 0: none. Errors: NOT_FOUND, which all
                    * are so far: no function of this header grants leases yet. */
   uint8_t previous; /* of put and delete: the result's entry is what was there (none: nothing was) */
+  /* Of STALE reads: sees at least every write that completed so long before the read began, by the clock of
+   * the member that answers, which asks the leader when it cannot be sure; 0: any age. */
+  int64_t staleness_ns;
 } aspen_call_options_t;
 
 ASPEN_API void aspen_call_options_init(aspen_call_options_t* options, size_t struct_size);
@@ -341,7 +360,8 @@ typedef struct aspen_range_options {
   uint64_t limit; /* entries; 0: as many as a reply holds */
   uint8_t reverse;
   uint8_t keys_only;
-  uint64_t revision; /* as in aspen_call_options_t; pages of one revision fit together */
+  uint64_t revision;    /* as in aspen_call_options_t; pages of one revision fit together */
+  int64_t staleness_ns; /* as in aspen_call_options_t */
 } aspen_range_options_t;
 
 ASPEN_API void aspen_range_options_init(aspen_range_options_t* options, size_t struct_size);
@@ -474,6 +494,38 @@ ASPEN_API int32_t aspen_op_change(const aspen_op_t* op, size_t index, uint8_t* e
 /* Of a range: whether entries are left, and where to go on. */
 ASPEN_API uint8_t aspen_op_more(const aspen_op_t* op);
 ASPEN_API const uint8_t* aspen_op_continuation(const aspen_op_t* op, size_t* size);
+
+/* ---- history and quotas ------------------------------------------------------------------------------ */
+
+/* Forgets what the keys were before `revision`: reads at earlier ones fail with COMPACTED. The operation's
+ * revision is the oldest that can still be read. One that is not later than what was forgotten already
+ * changes nothing. Errors: INVALID_ARGUMENT for a revision that has not happened; PERMISSION_DENIED when the
+ * caller's ticket covers only some keys, here and below. */
+ASPEN_API int32_t aspen_kv_compact(aspen_node_t* node, uint64_t revision, const aspen_call_options_t* options,
+                                   aspen_cq_t* queue, uint64_t tag, aspen_op_t** op);
+
+/* A quota bounds what all keys with a prefix may come to. Writes that would exceed one fail with
+ * QUOTA_EXCEEDED, which names it; what shrinks is always allowed. At most ASPEN_LIMIT_QUOTAS. */
+typedef struct aspen_quota {
+  const uint8_t* prefix;
+  size_t prefix_size;
+  uint64_t bytes_max; /* of keys and values; 0: any */
+  uint64_t keys_max;  /* 0: any */
+  uint64_t bytes;     /* that there are */
+  uint64_t keys;
+} aspen_quota_t;
+
+/* Sets the quota of the prefix (empty: of all keys), also below what there is; with both limits 0 it has none
+ * any more. Errors: LIMIT_EXCEEDED. */
+ASPEN_API int32_t aspen_quota_set(aspen_node_t* node, const void* prefix, size_t prefix_size,
+                                  uint64_t bytes_max, uint64_t keys_max, const aspen_call_options_t* options,
+                                  aspen_cq_t* queue, uint64_t tag, aspen_op_t** op);
+/* All quotas, by prefix; of a caller whose ticket covers only some keys, those within. */
+ASPEN_API int32_t aspen_quota_list(aspen_node_t* node, const aspen_call_options_t* options, aspen_cq_t* queue,
+                                   uint64_t tag, aspen_op_t** op);
+ASPEN_API size_t aspen_op_quota_count(const aspen_op_t* op);
+/* ASPEN_OK, or ASPEN_NOT_FOUND past the end. The prefix is borrowed from the operation. */
+ASPEN_API int32_t aspen_op_quota(const aspen_op_t* op, size_t index, aspen_quota_t* quota);
 
 /* ---- optimistic transactions and branches ----------------------------------------------------------- */
 

@@ -116,10 +116,10 @@ rt::Task<Result<>> CancelInjection::perform(rt::Cx& cx, node::Engine& engine, Op
     co_return record(operation, std::move(reply));
   }
   if (auto* get = std::get_if<GetCall>(&call)) {
-    Result<kv::GetReply> reply = co_await engine.router().get(cx, {get->key}, false);
+    Result<kv::GetReply> reply = co_await engine.router().get(cx, {get->key});
     co_return record(operation, std::move(reply));
   }
-  Result<kv::RangeReply> reply = co_await engine.router().range(cx, std::get<RangeCall>(call).request, false);
+  Result<kv::RangeReply> reply = co_await engine.router().range(cx, std::get<RangeCall>(call).request);
   co_return record(operation, std::move(reply));
 }
 

@@ -64,11 +64,11 @@ void Client::issue() {
     });
   } else if (auto* get = std::get_if<GetCall>(&call)) {
     spawn<kv::GetReply>(engine, [get = *get](node::Engine& engine, rt::Cx& cx) {
-      return engine.router().get(cx, {get.key}, get.stale);
+      return engine.router().get(cx, {get.key}, get.freshness);
     });
   } else {
     spawn<kv::RangeReply>(engine, [range = std::get<RangeCall>(call)](node::Engine& engine, rt::Cx& cx) {
-      return engine.router().range(cx, range.request, range.stale);
+      return engine.router().range(cx, range.request, range.freshness);
     });
   }
   // Looks again by the clock: a machine that crashes says nothing.

@@ -4,10 +4,10 @@
 
 namespace aspen::lab {
 
-bool Operation::stale() const {
-  if (const auto* get = std::get_if<Get>(&call)) return get->stale;
-  if (const auto* range = std::get_if<Range>(&call)) return range->stale;
-  return false;
+node::Freshness Operation::freshness() const {
+  if (const auto* get = std::get_if<Get>(&call)) return get->freshness;
+  if (const auto* range = std::get_if<Range>(&call)) return range->freshness;
+  return {};
 }
 
 kv::Command WriteCall::command() const {

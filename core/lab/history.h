@@ -24,6 +24,7 @@
 #include "core/base/time.h"
 #include "core/kv/command.h"
 #include "core/kv/read.h"
+#include "core/node/freshness.h"
 
 namespace aspen::lab {
 
@@ -57,14 +58,14 @@ struct WriteCall {
 
 struct GetCall {
   Bytes key = {};
-  bool stale = false;  // may answer with what was true at any earlier time
+  node::Freshness freshness = {};
   kv::GetReply reply = {};
   bool operator==(const GetCall&) const = default;
 };
 
 struct RangeCall {
   kv::RangeRequest request = {};
-  bool stale = false;
+  node::Freshness freshness = {};
   kv::RangeReply reply = {};
   bool operator==(const RangeCall&) const = default;
 };
@@ -90,7 +91,10 @@ struct Operation {
   bool ambiguous() const {
     return write() != nullptr && (outcome == Outcome::open || outcome == Outcome::maybe);
   }
-  bool stale() const;
+  // Of a write: none.
+  node::Freshness freshness() const;
+  // May answer with what was true at an earlier time.
+  bool stale() const { return freshness().stale(); }
   bool operator==(const Operation&) const = default;
 };
 

@@ -24,12 +24,12 @@ History sample() {
       txn, 12,
       kv::WriteReply{.revision = 4, .failed_compare = 1, .current = kv::KeyRecord{"y", {"r", 1, 2, 3}}});
   size_t get = call(1, 13, Operation::Get{.key = "a"});
-  size_t none = call(3, 13, Operation::Get{.key = "b", .stale = true});
+  size_t none = call(3, 13, Operation::Get{.key = "b", .freshness = node::kAnyAge});
   size_t range = call(4, 13, Operation::Range{.request = {"a", "z", 5, true, true}});
   history.succeed(get, 14, kv::GetReply{kv::Record{"x", 3, 3, 1}, 9});
   history.succeed(none, 14, kv::GetReply{std::nullopt, 9});
   history.succeed(range, 15, kv::RangeReply{{{"k", {"", 1, 2, 3}}, {"j", {"", 4, 5, 6}}}, true, "j", 10});
-  size_t whole = call(4, 16, Operation::Range{.stale = true});
+  size_t whole = call(4, 16, Operation::Range{.freshness = node::kAnyAge});
   history.succeed(whole, 16, kv::RangeReply{{}, false, {}, 10});
   size_t refused = call(1, 17, Operation::Write{.ops = {{.key = "n", .value = "1"}}});
   size_t lost = call(2, 17, Operation::Write{.ops = {{.key = "m", .value = "1"}}});

@@ -30,6 +30,12 @@ std::string text(const std::optional<kv::Record>& record) {
   return record ? "record " + text(*record) : "none";
 }
 
+std::string text(const node::Freshness& freshness) {
+  if (freshness.kind == node::Freshness::Kind::lease) return "lease";
+  if (!freshness.stale()) return "fresh";
+  return freshness.age_max == 0 ? "stale" : fmt::format("within {}", freshness.age_max);
+}
+
 std::string call_text(const Operation::Write& write) {
   std::string out = fmt::format("write {}", write.conditions.size());
   for (const Condition& condition : write.conditions) {
@@ -49,13 +55,13 @@ std::string call_text(const Operation::Write& write) {
 }
 
 std::string call_text(const Operation::Get& get) {
-  return fmt::format("get {} {}", get.stale ? "stale" : "fresh", quote(get.key));
+  return fmt::format("get {} {}", text(get.freshness), quote(get.key));
 }
 
 std::string call_text(const Operation::Range& range) {
   const kv::RangeRequest& r = range.request;
-  return fmt::format("range {} {} {} {} {} {}", range.stale ? "stale" : "fresh", quote(r.start), quote(r.end),
-                     r.limit, r.reverse ? "reverse" : "forward", r.keys_only ? "keys" : "all");
+  return fmt::format("range {} {} {} {} {} {}", text(range.freshness), quote(r.start), quote(r.end), r.limit,
+                     r.reverse ? "reverse" : "forward", r.keys_only ? "keys" : "all");
 }
 
 std::string reply_text(const Operation::Write& write) {
@@ -157,13 +163,22 @@ Operation::Write read_write(TextReader& in, bool with_reply) {
   return write;
 }
 
-bool read_stale(TextReader& in) {
-  return choice<2>(in, {"fresh", "stale"}, "kind of read") == 1;
+node::Freshness read_freshness(TextReader& in) {
+  switch (choice<4>(in, {"fresh", "stale", "lease", "within"}, "kind of read")) {
+    case 1:
+      return node::kAnyAge;
+    case 2:
+      return {node::Freshness::Kind::lease};
+    case 3:
+      return {node::Freshness::Kind::stale, static_cast<DurationNs>(in.number("age"))};
+    default:
+      return {};
+  }
 }
 
 Operation::Get read_get(TextReader& in, bool with_reply) {
   Operation::Get get;
-  get.stale = read_stale(in);
+  get.freshness = read_freshness(in);
   get.key = in.quoted("key");
   if (!with_reply) return get;
   get.reply.revision = in.number("revision");
@@ -173,7 +188,7 @@ Operation::Get read_get(TextReader& in, bool with_reply) {
 
 Operation::Range read_range(TextReader& in, bool with_reply) {
   Operation::Range range;
-  range.stale = read_stale(in);
+  range.freshness = read_freshness(in);
   range.request.start = in.quoted("start");
   range.request.end = in.quoted("end");
   range.request.limit = static_cast<uint32_t>(count(in, UINT32_MAX, "limit"));
@@ -268,7 +283,8 @@ std::string people(const Operation::Write& write, bool ok) {
 }
 
 std::string people(const Operation::Get& get, bool ok) {
-  std::string out = fmt::format("{}get {}", get.stale ? "stale " : "", quote_short(get.key));
+  std::string out = fmt::format(
+      "{}get {}", get.freshness == node::Freshness{} ? "" : text(get.freshness) + " ", quote_short(get.key));
   if (!ok) return out;
   return out + fmt::format(" -> {} at revision {}", get.reply.record ? describe(*get.reply.record) : "absent",
                            get.reply.revision);

@@ -32,6 +32,7 @@ class Search {
 
   KvReport run() {
     if (auto fault = evidence_.fault()) return report(Verdict::Kind::violation, fault->rule, fault->text);
+    if (auto fault = evidence_.too_old()) return report(Verdict::Kind::violation, fault->rule, fault->text);
     events_ = evidence_.events();
     if (auto found = settle_found()) return *found;
     while (at() < events_.size()) {

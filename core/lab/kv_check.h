@@ -26,6 +26,7 @@
 //   revision-reused          two commands at one revision
 //   real-time                a before b by revision, though b had ended before a began (stale reads, lost or
 //                            reordered writes); also a stale read of what was not written yet
+//   too-old                  a read that may be stale, but not so stale
 //   not-applied-took-effect  a write is seen whose error said that it was not applied
 //   applied-twice            a write is seen at two revisions
 //   never-written            a revision or value is seen that no write can have made there

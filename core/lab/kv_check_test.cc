@@ -69,8 +69,8 @@ class KvCheck : public ::testing::Test {
     return reply;
   }
   void read(BytesView key) { read_as(key, store.get(key)); }
-  void read_as(BytesView key, kv::GetReply reply, bool stale = false) {
-    size_t id = begin(Operation::Get{.key = Bytes(key), .stale = stale});
+  void read_as(BytesView key, kv::GetReply reply, node::Freshness freshness = {}) {
+    size_t id = begin(Operation::Get{.key = Bytes(key), .freshness = freshness});
     history.succeed(id, ++now, std::move(reply));
   }
   void range() {
@@ -123,12 +123,25 @@ TEST_F(KvCheck, AcceptsAStaleReadThatWasAskedFor) {
   write(put("a", "1"));
   kv::GetReply old = store.get("a");
   write(put("a", "2"));
-  read_as("a", old, true);
+  read_as("a", old, node::kAnyAge);
   read("a");
   expect_linearizable();
   old.record->value = "2";
-  read_as("a", old, true);
+  read_as("a", old, node::kAnyAge);
   expect_violation("wrong-answer");
+}
+
+TEST_F(KvCheck, RefusesAReadThatIsOlderThanItWasAskedToBe) {
+  write(put("a", "1"));
+  kv::GetReply old = store.get("a");
+  write(put("a", "2"));
+  now += 1000;
+  read_as("a", old, {node::Freshness::Kind::stale, 1100});
+  expect_linearizable();
+  read_as("a", old, {node::Freshness::Kind::stale, 900});
+  KvReport report = expect_violation("too-old");
+  EXPECT_NE(report.text.find("#1"), std::string::npos) << report.text;
+  EXPECT_NE(report.text.find("#3"), std::string::npos) << report.text;
 }
 
 TEST_F(KvCheck, RefusesAReadThatClaimsToBeNewerThanItIs) {
@@ -363,14 +376,16 @@ class Generator {
     return std::nullopt;
   }
 
+  node::Freshness freshness() { return below(8) == 0 ? node::kAnyAge : node::Freshness{}; }
+
   Operation::Call call() {
     if (below(mix_.read_one_in) < mix_.read_one_in - 1) return write();
-    if (below(4) != 0) return Operation::Get{.key = key(), .stale = below(8) == 0};
+    if (below(4) != 0) return Operation::Get{.key = key(), .freshness = freshness()};
     return Operation::Range{.request = {.start = below(2) == 0 ? "" : key(),
                                         .limit = static_cast<uint32_t>(below(4)),
                                         .reverse = below(2) == 0,
                                         .keys_only = below(4) == 0},
-                            .stale = below(8) == 0};
+                            .freshness = freshness()};
   }
 
   void step(Running& r) {
@@ -631,7 +646,7 @@ void mutate(History& history, std::mt19937_64& random) {
   if (auto* get = std::get_if<Operation::Get>(&op.call)) {
     if (get->reply.record && below(2) == 0) nudge_record(*get->reply.record);
     if (below(3) == 0) get->reply.record.reset();
-    if (below(6) == 0) get->stale = !get->stale;
+    if (below(6) == 0) get->freshness = get->freshness.stale() ? node::Freshness{} : node::kAnyAge;
   } else if (auto* range = std::get_if<Operation::Range>(&op.call)) {
     if (!range->reply.entries.empty() && below(2) == 0) nudge_record(range->reply.entries[0].record);
     if (!range->reply.entries.empty() && below(3) == 0) range->reply.entries.pop_back();

@@ -6,6 +6,12 @@
 #include "core/base/mutant.h"
 
 namespace aspen::lab {
+namespace {
+
+// One in so many: what a clock that measures an age may be wrong by.
+constexpr DurationNs kAgeSlack = 32;
+
+}  // namespace
 
 KvEvidence::KvEvidence(const History& history) : history_(history) {
   for (size_t id = 0; id < history.size(); ++id) {
@@ -176,6 +182,29 @@ std::optional<KvFault> KvEvidence::fault() const {
     }
     if (operation.stale()) continue;  // it says nothing about what follows
     (reads ? pending : latest) = later(reads ? pending : latest, event.id);
+  }
+  return std::nullopt;
+}
+
+std::optional<KvFault> KvEvidence::too_old() const {
+  size_t earliest = kNoOperation;  // of the writes at higher places, the one that returned first
+  for (const KvEvent& event : events_ | std::views::reverse) {
+    if (event.id == kNoOperation) continue;
+    const Operation& operation = history_.at(event.id);
+    if (event.kind == KvEvent::Kind::write) {
+      if (earliest == kNoOperation || operation.returned_at < history_.at(earliest).returned_at) {
+        earliest = event.id;
+      }
+      continue;
+    }
+    DurationNs age_max = operation.freshness().age_max;
+    if (event.kind != KvEvent::Kind::read || age_max == 0 || earliest == kNoOperation) continue;
+    if (operation.invoked_at - history_.at(earliest).returned_at <= age_max + age_max / kAgeSlack) continue;
+    return KvFault{
+        "too-old",
+        fmt::format("the second was to see what was acknowledged {} ns before, and did not see "
+                    "the first:\n  #{} {}\n  #{} {}\n",
+                    age_max, earliest, describe(history_.at(earliest)), event.id, describe(operation))};
   }
   return std::nullopt;
 }

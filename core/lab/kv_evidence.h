@@ -61,6 +61,8 @@ class KvEvidence {
   const SeenKeys* seen(uint64_t revision) const;
   // Two commands at one revision, or an order that contradicts real time.
   std::optional<KvFault> fault() const;
+  // A read that was to see what was acknowledged so long before, and did not.
+  std::optional<KvFault> too_old() const;
   // What was seen of the key's put at that revision, if its creation and version are known. Or null.
   const Seen* life(uint64_t revision, BytesView key) const;
   // Whether the write puts all that was seen of the revision.

@@ -185,7 +185,7 @@ const std::vector<Scenario>& table() {
                  Fault::latency, Fault::crash, Fault::power_cut, Fault::cancel, Fault::buggify}),
        .cluster = {.lease_reads = true, .clock_drift_ppm_max = kDriftPpmMax, .member_reads = true},
        .pause_mean = 5 * kMillisecond,
-       .script = mixed,
+       .script = [](uint64_t client) { return mixed_script(client, 8, 0.6); },
        .every = 2 * kSecond,
        .happens = hand_on},
       {.info = {"dead-voters", "members fall silent, lose their votes and get them back"},
@@ -248,7 +248,9 @@ void set_up(World& world, Cluster& cluster, const WriteCall& call) {
 class Reader final : public Script {
  public:
   explicit Reader(bool stale) : stale_(stale) {}
-  Operation::Call next(Random&) override { return RangeCall{.request = {.start = start_}, .stale = stale_}; }
+  Operation::Call next(Random&) override {
+    return RangeCall{.request = {.start = start_}, .freshness = stale_ ? node::kAnyAge : node::Freshness{}};
+  }
   void done(const Operation& operation) override {
     const auto& range = std::get<RangeCall>(operation.call);
     start_ = operation.ok() && range.reply.more ? range.reply.continuation : Bytes();

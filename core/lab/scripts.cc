@@ -15,7 +15,7 @@ int to_int(BytesView text) {
 
 class MixedScript final : public Script {
  public:
-  MixedScript(uint64_t client, size_t keys) : client_(client), keys_(keys) {}
+  MixedScript(uint64_t client, size_t keys, double leased) : client_(client), keys_(keys), leased_(leased) {}
 
   Operation::Call next(Random& random) override {
     Bytes key = any_key(random);
@@ -33,7 +33,7 @@ class MixedScript final : public Script {
       case 6:
         return range(random);
       default:
-        return GetCall{.key = key, .stale = random.chance(0.2)};
+        return GetCall{.key = key, .freshness = freshness(random)};
     }
   }
 
@@ -44,6 +44,13 @@ class MixedScript final : public Script {
 
  private:
   Bytes any_key(Random& random) const { return fmt::format("k{}", random.below(keys_)); }
+
+  node::Freshness freshness(Random& random) const {
+    if (random.chance(leased_)) return {node::Freshness::Kind::lease};
+    if (random.chance(0.2)) return node::kAnyAge;
+    if (random.chance(0.2)) return {node::Freshness::Kind::stale, random.between(1, 400) * kMillisecond};
+    return {};
+  }
 
   // Every value is one of a kind: a read tells which write it saw.
   kv::Op put(Bytes key) {
@@ -82,12 +89,13 @@ class MixedScript final : public Script {
     call.request.end = random.chance(0.5) ? "" : any_key(random);
     call.request.limit = static_cast<uint32_t>(random.below(4));
     call.request.reverse = random.chance(0.3);
-    call.stale = random.chance(0.2);
+    call.freshness = freshness(random);
     return call;
   }
 
   uint64_t client_;
   size_t keys_;
+  double leased_;
   uint64_t count_ = 0;
   kv::Record last_read_;
 };
@@ -171,8 +179,8 @@ class WriterScript final : public Script {
 
 }  // namespace
 
-std::unique_ptr<Script> mixed_script(uint64_t client, size_t keys) {
-  return std::make_unique<MixedScript>(client, keys);
+std::unique_ptr<Script> mixed_script(uint64_t client, size_t keys, double leased) {
+  return std::make_unique<MixedScript>(client, keys, leased);
 }
 
 std::unique_ptr<Script> counter_script() {

@@ -7,8 +7,9 @@
 
 namespace aspen::lab {
 
-// Puts, erases, conditional writes, transactions, gets and ranges, some of the reads stale, on `keys` keys.
-std::unique_ptr<Script> mixed_script(uint64_t client, size_t keys);
+// Puts, erases, conditional writes, transactions, gets and ranges, on `keys` keys. Some of the reads may be
+// stale, with and without a bound; the others are by lease with the probability `leased`.
+std::unique_ptr<Script> mixed_script(uint64_t client, size_t keys, double leased = 0.1);
 
 // Reads the counter and puts one more if it has not changed since.
 std::unique_ptr<Script> counter_script();

@@ -18,7 +18,7 @@ TEST_F(ClusterTest, AFounderTwoJoinersAndAClientAreOneStore) {
   ASSERT_TRUE(client.put("from the client", "v"));
   for (TestNode& node : nodes) {
     EXPECT_EQ(node.range({})->entries.size(), 4u);
-    EXPECT_TRUE(eventually([&] { return node.range({}, true)->entries.size() == 4; }));
+    EXPECT_TRUE(eventually([&] { return node.range({}, kAnyAge)->entries.size() == 4; }));
     nlohmann::json status = node.status();
     EXPECT_EQ(status["members"].size(), 3u);
     for (auto& member : status["members"]) EXPECT_EQ(member["role"], "voter");
@@ -82,7 +82,7 @@ TEST_F(ClusterTest, AMemberThatWasAwayCatchesUp) {
   nodes[2].close();
   for (int i = 0; i < 50; ++i) ASSERT_TRUE(nodes[0].put(fmt::format("k{}", i), "v"));
   reopen(nodes[2]);
-  EXPECT_TRUE(eventually([&] { return nodes[2].range({}, true)->entries.size() == 51; }));
+  EXPECT_TRUE(eventually([&] { return nodes[2].range({}, kAnyAge)->entries.size() == 51; }));
   EXPECT_EQ(nodes[2].value("k49"), "v");
 }
 
@@ -100,7 +100,7 @@ TEST_F(ClusterTest, AMemberFarBehindGetsASnapshotWhileTheOthersGoOn) {
   // What it serves meanwhile is old, but never half of something.
   uint64_t seen = 0;
   EXPECT_TRUE(eventually([&] {
-    auto range = nodes[2].range({}, true);
+    auto range = nodes[2].range({}, kAnyAge);
     if (!range) return false;
     EXPECT_GE(range->entries.size(), seen);
     seen = range->entries.size();
@@ -109,7 +109,7 @@ TEST_F(ClusterTest, AMemberFarBehindGetsASnapshotWhileTheOthersGoOn) {
   set_log_sink(nullptr, nullptr, LogLevel::off);
   EXPECT_GE(snapshots, 1);
   ASSERT_TRUE(nodes[2].put("after", "v"));
-  EXPECT_TRUE(eventually([&] { return nodes[2].value("after", true) == "v"; }));
+  EXPECT_TRUE(eventually([&] { return nodes[2].value("after", kAnyAge) == "v"; }));
 }
 
 // Also after the offer, which is the first.
@@ -120,7 +120,7 @@ TEST_F(ClusterTest, ASnapshotStreamMayPauseAfterEveryFrame) {
     nodes[2].close();
     for (int i = 0; i < 400; ++i) ASSERT_TRUE(nodes[0].put(fmt::format("k{}", i), Bytes(100, 'v')));
     reopen(nodes[2]);
-    EXPECT_TRUE(eventually([&] { return nodes[2].value("k399", true) == Bytes(100, 'v'); }));
+    EXPECT_TRUE(eventually([&] { return nodes[2].value("k399", kAnyAge) == Bytes(100, 'v'); }));
   }
   buggify_hook = nullptr;
 }
@@ -134,7 +134,7 @@ TEST_F(ClusterTest, AMemberThatLostItsDataComesBackAsANewIncarnation) {
   fs::remove_all(nodes[2].options.dir + "/state");
   reopen(nodes[2]);
   EXPECT_EQ(nodes[2].facts.id, id);
-  EXPECT_EQ(nodes[2].range({}, true)->entries.size(), 100u);
+  EXPECT_EQ(nodes[2].range({}, kAnyAge)->entries.size(), 100u);
   nlohmann::json status = nodes[2].status();
   EXPECT_EQ(status["members"].size(), 3u);
   for (auto& member : status["members"]) EXPECT_EQ(member["role"], "voter");
@@ -151,7 +151,7 @@ TEST_F(ClusterTest, AFounderThatLostItsDataJoinsWhatItFounded) {
   EXPECT_EQ(try_open(back).error().code, Code::CORRUPT);
   back.ticket = ticket;
   TestNode founder = open(back);
-  EXPECT_EQ(founder.value("a", true), "1");
+  EXPECT_EQ(founder.value("a", kAnyAge), "1");
   EXPECT_EQ(founder.status()["members"].size(), 3u);
 }
 
@@ -168,7 +168,7 @@ TEST_F(ClusterTest, AMemberThatMovesTellsTheOthers) {
     return false;
   }));
   ASSERT_TRUE(nodes[0].put("a", "1"));
-  EXPECT_TRUE(eventually([&] { return nodes[2].value("a", true) == "1"; }));
+  EXPECT_TRUE(eventually([&] { return nodes[2].value("a", kAnyAge) == "1"; }));
 }
 
 TEST_F(ClusterTest, AClientOutlivesTheAbsenceOfEveryMember) {
@@ -180,7 +180,7 @@ TEST_F(ClusterTest, AClientOutlivesTheAbsenceOfEveryMember) {
   ASSERT_FALSE(missed);
   EXPECT_EQ(missed.error().code, Code::DEADLINE_EXCEEDED);
   EXPECT_EQ(missed.error().applied, Applied::NO) << missed.error().to_string();
-  EXPECT_EQ(client.get("a", false, 300 * kMillisecond).error().code, Code::DEADLINE_EXCEEDED);
+  EXPECT_EQ(client.get("a", {}, 300 * kMillisecond).error().code, Code::DEADLINE_EXCEEDED);
   // One that waits the while out.
   std::thread waiting([&] { EXPECT_TRUE(client.put("b", "3", 50 * kSecond)); });
   for (TestNode& node : nodes) reopen(node);
@@ -203,7 +203,7 @@ TEST_F(ClusterTest, WithoutAMajorityEveryOperationEndsAtItsDeadlineAndRecovers) 
       EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds(3));
       ASSERT_FALSE(put);
       EXPECT_EQ(put.error().code, Code::DEADLINE_EXCEEDED) << put.error().to_string();
-      auto get = node->get("a", false, 200 * kMillisecond);
+      auto get = node->get("a", {}, 200 * kMillisecond);
       ASSERT_FALSE(get);
       EXPECT_EQ(get.error().code, Code::DEADLINE_EXCEEDED);
       EXPECT_EQ(get.error().applied, Applied::NO);
@@ -211,7 +211,7 @@ TEST_F(ClusterTest, WithoutAMajorityEveryOperationEndsAtItsDeadlineAndRecovers) 
       if (i == 1) EXPECT_EQ(put.error().applied, Applied::NO) << put.error().to_string();
     }
   }
-  EXPECT_EQ(nodes[0].value("a", true), "1");
+  EXPECT_EQ(nodes[0].value("a", kAnyAge), "1");
   reopen(nodes[1]);
   ASSERT_TRUE(client.put("b", "2", 30 * kSecond));
   EXPECT_EQ(nodes[0].value(nodes[0].facts.id + " 1"), "(absent)");

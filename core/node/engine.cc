@@ -189,7 +189,7 @@ Result<> Engine::open_replica() {
   ASPEN_TRY(logs_, LogHost::open(platform_, *home_, options_.journal_segment_bytes));
   ASPEN_TRY(replica_, Replica::open(platform_, background_, *home_, *logs_, std::move(options)));
   ASPEN_CHECK(begin_replica());
-  service_ = std::make_unique<Service>(*replica_, [this] { return member_status(); });
+  service_ = std::make_unique<Service>(platform_.executor(), *replica_, [this] { return member_status(); });
   watch_service_ = std::make_unique<WatchService>(platform_.executor(), *replica_);
   return {};
 }

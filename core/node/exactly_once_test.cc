@@ -144,7 +144,7 @@ TEST_F(ExactlyOnce, AWriteThatNobodyTookIsNotApplied) {
   EXPECT_EQ(put.error().code, Code::DEADLINE_EXCEEDED);
   EXPECT_EQ(put.error().applied, Applied::NO);
   EXPECT_GT(member.writes().size(), 1u);
-  EXPECT_EQ(client.get("a", false, 200 * kMillisecond).error().applied, Applied::NO);
+  EXPECT_EQ(client.get("a", {}, 200 * kMillisecond).error().applied, Applied::NO);
 }
 
 TEST_F(ExactlyOnce, OneAttemptThatMayHaveBeenAppliedIsNotForgottenForLaterOnesThatWereNot) {

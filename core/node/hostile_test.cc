@@ -197,7 +197,7 @@ TEST_F(HostileTest, AScopeIsAllThatItsHolderTouches) {
   EXPECT_TRUE(denied(client.put("app", "x")));
   EXPECT_TRUE(denied(client.erase("other")));
   EXPECT_TRUE(denied(client.get("other")));
-  EXPECT_TRUE(denied(client.get("other", true)));
+  EXPECT_TRUE(denied(client.get("other", kAnyAge)));
   EXPECT_TRUE(denied(client.range({})));
   EXPECT_TRUE(denied(client.range({.start = "app/"})));
   EXPECT_TRUE(denied(client.range({.start = "app/", .end = "app1"})));

@@ -173,19 +173,32 @@ Node::OperationId Node::write(kv::Command command, DurationNs timeout, Done<kv::
                                 });
 }
 
-Node::OperationId Node::get(kv::GetRequest get, bool stale, DurationNs timeout, Done<kv::GetReply> done) {
+Node::OperationId Node::run(kv::Command command, DurationNs timeout, Done<kv::DoneReply> done) {
+  return submit<kv::DoneReply>("command", timeout, std::move(done),
+                               [command = std::move(command)](Engine& engine, rt::Cx& cx) mutable {
+                                 return engine.router().run(cx, std::move(command));
+                               });
+}
+
+Node::OperationId Node::get(kv::GetRequest get, Freshness freshness, DurationNs timeout,
+                            Done<kv::GetReply> done) {
   return submit<kv::GetReply>("get", timeout, std::move(done),
-                              [get = std::move(get), stale](Engine& engine, rt::Cx& cx) mutable {
-                                return engine.router().get(cx, std::move(get), stale);
+                              [get = std::move(get), freshness](Engine& engine, rt::Cx& cx) mutable {
+                                return engine.router().get(cx, std::move(get), freshness);
                               });
 }
 
-Node::OperationId Node::range(kv::RangeRequest range, bool stale, DurationNs timeout,
+Node::OperationId Node::range(kv::RangeRequest range, Freshness freshness, DurationNs timeout,
                               Done<kv::RangeReply> done) {
   return submit<kv::RangeReply>("range", timeout, std::move(done),
-                                [range = std::move(range), stale](Engine& engine, rt::Cx& cx) mutable {
-                                  return engine.router().range(cx, std::move(range), stale);
+                                [range = std::move(range), freshness](Engine& engine, rt::Cx& cx) mutable {
+                                  return engine.router().range(cx, std::move(range), freshness);
                                 });
+}
+
+Node::OperationId Node::quotas(DurationNs timeout, Done<QuotaList> done) {
+  return submit<QuotaList>("quotas", timeout, std::move(done),
+                           [](Engine& engine, rt::Cx& cx) { return engine.router().quotas(cx); });
 }
 
 Node::OperationId Node::begin(std::shared_ptr<SharedDraft> draft, DurationNs timeout, Done<uint64_t> done) {

@@ -19,6 +19,7 @@
 #include "core/kv/compaction_policy.h"
 #include "core/kv/read.h"
 #include "core/node/open_watches.h"
+#include "core/node/protocol.h"
 #include "core/node/shared_draft.h"
 #include "core/rt/loop.h"
 #include "core/rt/region.h"
@@ -40,7 +41,8 @@ struct NodeOptions {
   // Of the journal's files, each made whole and zeroed, the first when the node is; 0:
   // limits::kJournalSegmentBytes. Smaller ones make the first start faster, and are changed more often.
   size_t journal_segment_bytes = 0;
-  // Linearizable reads without a message while the leader has a lease, which is safe as long as no member's
+  // Makes this member promise not to vote for another while it hears the leader, so that the leader has a
+  // lease when enough do, and reads may use it (Freshness::Kind::lease); safe as long as no member's
   // monotonic clock gains or loses more than this; 0: raft::Options' default.
   bool lease_reads = false;
   uint32_t clock_drift_ppm_max = 0;
@@ -74,8 +76,12 @@ class Node {
   ~Node();
 
   OperationId write(kv::Command command, DurationNs timeout, Done<kv::WriteReply> done);
-  OperationId get(kv::GetRequest get, bool stale, DurationNs timeout, Done<kv::GetReply> done);
-  OperationId range(kv::RangeRequest range, bool stale, DurationNs timeout, Done<kv::RangeReply> done);
+  // A command that is neither a write nor about a session.
+  OperationId run(kv::Command command, DurationNs timeout, Done<kv::DoneReply> done);
+  OperationId get(kv::GetRequest get, Freshness freshness, DurationNs timeout, Done<kv::GetReply> done);
+  OperationId range(kv::RangeRequest range, Freshness freshness, DurationNs timeout,
+                    Done<kv::RangeReply> done);
+  OperationId quotas(DurationNs timeout, Done<QuotaList> done);
   // Of a draft, in the place of the store.
   OperationId begin(std::shared_ptr<SharedDraft> draft, DurationNs timeout, Done<uint64_t> done);
   OperationId get(std::shared_ptr<SharedDraft> draft, Bytes key, DurationNs timeout, Done<kv::GetReply> done);

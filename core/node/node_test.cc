@@ -23,7 +23,7 @@ TEST_F(NodeTest, AnEmbeddedNodeReadsWhatItWrote) {
   ASSERT_TRUE(created) << created.error().to_string();
   EXPECT_FALSE(created->results.at(0).existed);
   EXPECT_EQ(node.value("a"), "1");
-  EXPECT_EQ(node.value("a", true), "1");
+  EXPECT_EQ(node.value("a", kAnyAge), "1");
   auto changed = node.put("a", "2");
   EXPECT_EQ(changed->results.at(0).previous_revision, created->revision);
   EXPECT_EQ((*node.get("a"))->version, 2u);
@@ -106,7 +106,7 @@ TEST_F(NodeTest, AnEmbeddedStoreBecomesANetworkAndStaysOneStoreUntilOthersJoin) 
   TestNode second = open(options(Mode::join, "second", ticket));
   TestNode third = open(options(Mode::join, "third", ticket));
   EXPECT_EQ(third.value("a"), "1");
-  EXPECT_EQ(third.value("b", true), "2");
+  EXPECT_EQ(third.value("b", kAnyAge), "2");
   EXPECT_EQ(founder.status()["members"].size(), 3u);
   second.close();
   third.close();

@@ -7,14 +7,15 @@ namespace aspen::node {
 namespace {
 
 enum ResponseKind : uint64_t { kReply = 1, kError = 2 };
+constexpr uint64_t kLastKind = static_cast<uint64_t>(RequestKind::quotas);
 enum SnapshotAnswerKind : uint64_t { kAccepted = 1, kRefused = 2 };
 
-bool may_be_stale(RequestKind kind) {
+bool has_freshness(RequestKind kind) {
   return kind == RequestKind::get || kind == RequestKind::range;
 }
 
 bool has_body(RequestKind kind) {
-  return kind != RequestKind::status && kind != RequestKind::members;
+  return kind != RequestKind::status && kind != RequestKind::members && kind != RequestKind::quotas;
 }
 
 void encode_hint(wire::Writer& writer, const LeaderHint& hint) {
@@ -45,7 +46,9 @@ Bytes encode_request(uint64_t id, const Request& request) {
   wire::Writer writer;
   writer.begin(static_cast<uint64_t>(request.kind));
   writer.u64(id);
-  writer.boolean(request.stale && may_be_stale(request.kind));
+  Freshness freshness = has_freshness(request.kind) ? request.freshness : Freshness{};
+  writer.u64(static_cast<uint64_t>(freshness.kind));
+  writer.u64(freshness.stale() ? static_cast<uint64_t>(freshness.age_max) : 0);
   writer.bytes(has_body(request.kind) ? BytesView(request.body) : BytesView());
   writer.end();
   return writer.take();
@@ -55,14 +58,18 @@ Result<IdentifiedRequest> decode_request(BytesView frame) {
   wire::Reader reader(frame);
   IdentifiedRequest out{};
   uint64_t kind = reader.begin();
-  if (kind < static_cast<uint64_t>(RequestKind::write) || kind > static_cast<uint64_t>(RequestKind::join)) {
+  if (kind < static_cast<uint64_t>(RequestKind::write) || kind > kLastKind) {
     reader.refuse(fmt::format("unknown request kind {}", kind));
   }
   out.request.kind = static_cast<RequestKind>(kind);
   out.id = reader.u64();
-  out.request.stale = reader.boolean();
-  if (out.request.stale && !may_be_stale(out.request.kind))
-    reader.refuse("stale in a request that reads no keys");
+  out.request.freshness.kind = static_cast<Freshness::Kind>(
+      reader.u64_max(static_cast<uint64_t>(Freshness::Kind::lease), "freshness"));
+  out.request.freshness.age_max = static_cast<DurationNs>(reader.u64_max(INT64_MAX, "age_max"));
+  if (out.request.freshness != Freshness{} && !has_freshness(out.request.kind))
+    reader.refuse("freshness of a request that reads no keys");
+  if (out.request.freshness.age_max != 0 && !out.request.freshness.stale())
+    reader.refuse("age_max of a read that may not be stale");
   out.request.body = reader.bytes(limits::kFrameBytesMax, "request body");
   if (!out.request.body.empty() && !has_body(out.request.kind))
     reader.refuse("a body in a request without one");
@@ -144,6 +151,35 @@ Result<JoinRequest> decode_join(BytesView bytes) {
   // Every member would dial it, on and on.
   ASPEN_CHECK(net::split_host_port(join.address));
   return join;
+}
+
+Bytes encode(const QuotaList& list) {
+  wire::Writer writer;
+  writer.u64(list.revision);
+  writer.u64(list.quotas.size());
+  for (const kv::Quota& quota : list.quotas) {
+    writer.bytes(quota.prefix);
+    for (uint64_t number : {quota.bytes_max, quota.keys_max, quota.bytes, quota.keys}) writer.u64(number);
+  }
+  return writer.take();
+}
+
+Result<QuotaList> decode_quota_list(BytesView bytes) {
+  wire::Reader reader(bytes);
+  QuotaList list;
+  list.revision = reader.u64();
+  size_t count = reader.count(limits::kQuotasMax, "quotas");
+  for (size_t i = 0; i < count && reader.ok(); ++i) {
+    kv::Quota quota;
+    quota.prefix = Bytes(reader.bytes(limits::kKeyBytesMax, "prefix"));
+    for (uint64_t* number : {&quota.bytes_max, &quota.keys_max, &quota.bytes, &quota.keys}) {
+      *number = reader.u64();
+    }
+    if (i > 0 && quota.prefix <= list.quotas.back().prefix) reader.refuse("prefixes are not in order");
+    list.quotas.push_back(std::move(quota));
+  }
+  ASPEN_CHECK(reader.finish("quota list"));
+  return list;
 }
 
 Bytes encode(const MemberList& list) {

@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "core/base/node_id.h"
+#include "core/kv/quotas.h"
+#include "core/node/freshness.h"
 #include "core/raft/types.h"
 
 namespace aspen::node {
@@ -28,12 +30,13 @@ enum class RequestKind : uint8_t {
   status = 4,   // reply: the JSON status document of the member
   members = 5,  // reply: MemberList
   join = 6,     // body: JoinRequest; reply: empty, when the change is committed
+  quotas = 7,   // reply: QuotaList, of the prefixes in the caller's scope
 };
 
 struct Request {
   RequestKind kind = RequestKind::get;
-  bool stale = false;  // of get and range: what the member has applied will do
-  Bytes body;          // of status and members: none
+  Freshness freshness = {};  // of get and range
+  Bytes body;                // of status and members: none
 };
 
 // Where to ask instead.
@@ -57,12 +60,18 @@ struct JoinRequest {
   std::string address;
 };
 
+// Linearizable.
+struct QuotaList {
+  std::vector<kv::Quota> quotas;  // by prefix
+  uint64_t revision = 0;
+};
+
 struct MemberList {
   std::optional<LeaderHint> leader;
   std::vector<LeaderHint> members;
 };
 
-// Encoders write only what means something: no `stale`, body or leader where there is none.
+// Encoders write only what means something: no freshness, body or leader where there is none.
 Bytes encode_request(uint64_t id, const Request& request);
 struct IdentifiedRequest {
   uint64_t id;
@@ -82,6 +91,8 @@ Result<SnapshotAnswer> decode_snapshot_answer(BytesView frame);
 
 Bytes encode(const JoinRequest& join);
 Result<JoinRequest> decode_join(BytesView bytes);
+Bytes encode(const QuotaList& list);
+Result<QuotaList> decode_quota_list(BytesView bytes);
 Bytes encode(const MemberList& list);
 Result<MemberList> decode_member_list(BytesView bytes);
 

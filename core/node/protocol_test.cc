@@ -41,16 +41,18 @@ void expect_canonical(const Bytes& good, Decode decode, Encode encode_again) {
 
 TEST(Protocol, RequestsAreReadBack) {
   for (RequestKind kind : {RequestKind::write, RequestKind::get, RequestKind::range, RequestKind::status,
-                           RequestKind::members, RequestKind::join}) {
+                           RequestKind::members, RequestKind::join, RequestKind::quotas}) {
     bool reads = kind == RequestKind::get || kind == RequestKind::range;
-    bool has_body = kind != RequestKind::status && kind != RequestKind::members;
+    bool has_body =
+        kind != RequestKind::status && kind != RequestKind::members && kind != RequestKind::quotas;
+    Freshness within{Freshness::Kind::stale, kSecond};
     // What the kind gives no meaning is not written.
-    Bytes frame = encode_request(1u << 20, {.kind = kind, .stale = true, .body = Bytes("a\0b", 3)});
+    Bytes frame = encode_request(1u << 20, {.kind = kind, .freshness = within, .body = Bytes("a\0b", 3)});
     auto read = decode_request(frame);
     ASSERT_TRUE(read);
     EXPECT_EQ(read->id, 1u << 20);
     EXPECT_EQ(read->request.kind, kind);
-    EXPECT_EQ(read->request.stale, reads);
+    EXPECT_EQ(read->request.freshness, reads ? within : Freshness{});
     EXPECT_EQ(read->request.body, has_body ? Bytes("a\0b", 3) : Bytes());
     expect_canonical(frame, decode_request,
                      [](const IdentifiedRequest& r) { return encode_request(r.id, r.request); });
@@ -58,11 +60,12 @@ TEST(Protocol, RequestsAreReadBack) {
 }
 
 TEST(Protocol, ARequestOfAnUnknownKindIsRefusedByItsNumber) {
-  for (uint64_t kind : {0, 7, 1 << 20}) {
+  for (uint64_t kind : {0, 8, 1 << 20}) {
     wire::Writer writer;
     writer.begin(kind);
     writer.u64(1);
-    writer.boolean(false);
+    writer.u64(0);
+    writer.u64(0);
     writer.bytes("");
     writer.end();
     auto read = decode_request(writer.view());
@@ -72,23 +75,31 @@ TEST(Protocol, ARequestOfAnUnknownKindIsRefusedByItsNumber) {
 }
 
 TEST(Protocol, WhatARequestsKindGivesNoMeaningIsRefused) {
-  auto refused = [](RequestKind kind, bool stale, BytesView body) {
+  auto refused = [](RequestKind kind, uint64_t freshness, BytesView body, uint64_t age_max = 0) {
     wire::Writer writer;
     writer.begin(static_cast<uint64_t>(kind));
     writer.u64(1);
-    writer.boolean(stale);
+    writer.u64(freshness);
+    writer.u64(age_max);
     writer.bytes(body);
     writer.end();
     return !decode_request(writer.view());
   };
-  for (RequestKind kind :
-       {RequestKind::write, RequestKind::status, RequestKind::members, RequestKind::join}) {
-    EXPECT_TRUE(refused(kind, true, "")) << static_cast<int>(kind);
-    EXPECT_FALSE(refused(kind, false, "")) << static_cast<int>(kind);
+  for (RequestKind kind : {RequestKind::write, RequestKind::status, RequestKind::members, RequestKind::join,
+                           RequestKind::quotas}) {
+    EXPECT_TRUE(refused(kind, 1, "")) << static_cast<int>(kind);
+    EXPECT_FALSE(refused(kind, 0, "")) << static_cast<int>(kind);
   }
-  EXPECT_TRUE(refused(RequestKind::status, false, "x"));
-  EXPECT_TRUE(refused(RequestKind::members, false, "x"));
-  EXPECT_FALSE(refused(RequestKind::get, true, "x"));
+  EXPECT_TRUE(refused(RequestKind::status, 0, "x"));
+  EXPECT_TRUE(refused(RequestKind::members, 0, "x"));
+  EXPECT_FALSE(refused(RequestKind::get, 1, "x"));
+  EXPECT_FALSE(refused(RequestKind::range, 2, "x"));
+  EXPECT_TRUE(refused(RequestKind::get, 3, "x"));
+  EXPECT_FALSE(refused(RequestKind::get, 1, "x", 7));
+  EXPECT_TRUE(refused(RequestKind::get, 1, "x", UINT64_MAX));
+  EXPECT_TRUE(refused(RequestKind::get, 0, "x", 7));
+  EXPECT_TRUE(refused(RequestKind::get, 2, "x", 7));
+  EXPECT_TRUE(refused(RequestKind::write, 0, "x", 7));
 }
 
 TEST(Protocol, ResponsesAreReadBack) {

@@ -71,7 +71,7 @@ void Replica::join(const NodeId& node, raft::PeerId peer, const std::string& add
   if (it == members.end()) {
     members.push_back({.peer = peer, .node = node, .address = address, .role = raft::MemberRole::learner});
   } else if (it->peer == peer && it->address == address) {
-    return read(std::move(done));
+    return read({}, std::move(done));
   } else if (it->peer == peer) {
     it->address = address;
   } else {
@@ -81,10 +81,10 @@ void Replica::join(const NodeId& node, raft::PeerId peer, const std::string& add
   driver_->change_members(std::move(members), std::move(done));
 }
 
-void Replica::read(raft::Driver::ReadReady ready) {
-  raft::ReadKind kind = options_.lease_reads ? raft::ReadKind::lease : raft::ReadKind::index;
+void Replica::read(ReadOptions options, raft::Driver::ReadReady ready) {
+  raft::ReadKind kind = options.lease ? raft::ReadKind::lease : raft::ReadKind::index;
   bool leads = driver_->core().role() == raft::Role::leader;
-  if (!leads && options_.member_reads) kind = raft::ReadKind::member;
+  if (!leads && (options.here || options_.member_reads)) kind = raft::ReadKind::member;
   driver_->read(kind, std::move(ready));
 }
 

@@ -51,8 +51,12 @@ class Replica {
   // change is committed. Errors: NOT_LEADER, UNAVAILABLE while another change is under way.
   void join(const NodeId& node, raft::PeerId peer, const std::string& address, raft::Driver::ReadReady done);
 
+  struct ReadOptions {
+    bool lease = false;  // the leader's lease will do
+    bool here = false;   // at this member, whoever leads; as ReplicaOptions::member_reads
+  };
   // Calls back when the state may be read, linearizably. Errors: as raft::Driver::read.
-  void read(raft::Driver::ReadReady ready);
+  void read(ReadOptions options, raft::Driver::ReadReady ready);
 
   raft::Driver& driver() { return *driver_; }
   kv::StateMachine& machine() { return *machine_; }

@@ -287,7 +287,9 @@ rt::Task<Result<Bytes>> Router::route(rt::Cx& cx, Request request, bool& maybe_a
   for (size_t attempt = 0;; ++attempt) {
     if (ASPEN_BUGGIFY("node-router-forgets-leader")) leader_.reset();
     bool first_here = reads_here_ && reads_keys(request.kind) && attempt == 0;
-    bool here = (request.stale || first_here) && local_ != nullptr;
+    // This member may be cut off from those who know what is fresh enough.
+    bool stale_here = request.freshness.stale() && (request.freshness.age_max == 0 || attempt == 0);
+    bool here = (stale_here || first_here) && local_ != nullptr;
     NodeId target = here ? self_ : pick(attempt);
     if (target == self_ && local_ == nullptr) co_return fail(Code::UNAVAILABLE, "this node knows no member");
     bool reached = false;
@@ -295,7 +297,7 @@ rt::Task<Result<Bytes>> Router::route(rt::Cx& cx, Request request, bool& maybe_a
     Response response = co_await ask(cx, target, request, patience, reached);
     if (response.body) {
       bool leads = only_the_leader_answers(request.kind) && !(reads_here_ && reads_keys(request.kind));
-      if (!request.stale && leads && !leader_) leader_ = target;
+      if (!request.freshness.stale() && leads && !leader_) leader_ = target;
       co_return std::move(response.body);
     }
     const Error& error = response.body.error();
@@ -353,16 +355,19 @@ rt::Task<Result<>> Router::ensure_session(rt::Cx& cx) {
   co_return Result<>();
 }
 
-rt::Task<Result<kv::GetReply>> Router::get(rt::Cx& cx, kv::GetRequest get, bool stale) {
-  ASPEN_CO_TRY(Bytes reply,
-               co_await call(cx, {.kind = RequestKind::get, .stale = stale, .body = kv::encode(get)}));
+rt::Task<Result<kv::GetReply>> Router::get(rt::Cx& cx, kv::GetRequest get, Freshness freshness) {
+  ASPEN_CO_TRY(Bytes reply, co_await call(cx, {RequestKind::get, freshness, kv::encode(get)}));
   co_return kv::decode_get_reply(BytesView(reply));
 }
 
-rt::Task<Result<kv::RangeReply>> Router::range(rt::Cx& cx, kv::RangeRequest range, bool stale) {
-  ASPEN_CO_TRY(Bytes reply,
-               co_await call(cx, {.kind = RequestKind::range, .stale = stale, .body = kv::encode(range)}));
+rt::Task<Result<kv::RangeReply>> Router::range(rt::Cx& cx, kv::RangeRequest range, Freshness freshness) {
+  ASPEN_CO_TRY(Bytes reply, co_await call(cx, {RequestKind::range, freshness, kv::encode(range)}));
   co_return kv::decode_range_reply(BytesView(reply));
+}
+
+rt::Task<Result<QuotaList>> Router::quotas(rt::Cx& cx) {
+  ASPEN_CO_TRY(Bytes reply, co_await call(cx, {.kind = RequestKind::quotas}));
+  co_return decode_quota_list(reply);
 }
 
 rt::Task<Result<kv::WriteReply>> Router::write(rt::Cx& cx, kv::Command command) {

@@ -46,9 +46,9 @@ class Router {
 
   // A read, or a request that may be repeated. Errors: any of the table but NOT_LEADER.
   rt::Task<Result<Bytes>> call(rt::Cx& cx, Request request);
-  // At the leader, linearizable; or, stale, what the member that answers has applied.
-  rt::Task<Result<kv::GetReply>> get(rt::Cx& cx, kv::GetRequest get, bool stale);
-  rt::Task<Result<kv::RangeReply>> range(rt::Cx& cx, kv::RangeRequest range, bool stale);
+  rt::Task<Result<kv::GetReply>> get(rt::Cx& cx, kv::GetRequest get, Freshness freshness = {});
+  rt::Task<Result<kv::RangeReply>> range(rt::Cx& cx, kv::RangeRequest range, Freshness freshness = {});
+  rt::Task<Result<QuotaList>> quotas(rt::Cx& cx);
   // A write, applied at most once.
   rt::Task<Result<kv::WriteReply>> write(rt::Cx& cx, kv::Command command);
   // Another command that is neither a write nor about a session, in the same way.

@@ -118,7 +118,8 @@ void Service::handle(const Caller& caller, Request request, Respond respond) {
       return write(caller, std::move(request.body), std::move(counted));
     case RequestKind::get:
     case RequestKind::range:
-      return read(std::move(request), std::move(counted));
+    case RequestKind::quotas:
+      return read(caller, std::move(request), std::move(counted));
     case RequestKind::status:
       return counted({status_(), std::nullopt});
     case RequestKind::members:
@@ -143,20 +144,34 @@ void Service::write(const Caller&, Bytes command, Respond respond) {
   });
 }
 
-void Service::read(Request request, Respond respond) {
-  if (request.stale && (replica_.driver().replacing() || ASPEN_BUGGIFY("node-service-replacing"))) {
-    return respond(failure(Error(Code::UNAVAILABLE, "the state is being replaced by a snapshot")));
-  }
-  if (request.stale || ASPEN_MUTANT("node-read-not-confirmed")) return respond(read_now(request));
-  replica_.read([this, alive = std::weak_ptr<bool>(alive_), request = std::move(request),
-                 respond = std::move(respond)](Result<> ready) mutable {
-    if (alive.expired()) return respond({fail(Code::SHUTDOWN, "the node is closing"), std::nullopt});
-    respond(ready ? read_now(request) : failure(std::move(ready).error()));
-  });
+bool Service::fresh_enough(const Freshness& wanted) const {
+  if (ASPEN_MUTANT("node-read-not-confirmed")) return true;
+  if (!wanted.stale()) return false;
+  if (wanted.age_max == 0 || ASPEN_MUTANT("node-stale-any-age")) return true;
+  return fresh_as_of_ >= 0 && executor_.env().now() - fresh_as_of_ <= wanted.age_max;
 }
 
-Response Service::read_now(const Request& request) const {
+void Service::read(const Caller& caller, Request request, Respond respond) {
+  bool stale = request.freshness.stale();
+  if (stale && (replica_.driver().replacing() || ASPEN_BUGGIFY("node-service-replacing"))) {
+    return respond(failure(Error(Code::UNAVAILABLE, "the state is being replaced by a snapshot")));
+  }
+  if (fresh_enough(request.freshness)) return respond(read_now(caller, request));
+  bool lease = request.freshness.kind == Freshness::Kind::lease;
+  TimeNs began = executor_.env().now();
+  replica_.read({.lease = lease, .here = stale},
+                [this, began, alive = std::weak_ptr<bool>(alive_), caller, request = std::move(request),
+                 respond = std::move(respond)](Result<> ready) mutable {
+                  if (alive.expired()) return respond({fail(Code::SHUTDOWN, "the node is closing"), {}});
+                  if (!ready) return respond(failure(std::move(ready).error()));
+                  fresh_as_of_ = std::max(fresh_as_of_, began);
+                  respond(read_now(caller, request));
+                });
+}
+
+Response Service::read_now(const Caller& caller, const Request& request) const {
   auto answer = [&]() -> Result<Bytes> {
+    if (request.kind == RequestKind::quotas) return quotas(caller);
     if (request.kind == RequestKind::get) {
       ASPEN_TRY(kv::GetRequest get, kv::decode_get_request(BytesView(request.body)));
       ASPEN_TRY(kv::GetReply reply, replica_.machine().get(get));
@@ -182,6 +197,13 @@ void Service::join(const Caller& caller, BytesView body, Respond respond) {
         if (done || alive.expired()) return respond({Bytes(), std::nullopt});
         respond(failure(std::move(done).error()));
       });
+}
+
+Bytes Service::quotas(const Caller& caller) const {
+  QuotaList list{.quotas = replica_.machine().quotas(), .revision = replica_.machine().applied()};
+  std::erase_if(list.quotas,
+                [&](const kv::Quota& quota) { return !BytesView(quota.prefix).starts_with(caller.scope); });
+  return encode(list);
 }
 
 Response Service::members() const {

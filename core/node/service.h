@@ -1,9 +1,10 @@
 // The member's side of a request: checks what the caller may do, asks the replica, answers once.
 //
 // Writes go through the log; linearizable reads wait until the leader has confirmed that it still leads, or
-// has a lease, and the state has caught up (raft::ReadKind); stale reads answer from what is applied. A
-// member that is not the leader says so and names the leader, but for reads that the node's options let it
-// serve.
+// has a lease, and the state has caught up (raft::ReadKind); stale reads answer from what is applied. One
+// that may only be so old needs that the state was confirmed since: it is when any read was served here that
+// was not stale, and otherwise this one is confirmed as a linearizable one is, at any member. A member that
+// is not the leader says so and names the leader, but for reads that the node's options let it serve.
 //
 // Limits: limits::kRequestsPerPeerMax requests of one caller at a time, more are answered OVERLOADED.
 // Thread safety: none; the engine thread.
@@ -29,8 +30,11 @@ class Service {
   using Respond = std::move_only_function<void(Response)>;
 
   // `status` makes the member's status document. The replica outlives the service.
-  Service(Replica& replica, std::function<std::string()> status)
-      : replica_(replica), status_(std::move(status)), alive_(std::make_shared<bool>(true)) {}
+  Service(rt::Executor& executor, Replica& replica, std::function<std::string()> status)
+      : executor_(executor),
+        replica_(replica),
+        status_(std::move(status)),
+        alive_(std::make_shared<bool>(true)) {}
 
   void handle(const Caller& caller, Request request, Respond respond);
   bool is_voter() const { return replica_.is_voter(); }
@@ -39,16 +43,20 @@ class Service {
 
  private:
   void write(const Caller& caller, Bytes command, Respond respond);
-  void read(Request request, Respond respond);
-  Response read_now(const Request& request) const;
+  void read(const Caller& caller, Request request, Respond respond);
+  bool fresh_enough(const Freshness& wanted) const;
+  Response read_now(const Caller& caller, const Request& request) const;
   void join(const Caller& caller, BytesView body, Respond respond);
   Response members() const;
+  Bytes quotas(const Caller& caller) const;
   Response failure(Error error) const;
   Result<> check_scope(const Caller& caller, const Request& request) const;
 
+  rt::Executor& executor_;
   Replica& replica_;
   std::function<std::string()> status_;
   std::unordered_map<NodeId, size_t> in_flight_;
+  TimeNs fresh_as_of_ = -1;      // what was acknowledged before is in the state; -1: nothing is known
   std::shared_ptr<bool> alive_;  // replies outlive a service that is closing
 };
 

@@ -54,7 +54,7 @@ rt::Task<Result<uint64_t>> SharedDraft::begin(rt::Cx& cx, Router& router) {
     if (draft_->revision() != 0) co_return draft_->revision();
   }
   // Any key will do: what is wanted is how far the store has come.
-  ASPEN_CO_TRY(kv::GetReply reply, co_await router.get(cx, {.key = Bytes(1, '\0')}, false));
+  ASPEN_CO_TRY(kv::GetReply reply, co_await router.get(cx, {.key = Bytes(1, '\0')}));
   std::lock_guard lock(*lock_);
   draft_->began(reply.revision);
   co_return draft_->revision();
@@ -70,7 +70,7 @@ rt::Task<Result<kv::GetReply>> SharedDraft::get(rt::Cx& cx, Router& router, Byte
     if (found.here) co_return kv::GetReply{std::move(found.record), request.revision};
   }
   for (;;) {
-    ASPEN_CO_TRY(kv::GetReply reply, co_await router.get(cx, request, false));
+    ASPEN_CO_TRY(kv::GetReply reply, co_await router.get(cx, request));
     std::lock_guard lock(*lock_);
     if (request.revision == 0) draft_->began(reply.revision);
     if (request.revision == 0 && draft_->revision() != reply.revision) {
@@ -90,7 +90,7 @@ rt::Task<Result<kv::RangeReply>> SharedDraft::range(rt::Cx& cx, Router& router, 
       ASPEN_CO_CHECK(open());
       ASPEN_CO_TRY(asked, draft_->ask(request));
     }
-    ASPEN_CO_TRY(kv::RangeReply reply, co_await router.range(cx, asked, false));
+    ASPEN_CO_TRY(kv::RangeReply reply, co_await router.range(cx, asked));
     std::lock_guard lock(*lock_);
     if (asked.revision == 0) draft_->began(reply.revision);
     if (asked.revision == 0 && draft_->revision() != reply.revision) continue;

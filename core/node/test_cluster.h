@@ -42,20 +42,21 @@ struct TestNode {
   Result<kv::WriteReply> erase(Bytes key) {
     return write({.transaction = {.then = {{.kind = kv::Op::Kind::erase, .key = std::move(key)}}}});
   }
-  Result<std::optional<kv::Record>> get(Bytes key, bool stale = false, DurationNs timeout = kCallTimeout) {
+  Result<std::optional<kv::Record>> get(Bytes key, Freshness freshness = {},
+                                        DurationNs timeout = kCallTimeout) {
     auto reply = wait_for<kv::GetReply>(
-        [&](auto done) { node->get({std::move(key)}, stale, timeout, std::move(done)); });
+        [&](auto done) { node->get({std::move(key)}, freshness, timeout, std::move(done)); });
     if (!reply) return std::unexpected(reply.error());
     return std::move(reply->record);
   }
   // The value, or what went wrong, as text.
-  std::string value(Bytes key, bool stale = false) {
-    auto record = get(std::move(key), stale);
+  std::string value(Bytes key, Freshness freshness = {}) {
+    auto record = get(std::move(key), freshness);
     return !record ? record.error().to_string() : *record ? (*record)->value : "(absent)";
   }
-  Result<kv::RangeReply> range(kv::RangeRequest request, bool stale = false) {
+  Result<kv::RangeReply> range(kv::RangeRequest request, Freshness freshness = {}) {
     return wait_for<kv::RangeReply>(
-        [&](auto done) { node->range(std::move(request), stale, kCallTimeout, std::move(done)); });
+        [&](auto done) { node->range(std::move(request), freshness, kCallTimeout, std::move(done)); });
   }
   nlohmann::json status() {
     auto text = wait_for<std::string>([&](auto done) { node->status(kCallTimeout, std::move(done)); });

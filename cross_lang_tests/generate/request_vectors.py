@@ -8,7 +8,7 @@ from packing import boolean, error, invalid, listed, message, optional, text, va
 
 
 def request_fields(row):
-    return varint(row["id"]) + boolean(row["stale"]) + text(row["body"])
+    return varint(row["id"]) + varint(row["freshness"]) + varint(row["age_max"]) + text(row["body"])
 
 
 def hint(row):
@@ -29,6 +29,14 @@ def snapshot_answer(row):
     return message(row["kind"], error(row) if row["kind"] == 2 else b"")
 
 
+def quota(row):
+    return text(row["prefix"]) + b"".join(varint(row[name]) for name in ("bytes_max", "keys_max", "bytes", "keys"))
+
+
+def quota_list(row):
+    return varint(row["revision"]) + listed(row["quotas"], quota)
+
+
 def member_list(row):
     return optional(row["leader"], hint) + listed(row["members"], hint)
 
@@ -38,6 +46,7 @@ ENCODERS = {
     "response": lambda row: message(row["kind"], response_fields(row)),
     "snapshot_answer": snapshot_answer,
     "join_request": join_request,
+    "quota_list": quota_list,
     "member_list": member_list,
 }
 
@@ -46,8 +55,11 @@ GET_KEY = get_request({"key": b"key", "revision": 0})
 JOIN = {"peer": 2**64 - 1, "address": "[2001:db8::1]:7000"}
 
 
-def ask(kind, id=7, stale=False, body=b""):
-    return {"kind": kind, "id": id, "stale": stale, "body": body}
+QUOTA = {"prefix": b"user/", "bytes_max": 2**64 - 1, "keys_max": 0, "bytes": 300, "keys": 2}
+
+
+def ask(kind, id=7, freshness=0, age_max=0, body=b""):
+    return {"kind": kind, "id": id, "freshness": freshness, "age_max": age_max, "body": body}
 
 
 def answer(body, id=7):
@@ -61,10 +73,13 @@ def refusal(leader=None, id=7, **fields):
 VALID = [
     ("request", "write", ask(1, body=command(write([PUT], [ABSENT], 300, 7, 5)))),
     ("request", "get", ask(2, body=GET_KEY)),
-    ("request", "stale get", ask(2, stale=True, body=GET_KEY)),
+    ("request", "stale get", ask(2, freshness=1, body=GET_KEY)),
+    ("request", "get of an age", ask(2, freshness=1, age_max=2**63 - 1, body=GET_KEY)),
+    ("request", "get by lease", ask(2, freshness=2, body=GET_KEY)),
     ("request", "range", ask(3, id=2**64 - 1, body=range_request(ASK))),
     ("request", "status", ask(4, id=0)),
     ("request", "members", ask(5)),
+    ("request", "quotas", ask(7)),
     ("request", "join", ask(6, body=join_request(JOIN))),
     ("response", "empty", answer(b"")),
     ("response", "to a write", answer(reply(done(None)), 2**64 - 1)),
@@ -78,6 +93,9 @@ VALID = [
     ("join_request", "the highest peer", JOIN),
     ("join_request", "peer 1", {"peer": 1, "address": "h" * 250 + ":7000"}),
     ("join_request", "port 0", JOIN | {"address": "!:0"}),
+    ("quota_list", "none", {"revision": 0, "quotas": []}),
+    ("quota_list", "two", {"revision": 2**64 - 1, "quotas": [QUOTA | {"prefix": b""}, QUOTA]}),
+    ("quota_list", "the longest prefix", {"revision": 1, "quotas": [QUOTA | {"prefix": b"p" * 4096}]}),
     ("member_list", "nobody", {"leader": None, "members": []}),
     ("member_list", "a leader and members", {"leader": A, "members": [B, A, B]}),
     ("member_list", "64 members", {"leader": None, "members": [B] * 64}),
@@ -86,13 +104,17 @@ VALID = [
 LONG_BODY = varint(2**24 + 1) + bytes(8)
 INVALID = [
     ("request", "kind 0", message(0, request_fields(ask(1))), "kind"),
-    ("request", "kind 7", message(7, request_fields(ask(1))), "kind"),
-    ("request", "stale is 2", message(2, b"\7\2\0"), "boolean"),
-    *[("request", f"a stale one of kind {kind}", ask(kind, stale=True), "value") for kind in (1, 4, 5, 6)],
+    ("request", "kind 8", message(8, request_fields(ask(1))), "kind"),
+    ("request", "freshness 3", ask(2, freshness=3), "limit"),
+    ("request", "an age over the limit", ask(2, freshness=1, age_max=2**63), "limit"),
+    *[("request", f"an age at freshness {freshness}", ask(2, freshness=freshness, age_max=1), "value") for freshness in (0, 2)],
+    *[("request", f"a stale one of kind {kind}", ask(kind, freshness=1), "value") for kind in (1, 4, 5, 6, 7)],
+    *[("request", f"a leased one of kind {kind}", ask(kind, freshness=2), "value") for kind in (1, 4, 5, 6, 7)],
     ("request", "status of something", ask(4, body=b"x"), "value"),
     ("request", "members of something", ask(5, body=b"x"), "value"),
-    ("request", "a body over the limit", message(1, b"\7\0" + LONG_BODY), "limit"),
-    ("request", "a body longer than the message", message(1, b"\7\0\3ab"), "truncated"),
+    ("request", "quotas of something", ask(7, body=b"x"), "value"),
+    ("request", "a body over the limit", message(1, b"\7\0\0" + LONG_BODY), "limit"),
+    ("request", "a body longer than the message", message(1, b"\7\0\0\3ab"), "truncated"),
     ("request", "a field too many", message(2, request_fields(ask(2)) + b"\0"), "left_over"),
     ("request", "bytes after it", ENCODERS["request"](ask(2)) + b"\0", "left_over"),
     ("response", "kind 0", message(0, response_fields(answer(b""))), "kind"),
@@ -136,6 +158,10 @@ INVALID = [
     ("join_request", "an address with a zero", JOIN | {"address": "host\0:7000"}, "text"),
     ("join_request", "an address over the limit", JOIN | {"address": "a" * 256}, "limit"),
     ("join_request", "bytes after it", join_request(JOIN) + b"\0", "left_over"),
+    ("quota_list", "1,001 quotas", {"revision": 1, "quotas": [QUOTA | {"prefix": b""}] * 1001}, "limit"),
+    ("quota_list", "a prefix over the limit", {"revision": 1, "quotas": [QUOTA | {"prefix": b"p" * 4097}]}, "limit"),
+    ("quota_list", "one prefix twice", {"revision": 1, "quotas": [QUOTA, QUOTA]}, "order"),
+    ("quota_list", "bytes after it", quota_list({"revision": 1, "quotas": []}) + b"\0", "left_over"),
     ("member_list", "65 members", {"leader": None, "members": [B] * 65}, "limit"),
     ("member_list", "an address over the limit", {"leader": None, "members": [A | {"address": "a" * 256}]}, "limit"),
     ("member_list", "bytes after it", member_list({"leader": A, "members": []}) + b"\0", "left_over"),

@@ -440,9 +440,11 @@ def get_reply(d: Decoder) -> Row:
 
 
 def request(d: Decoder) -> Row:
-    row = message(d, {kind: lambda d: fields(d, id="u64", stale="bool", body=FRAME) for kind in range(1, 7)})
-    require(row["kind"] in (2, 3) or not row["stale"])
-    require(row["kind"] not in (4, 5) or row["body"] == b"")
+    form = lambda d: fields(d, id="u64", freshness={"u64": {"max": 2}}, age_max={"u64": {"max": 2**63 - 1}}, body=FRAME)
+    row = message(d, {kind: form for kind in range(1, 8)})
+    require(row["kind"] in (2, 3) or row["freshness"] == 0)
+    require(row["freshness"] == 1 or row["age_max"] == 0)
+    require(row["kind"] not in (4, 5, 7) or row["body"] == b"")
     return row
 
 
@@ -468,6 +470,16 @@ def join_request(d: Decoder) -> Row:
     row: Row = {"peer": peer(d), "address": d.value(ADDRESS)}
     parts = re.fullmatch(r"(?:\[[!-~]+\]|(?!\[\]:)[!-9;-~]+):([0-9]+)", row["address"])
     require(parts is not None and int(parts[1]) <= 65535, "address")
+    return row
+
+
+def quota(d: Decoder) -> Row:
+    return fields(d, prefix={"bytes": 4096}, bytes_max="u64", keys_max="u64", bytes="u64", keys="u64")
+
+
+def quota_list(d: Decoder) -> Row:
+    row: Row = {"revision": d.u64(), "quotas": items(d, 1000, quota)}
+    require(ascending([q["prefix"] for q in row["quotas"]]), "order")
     return row
 
 
@@ -499,6 +511,7 @@ FORMS: Dict[str, Callable[[Decoder], Row]] = {
     "response": response,
     "snapshot_answer": snapshot_answer,
     "join_request": join_request,
+    "quota_list": quota_list,
     "member_list": member_list,
 }
 
