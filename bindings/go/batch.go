@@ -107,13 +107,13 @@ func (b *Batch) Get(key []byte) *Batch {
 }
 
 // Range adds a read of a range. Its result is a RangeResult: one reply, which need not hold all of the range. Of the
-// options Stale, Revision and PageEntries must be zero.
+// options Stale, Staleness, ByLease, Revision and PageEntries must be zero.
 func (b *Batch) Range(options RangeOptions) *Batch {
 	if err := options.check(); err != nil {
 		return b.refuse(err)
 	}
-	if options.Stale || options.Revision != 0 || options.PageEntries != 0 {
-		return b.misuse("a range of a batch reads what the batch sees, in one reply: no Stale, Revision or PageEntries")
+	if !options.plain() || options.PageEntries != 0 {
+		return b.misuse("a range of a batch reads what the batch sees, in one reply: no Stale, Staleness, ByLease, Revision or PageEntries")
 	}
 	options.own()
 	return b.add(func(batch *C.aspen_batch_t) C.int32_t {

@@ -17,14 +17,14 @@ static void read_result(const aspen_event_t* event, aspen_go_result_t* result) {
   result->message = aspen_op_message(op);
   result->applied = aspen_op_applied(op);
   result->retryable = aspen_op_retryable(op);
+  result->revision = aspen_op_revision(op); /* a watch that fails tells from where it could go on */
+  result->text = aspen_op_text(op);         /* so does a verification that has found damage */
   if (event->status != ASPEN_OK) return;
-  result->text = aspen_op_text(op);
   result->continuation = aspen_op_continuation(op, &result->continuation_size);
   result->entry_count = aspen_op_entry_count(op);
   result->result_count = aspen_op_result_count(op);
   if (result->entry_count > 0) read_entry(op, 0, &result->first);
   if (aspen_op_change_count(op) > 0) aspen_op_change(op, 0, &result->first_existed, NULL);
-  result->revision = aspen_op_revision(op);
   result->failed_condition = aspen_op_failed_condition(op);
   result->succeeded = aspen_op_succeeded(op);
   result->more = aspen_op_more(op);
@@ -50,6 +50,10 @@ void aspen_go_results(const aspen_op_t* op, size_t first, aspen_result_t* result
   for (size_t i = 0; i < count; ++i) aspen_op_result(op, first + i, &results[i]);
 }
 
+void aspen_go_events(const aspen_op_t* op, size_t first, aspen_watch_event_t* events, size_t count) {
+  for (size_t i = 0; i < count; ++i) aspen_op_watch_event(op, first + i, &events[i]);
+}
+
 static aspen_call_options_t call_options(int32_t consistency, int64_t timeout_ns) {
   aspen_call_options_t options;
   aspen_call_options_init(&options, sizeof options);
@@ -58,19 +62,15 @@ static aspen_call_options_t call_options(int32_t consistency, int64_t timeout_ns
   return options;
 }
 
-aspen_go_started_t aspen_go_open(int32_t mode, const char* dir, const char* listen, const char* advertise,
-                                 const char* ticket, int64_t timeout_ns, int64_t heartbeat_ns,
-                                 int64_t election_ns, aspen_cq_t* queue, uint64_t tag) {
-  aspen_node_options_t options;
-  aspen_node_options_init(&options, sizeof options);
-  options.mode = mode;
+aspen_go_started_t aspen_go_open(const aspen_node_options_t* numbers, const char* dir, const char* listen,
+                                 const char* advertise, const char* ticket, const char* restore_from,
+                                 aspen_cq_t* queue, uint64_t tag) {
+  aspen_node_options_t options = *numbers;
+  options.struct_size = sizeof options;
   options.dir = dir;
   options.listen = listen;
   options.advertise = advertise;
   options.ticket = ticket;
-  options.open_timeout_ns = timeout_ns;
-  options.heartbeat_ns = heartbeat_ns;
-  options.election_ns = election_ns;
   aspen_go_started_t started = {NULL, 0};
   started.status = aspen_node_open(&options, queue, tag, &started.op);
   return started;
@@ -95,9 +95,11 @@ aspen_go_started_t aspen_go_status(aspen_node_t* node, int64_t timeout_ns, aspen
 }
 
 aspen_go_started_t aspen_go_get(aspen_node_t* node, const uint8_t* key, size_t key_size, int32_t consistency,
-                                uint64_t revision, int64_t timeout_ns, aspen_cq_t* queue, uint64_t tag) {
+                                int64_t staleness_ns, uint64_t revision, int64_t timeout_ns,
+                                aspen_cq_t* queue, uint64_t tag) {
   aspen_call_options_t options = call_options(consistency, timeout_ns);
   options.revision = revision;
+  options.staleness_ns = staleness_ns;
   aspen_go_started_t started = {NULL, 0};
   started.status = aspen_kv_get(node, key, key_size, &options, queue, tag, &started.op);
   return started;
@@ -159,11 +161,13 @@ aspen_go_started_t aspen_go_range(aspen_node_t* node, const uint8_t* prefix, int
                                   const uint8_t* start, int64_t start_size, const uint8_t* end,
                                   int64_t end_size, const uint8_t* continuation, int64_t continuation_size,
                                   uint64_t limit, uint8_t reverse, uint8_t keys_only, int32_t consistency,
-                                  uint64_t revision, int64_t timeout_ns, aspen_cq_t* queue, uint64_t tag) {
+                                  int64_t staleness_ns, uint64_t revision, int64_t timeout_ns,
+                                  aspen_cq_t* queue, uint64_t tag) {
   aspen_range_options_t options =
       range_options(prefix, prefix_size, start, start_size, end, end_size, limit, reverse, keys_only);
   set_bytes(&options.continuation, &options.continuation_size, continuation, continuation_size);
   options.consistency = consistency;
+  options.staleness_ns = staleness_ns;
   options.revision = revision;
   options.timeout_ns = timeout_ns;
   aspen_go_started_t started = {NULL, 0};
@@ -216,6 +220,62 @@ aspen_go_started_t aspen_go_txn_commit(aspen_txn_t* txn, int64_t timeout_ns, asp
   aspen_call_options_t options = call_options(ASPEN_READ_LINEARIZABLE, timeout_ns);
   aspen_go_started_t started = {NULL, 0};
   started.status = aspen_txn_commit(txn, &options, queue, tag, &started.op);
+  return started;
+}
+
+aspen_go_started_t aspen_go_watch_open(aspen_node_t* node, const uint8_t* key, int64_t key_size,
+                                       const uint8_t* prefix, int64_t prefix_size, const uint8_t* start,
+                                       int64_t start_size, const uint8_t* end, int64_t end_size,
+                                       uint64_t revision, uint8_t previous, uint8_t no_puts,
+                                       uint8_t no_deletes, int64_t progress_ns, uint64_t buffer_bytes,
+                                       int64_t timeout_ns, aspen_cq_t* queue, uint64_t tag) {
+  aspen_watch_options_t options;
+  aspen_watch_options_init(&options, sizeof options);
+  set_bytes(&options.key, &options.key_size, key, key_size);
+  set_bytes(&options.prefix, &options.prefix_size, prefix, prefix_size);
+  set_bytes(&options.start, &options.start_size, start, start_size);
+  set_bytes(&options.end, &options.end_size, end, end_size);
+  options.revision = revision;
+  options.previous = previous;
+  options.no_puts = no_puts;
+  options.no_deletes = no_deletes;
+  options.progress_ns = progress_ns;
+  options.buffer_bytes = buffer_bytes;
+  options.timeout_ns = timeout_ns;
+  aspen_go_started_t started = {NULL, 0};
+  started.status = aspen_watch_open(node, &options, queue, tag, &started.op);
+  return started;
+}
+
+aspen_go_started_t aspen_go_watch_next(aspen_watch_t* watch, aspen_cq_t* queue, uint64_t tag) {
+  aspen_go_started_t started = {NULL, 0};
+  started.status = aspen_watch_next(watch, queue, tag, &started.op);
+  return started;
+}
+
+aspen_go_started_t aspen_go_compact(aspen_node_t* node, uint64_t revision, int64_t timeout_ns,
+                                    aspen_cq_t* queue, uint64_t tag) {
+  aspen_call_options_t options = call_options(ASPEN_READ_LINEARIZABLE, timeout_ns);
+  aspen_go_started_t started = {NULL, 0};
+  started.status = aspen_kv_compact(node, revision, &options, queue, tag, &started.op);
+  return started;
+}
+
+aspen_go_started_t aspen_go_quota_set(aspen_node_t* node, const uint8_t* prefix, size_t prefix_size,
+                                      uint64_t bytes_max, uint64_t keys_max, int64_t timeout_ns,
+                                      aspen_cq_t* queue, uint64_t tag) {
+  aspen_call_options_t options = call_options(ASPEN_READ_LINEARIZABLE, timeout_ns);
+  aspen_go_started_t started = {NULL, 0};
+  started.status =
+      aspen_quota_set(node, prefix, prefix_size, bytes_max, keys_max, &options, queue, tag, &started.op);
+  return started;
+}
+
+aspen_go_started_t aspen_go_quota_list(aspen_node_t* node, int64_t timeout_ns, aspen_cq_t* queue,
+                                       uint64_t tag) {
+  aspen_call_options_t options = call_options(ASPEN_READ_LINEARIZABLE, timeout_ns);
+  aspen_go_started_t started = {NULL, 0};
+  started.status = aspen_quota_list(node, &options, queue, tag, &started.op);
   return started;
 }
 

@@ -50,15 +50,20 @@ void aspen_go_entries(const aspen_op_t* op, size_t first, aspen_go_entry_t* entr
 // The same of what the operations of a batch came to.
 void aspen_go_results(const aspen_op_t* op, size_t first, aspen_result_t* results, size_t count);
 
-aspen_go_started_t aspen_go_open(int32_t mode, const char* dir, const char* listen, const char* advertise,
-                                 const char* ticket, int64_t timeout_ns, int64_t heartbeat_ns,
-                                 int64_t election_ns, aspen_cq_t* queue, uint64_t tag);
+// The same of what a watch tells, and of leases.
+void aspen_go_events(const aspen_op_t* op, size_t first, aspen_watch_event_t* events, size_t count);
+
+// `numbers` has what is no text.
+aspen_go_started_t aspen_go_open(const aspen_node_options_t* numbers, const char* dir, const char* listen,
+                                 const char* advertise, const char* ticket, const char* restore_from,
+                                 aspen_cq_t* queue, uint64_t tag);
 aspen_go_started_t aspen_go_close(aspen_node_t* node, aspen_cq_t* queue, uint64_t tag);
 aspen_go_started_t aspen_go_ticket(aspen_node_t* node, int64_t valid_ns, aspen_cq_t* queue, uint64_t tag);
 aspen_go_started_t aspen_go_status(aspen_node_t* node, int64_t timeout_ns, aspen_cq_t* queue, uint64_t tag);
 
 aspen_go_started_t aspen_go_get(aspen_node_t* node, const uint8_t* key, size_t key_size, int32_t consistency,
-                                uint64_t revision, int64_t timeout_ns, aspen_cq_t* queue, uint64_t tag);
+                                int64_t staleness_ns, uint64_t revision, int64_t timeout_ns,
+                                aspen_cq_t* queue, uint64_t tag);
 aspen_go_started_t aspen_go_put(aspen_node_t* node, const uint8_t* key, size_t key_size, const uint8_t* value,
                                 size_t value_size, uint64_t lease, uint8_t previous, int64_t timeout_ns,
                                 aspen_cq_t* queue, uint64_t tag);
@@ -73,7 +78,8 @@ aspen_go_started_t aspen_go_range(aspen_node_t* node, const uint8_t* prefix, int
                                   const uint8_t* start, int64_t start_size, const uint8_t* end,
                                   int64_t end_size, const uint8_t* continuation, int64_t continuation_size,
                                   uint64_t limit, uint8_t reverse, uint8_t keys_only, int32_t consistency,
-                                  uint64_t revision, int64_t timeout_ns, aspen_cq_t* queue, uint64_t tag);
+                                  int64_t staleness_ns, uint64_t revision, int64_t timeout_ns,
+                                  aspen_cq_t* queue, uint64_t tag);
 aspen_go_started_t aspen_go_apply(aspen_node_t* node, const aspen_batch_t* batch, int64_t timeout_ns,
                                   aspen_cq_t* queue, uint64_t tag);
 
@@ -90,6 +96,22 @@ aspen_go_started_t aspen_go_txn_range(aspen_txn_t* txn, const uint8_t* prefix, i
                                       uint8_t keys_only, int64_t timeout_ns, aspen_cq_t* queue, uint64_t tag);
 aspen_go_started_t aspen_go_txn_commit(aspen_txn_t* txn, int64_t timeout_ns, aspen_cq_t* queue, uint64_t tag);
 
+// Sizes are as above.
+aspen_go_started_t aspen_go_watch_open(aspen_node_t* node, const uint8_t* key, int64_t key_size,
+                                       const uint8_t* prefix, int64_t prefix_size, const uint8_t* start,
+                                       int64_t start_size, const uint8_t* end, int64_t end_size,
+                                       uint64_t revision, uint8_t previous, uint8_t no_puts,
+                                       uint8_t no_deletes, int64_t progress_ns, uint64_t buffer_bytes,
+                                       int64_t timeout_ns, aspen_cq_t* queue, uint64_t tag);
+aspen_go_started_t aspen_go_watch_next(aspen_watch_t* watch, aspen_cq_t* queue, uint64_t tag);
+
+aspen_go_started_t aspen_go_compact(aspen_node_t* node, uint64_t revision, int64_t timeout_ns,
+                                    aspen_cq_t* queue, uint64_t tag);
+aspen_go_started_t aspen_go_quota_set(aspen_node_t* node, const uint8_t* prefix, size_t prefix_size,
+                                      uint64_t bytes_max, uint64_t keys_max, int64_t timeout_ns,
+                                      aspen_cq_t* queue, uint64_t tag);
+aspen_go_started_t aspen_go_quota_list(aspen_node_t* node, int64_t timeout_ns, aspen_cq_t* queue,
+                                       uint64_t tag);
 // What aspen.h wants as a struct of pointers, which Go may not fill with its own. A negative size is as
 // above.
 int32_t aspen_go_batch_compare(aspen_batch_t* batch, int32_t target, int32_t relation, const uint8_t* key,

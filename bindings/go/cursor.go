@@ -3,19 +3,24 @@ package aspen
 // #include "bridge.h"
 import "C"
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // RangeOptions choose entries. The zero value chooses all.
 type RangeOptions struct {
-	Prefix      []byte // not nil: keys that begin with it, instead of Start and End
-	Start       []byte // the first key, inclusive; nil: the first there is
-	End         []byte // where to end, exclusive; nil: after the last key
-	Limit       uint64 // at most so many entries; 0: all
-	Reverse     bool   // from the last key to the first
-	KeysOnly    bool   // leave values out
-	Stale       bool   // read what the nearest member has applied, which may be old
-	Revision    uint64 // read the store as it was right after this revision, as AtRevision does; 0: as it is
-	PageEntries uint64 // entries fetched, and held, at a time; 0: as many as a reply holds
+	Prefix      []byte        // not nil: keys that begin with it, instead of Start and End
+	Start       []byte        // the first key, inclusive; nil: the first there is
+	End         []byte        // where to end, exclusive; nil: after the last key
+	Limit       uint64        // at most so many entries; 0: all
+	Reverse     bool          // from the last key to the first
+	KeysOnly    bool          // leave values out
+	Stale       bool          // read what the nearest member has applied, which may be old
+	Staleness   time.Duration // not 0: the same, but see every write that completed so long before
+	ByLease     bool          // read as ByLease does
+	Revision    uint64        // read the store as it was right after this revision, as AtRevision does; 0: as it is
+	PageEntries uint64        // entries fetched, and held, at a time; 0: as many as a reply holds
 }
 
 // A Cursor gives the entries of a range one after the other, in the order of their keys' bytes:
@@ -59,6 +64,9 @@ func newCursor(ctx context.Context, options RangeOptions, read func(*Cursor, uin
 func (o *RangeOptions) check() error {
 	if o.Prefix != nil && (o.Start != nil || o.End != nil) {
 		return localError(ErrInvalidArgument, "a range has a prefix, or start and end, not both")
+	}
+	if o.ByLease && (o.Stale || o.Staleness != 0) {
+		return localError(ErrInvalidArgument, "a range is stale, or by the leader's lease, not both")
 	}
 	return nil
 }
@@ -133,14 +141,21 @@ func (c *Cursor) fetch() {
 func (kv *KV) readPage(c *Cursor, pages uint64) (*operation, error) {
 	o := &c.options
 	consistency := C.int32_t(C.ASPEN_READ_LINEARIZABLE)
-	if o.Stale {
+	if o.ByLease {
+		consistency = C.ASPEN_READ_LEASE
+	} else if o.Stale || o.Staleness != 0 {
 		consistency = C.ASPEN_READ_STALE
 	}
 	return kv.node.run(c.ctx, func(queue *C.aspen_cq_t, tag C.uint64_t) C.aspen_go_started_t {
 		return C.aspen_go_range(kv.node.pointer, first(o.Prefix), size(o.Prefix), first(o.Start), size(o.Start),
 			first(o.End), size(o.End), first(c.continuation), size(c.continuation), C.uint64_t(pages),
-			flag(o.Reverse), flag(o.KeysOnly), consistency, C.uint64_t(o.Revision), timeout(c.ctx), queue, tag)
+			flag(o.Reverse), flag(o.KeysOnly), consistency, C.int64_t(o.Staleness), C.uint64_t(o.Revision), timeout(c.ctx), queue, tag)
 	})
+}
+
+// plain reports whether the options leave open which state is read.
+func (o *RangeOptions) plain() bool {
+	return !o.Stale && o.Staleness == 0 && !o.ByLease && o.Revision == 0
 }
 
 // size is the length of bytes that may be none: then -1.

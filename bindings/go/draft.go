@@ -33,12 +33,12 @@ func (d *draft) Get(ctx context.Context, key []byte) (*Entry, error) {
 	return op.entry(), nil
 }
 
-// Range begins a range, as KV.Range does. What counts as read is as far as its pages went. Of the options Stale and
-// Revision must be zero.
+// Range begins a range, as KV.Range does. What counts as read is as far as its pages went. Of the options Stale,
+// Staleness, ByLease and Revision must be zero.
 func (d *draft) Range(ctx context.Context, options RangeOptions) *Cursor {
 	cursor := newCursor(ctx, options, d.readPage)
-	if cursor.err == nil && (options.Stale || options.Revision != 0) {
-		cursor.err = localError(ErrInvalidArgument, "a "+d.noun+" reads at its own revision: no Stale or Revision")
+	if cursor.err == nil && !options.plain() {
+		cursor.err = localError(ErrInvalidArgument, "a "+d.noun+" reads at its own revision: no Stale, Staleness, ByLease or Revision")
 	}
 	return cursor
 }

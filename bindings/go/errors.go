@@ -85,6 +85,7 @@ type Error struct {
 	Message   string  // which thing, which limit, what to do
 	Applied   Applied // of a change: whether it can have taken effect
 	Retryable bool    // the same call may succeed later without anything being changed
+	Revision  uint64  // of a watch's ErrCompacted: the first revision from which it could be watched; else 0
 	cause     error
 }
 

@@ -84,6 +84,11 @@ type LimitTable struct {
 	OpsInFlight      uint64 // of one node; more are refused with ErrOverloaded
 	TupleBytes       uint64 // packed, with a subspace's prefix
 	TupleDepth       uint64 // tuples inside each other, the outermost not counted
+
+	Watches            uint64 // that one node keeps open
+	WatchBufferBytes   uint64
+	WatchRevisionBytes uint64 // what one revision may change of what a watch is of
+	Quotas             uint64
 }
 
 // Limits gives the engine's bounds.
@@ -102,6 +107,11 @@ func Limits() LimitTable {
 		OpsInFlight:      get(C.ASPEN_LIMIT_OPS_IN_FLIGHT),
 		TupleBytes:       get(C.ASPEN_LIMIT_TUPLE_BYTES),
 		TupleDepth:       get(C.ASPEN_LIMIT_TUPLE_DEPTH),
+
+		Watches:            get(C.ASPEN_LIMIT_WATCHES),
+		WatchBufferBytes:   get(C.ASPEN_LIMIT_WATCH_BUFFER_BYTES),
+		WatchRevisionBytes: get(C.ASPEN_LIMIT_WATCH_REVISION_BYTES),
+		Quotas:             get(C.ASPEN_LIMIT_QUOTAS),
 	}
 }
 

@@ -5,6 +5,7 @@ import "C"
 
 import (
 	"context"
+	"time"
 	"unsafe"
 )
 
@@ -28,6 +29,7 @@ type ReadOption func(*readOptions)
 
 type readOptions struct {
 	consistency C.int32_t
+	staleness   time.Duration
 	revision    uint64
 }
 
@@ -35,6 +37,17 @@ type readOptions struct {
 // completed before it.
 func Stale() ReadOption {
 	return func(options *readOptions) { options.consistency = C.ASPEN_READ_STALE }
+}
+
+// StaleWithin is as Stale, but sees every write that completed so long before.
+func StaleWithin(age time.Duration) ReadOption {
+	return func(options *readOptions) { options.consistency, options.staleness = C.ASPEN_READ_STALE, age }
+}
+
+// ByLease sees every write that completed before, as long as clocks keep to NodeOptions.ClockDriftPPM, and asks no other
+// member while the leader has a lease (NodeOptions.LeaseReads).
+func ByLease() ReadOption {
+	return func(options *readOptions) { options.consistency = C.ASPEN_READ_LEASE }
 }
 
 // AtRevision reads the store as it was right after this revision; 0: as it is. Errors: ErrCompacted when that has
@@ -52,7 +65,7 @@ func (kv *KV) Get(ctx context.Context, key []byte, options ...ReadOption) (*Entr
 	k := lend(key)
 	op, err := kv.node.run(ctx, func(queue *C.aspen_cq_t, tag C.uint64_t) C.aspen_go_started_t {
 		return C.aspen_go_get(kv.node.pointer, (*C.uint8_t)(unsafe.Pointer(&k[0])), C.size_t(len(key)),
-			read.consistency, C.uint64_t(read.revision), timeout(ctx), queue, tag)
+			read.consistency, C.int64_t(read.staleness), C.uint64_t(read.revision), timeout(ctx), queue, tag)
 	})
 	if err != nil {
 		return nil, err

@@ -27,8 +27,20 @@ type Node struct {
 	closeErr error         // then
 }
 
+// NodeOptions are how a node goes about its work.
+type NodeOptions struct {
+	HistoryRevisions    uint64        // the leader forgets earlier revisions when more than so many are kept (0: 10,000) ...
+	History             time.Duration // ... and what it forgets is older than this; 0: 60 s; negative: it never does
+	DeadVoter           time.Duration // one that is dead or lags for so long, at least 10 elections, has no vote; 0: never
+	JournalSegmentBytes uint64        // of the log's files, each made whole beforehand; 0: 16 MiB; at most 1 GiB
+	ClockDriftPPM       uint32        // what a monotonic clock gains or loses at most, for leases; 0: 1,000
+	LeaseReads          bool          // promises the leader not to vote for another, which is what ByLease needs of most members
+	MemberReads         bool          // reads at this node are served by it also when another one leads, and see as much
+}
+
 // MemberOptions are what Found and Join need.
 type MemberOptions struct {
+	NodeOptions
 	Dir       string        // the data directory, created when absent; its parent must exist
 	Listen    string        // "host:port"; port 0: any
 	Advertise string        // "host:port" the others dial; empty: the address listened on
@@ -36,9 +48,12 @@ type MemberOptions struct {
 	Election  time.Duration // silence before an election; 0: 300 ms; at least 4 heartbeats
 }
 
-// Open opens one store in dir, without a network. A directory that holds one is reopened.
-func Open(ctx context.Context, dir string) (*Node, error) {
-	return open(ctx, C.ASPEN_MODE_EMBEDDED, MemberOptions{Dir: dir}, "")
+// Open opens one store in dir, without a network. A directory that holds one is reopened. At most one NodeOptions.
+func Open(ctx context.Context, dir string, options ...NodeOptions) (*Node, error) {
+	given := MemberOptions{Dir: dir}
+	for _, given.NodeOptions = range options {
+	}
+	return open(ctx, C.ASPEN_MODE_EMBEDDED, given, "")
 }
 
 // Found opens the first member of a new network; Node.Ticket invites others. A directory that already holds a
@@ -59,7 +74,7 @@ func Connect(ctx context.Context, ticket string) (*Node, error) {
 }
 
 func open(ctx context.Context, mode C.int32_t, options MemberOptions, ticket string) (*Node, error) {
-	var texts [4]*C.char
+	var texts [5]*C.char
 	for i, text := range []string{options.Dir, options.Listen, options.Advertise, ticket} {
 		if strings.IndexByte(text, 0) >= 0 {
 			return nil, localError(ErrInvalidArgument, "text with a NUL in it")
@@ -73,8 +88,20 @@ func open(ctx context.Context, mode C.int32_t, options MemberOptions, ticket str
 		return nil, localError(ErrInvalidArgument, "a heartbeat or election time is negative")
 	}
 	op, err := run(ctx, func(queue *C.aspen_cq_t, tag C.uint64_t) C.aspen_go_started_t {
-		return C.aspen_go_open(mode, texts[0], texts[1], texts[2], texts[3], timeout(ctx),
-			C.int64_t(options.Heartbeat), C.int64_t(options.Election), queue, tag)
+		numbers := C.aspen_node_options_t{
+			mode:                  mode,
+			open_timeout_ns:       timeout(ctx),
+			heartbeat_ns:          C.int64_t(options.Heartbeat),
+			election_ns:           C.int64_t(options.Election),
+			history_revisions:     C.uint64_t(options.HistoryRevisions),
+			history_ns:            C.int64_t(options.History),
+			dead_voter_ns:         C.int64_t(options.DeadVoter),
+			journal_segment_bytes: C.uint64_t(options.JournalSegmentBytes),
+			clock_drift_ppm_max:   C.uint32_t(options.ClockDriftPPM),
+			lease_reads:           flag(options.LeaseReads),
+			member_reads:          flag(options.MemberReads),
+		}
+		return C.aspen_go_open(&numbers, texts[0], texts[1], texts[2], texts[3], texts[4], queue, tag)
 	})
 	if err != nil {
 		return nil, err

@@ -27,6 +27,16 @@ type start func(queue *C.aspen_cq_t, tag C.uint64_t) C.aspen_go_started_t
 // run starts an operation and waits for it; when ctx is done first, it is asked to end, and still waited for.
 // One without error is the caller's to free.
 func run(ctx context.Context, begin start) (*operation, error) {
+	op, err := complete(ctx, begin)
+	if err == nil && op.result.status != C.ASPEN_OK {
+		defer op.free()
+		return nil, op.err(ctx)
+	}
+	return op, err
+}
+
+// complete gives a completed operation, which is the caller's to free.
+func complete(ctx context.Context, begin start) (*operation, error) {
 	if ctx.Err() != nil {
 		return nil, contextError(ctx)
 	}
@@ -47,10 +57,6 @@ func run(ctx context.Context, begin start) (*operation, error) {
 		C.aspen_op_cancel(started.op)
 		<-op.done
 	}
-	if op.result.status != C.ASPEN_OK {
-		defer op.free()
-		return nil, op.err(ctx)
-	}
 	return op, nil
 }
 
@@ -70,6 +76,9 @@ func (op *operation) err(ctx context.Context) *Error {
 	}
 	if err.Code == ErrCancelled || err.Code == ErrDeadlineExceeded {
 		err.cause = ctx.Err()
+	}
+	if err.Code == ErrCompacted {
+		err.Revision = uint64(op.result.revision)
 	}
 	err.Name = err.Code.String()
 	return err

@@ -37,8 +37,8 @@ export interface PreviousOptions {
 
 export interface LeaseOptions {
   /**
-   * The key goes when this lease does; 0n, the default: it stays. Fails with NOT_FOUND when there is no such
-   * lease.
+   * The key goes when this lease, or the one with this number, does; 0n, the default: it stays. Fails with NOT_FOUND
+   * when there is no such lease.
    */
   lease?: bigint | undefined;
 }

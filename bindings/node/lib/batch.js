@@ -6,7 +6,7 @@
 'use strict';
 
 const native = require('./native.js');
-const { bytes, checkOptions, uint64 } = require('./call.js');
+const { bytes, checkOptions, leaseNumber } = require('./call.js');
 const { AspenError } = require('./error.js');
 const { comparison } = require('./compare.js');
 const { bounds, rangeRequest } = require('./keys.js');
@@ -71,7 +71,7 @@ class Operations {
 
   put(key, value, options) {
     const { lease, previous } = checkOptions(options);
-    const added = [bytes(key, 'key'), bytes(value, 'value'), uint64(lease, 'lease'), previous === true];
+    const added = [bytes(key, 'key'), bytes(value, 'value'), leaseNumber(lease), previous === true];
     native.batchPut(this.#assembly.batch(this), ...added);
     return this;
   }

@@ -6,6 +6,10 @@ const { AspenError } = require('./error.js');
 
 const MS_MAX = Number.MAX_SAFE_INTEGER / 1e6;  // as nanoseconds still exact: a hundred days
 
+const LINEARIZABLE = 0;
+const STALE = 1;
+const LEASE = 2;
+
 const UINT64_MAX = 2n ** 64n - 1n;
 
 const LONE_SURROGATE = /\p{Surrogate}/u;  // (isWellFormed() came with Node.js 20)
@@ -44,6 +48,11 @@ function uint64(value, what) {
   if (typeof value !== 'bigint') throw new TypeError(`${what} must be a bigint`);
   if (value < 0n || value > UINT64_MAX) throw new RangeError(`${what} must fit 64 bits`);
   return value;
+}
+
+// A lease, or its number.
+function leaseNumber(value) {
+  return uint64(typeof value?.id === 'bigint' ? value.id : value, 'lease');
 }
 
 function count(value, what) {
@@ -110,9 +119,12 @@ async function run(start, signal) {
 
 // The same of an operation on a node: `submit` gets what every call on one begins with.
 async function runOn(handle, options, submit) {
-  const { timeoutMs, signal, stale } = checkOptions(options);
+  const { timeoutMs, signal, stale, stalenessMs, leaseRead } = checkOptions(options);
   const timeoutNs = nanoseconds(timeoutMs, 'timeoutMs');
-  return run((tag) => submit(handle, tag, timeoutNs, stale === true), signal);
+  const old = stale === true || stalenessMs !== undefined;
+  if (old && leaseRead === true) throw new TypeError("a read is stale, or by the leader's lease, not both");
+  const consistency = old ? STALE : leaseRead === true ? LEASE : LINEARIZABLE;
+  return run((tag) => submit(handle, tag, timeoutNs, consistency), signal);
 }
 
-module.exports = { bytes, text, nanoseconds, uint64, count, checkOptions, checkSignal, run, runOn };
+module.exports = { bytes, text, nanoseconds, uint64, count, checkOptions, checkSignal, leaseNumber, run, runOn };

@@ -6,12 +6,15 @@ const names = new Map(table.map((row) => [row.number, row.name]));
 
 // What every failed operation rejects with. See index.d.ts.
 class AspenError extends Error {
-  constructor({ number, message, applied, retryable }, options) {
+  constructor({ number, message, applied, retryable, revision, text }, options) {
     super(message, options);
     this.code = names.get(number) ?? 'UNKNOWN';
     this.number = number;
     this.applied = applied;
     this.retryable = retryable;
+    // Not for users: what an operation answers although it failed.
+    if (text) Object.defineProperty(this, 'report', { value: text });
+    if (this.code === 'COMPACTED' && revision) this.firstRevision = revision;
   }
 
   // An error of this package itself: nothing was sent, so nothing was applied.

@@ -14,6 +14,8 @@
 
 import errorTable = require('./errors.js');
 import type { Batch, LeaseOptions, PreviousOptions, RangeSelection } from './batch.js';
+import type { Quota, QuotaLimits } from './keeping.js';
+import type { Watch, WatchOptions } from './watch.js';
 import type { Branch, TransactOptions, Transaction } from './transaction.js';
 
 export {
@@ -21,6 +23,8 @@ export {
   type GetResult, type Keys, type LeaseOptions, type OperationResult, type Operations, type PreviousOptions,
   type RangeResult, type RangeSelection, type TransactionResult,
 } from './batch.js';
+export { type Quota, type QuotaLimits } from './keeping.js';
+export { Watch, type WatchBatch, type WatchEvent, type WatchOptions } from './watch.js';
 export { Branch, type Draft, type TransactOptions, Transaction } from './transaction.js';
 
 /** Bytes: a string is taken as UTF-8. */
@@ -44,6 +48,8 @@ export class AspenError extends Error {
   readonly applied: 'no' | 'maybe';
   /** Whether the same call may succeed later without anything being changed. */
   readonly retryable: boolean;
+  /** Of a watch's COMPACTED: the first revision from which it could be watched. */
+  readonly firstRevision?: bigint;
   /** The reason of the signal, when it was aborted. */
   readonly cause?: unknown;
 }
@@ -79,6 +85,13 @@ export interface CallOptions {
 export interface ReadOptions extends CallOptions {
   /** Read what the nearest member has applied, which may be old. Default: see every completed write. */
   stale?: boolean | undefined;
+  /** The same, but see every write that completed so long before. */
+  stalenessMs?: number | undefined;
+  /**
+   * See every completed write, as long as clocks keep to `clockDriftPpm`, and ask no other member while the leader has
+   * a lease (the option `leaseReads` of members).
+   */
+  leaseRead?: boolean | undefined;
   /**
    * Read the store as it was right after this revision; 0n, the default: as it is. Fails with COMPACTED when that
    * has been forgotten, and with INVALID_ARGUMENT when it has not happened yet.
@@ -171,6 +184,21 @@ export class KV {
   transact<T>(fn: (tx: Transaction) => T | PromiseLike<T>, options?: TransactOptions): Promise<Awaited<T>>;
   /** A copy of the keys with this prefix, as they are now, to be read and changed and then committed. */
   branch(prefix: Bytes, options?: CallOptions): Promise<Branch>;
+  /** Tells what changes, from now on or from a revision on. Fails with LIMIT_EXCEEDED (too many), PERMISSION_DENIED. */
+  watch(options?: WatchOptions): Promise<Watch>;
+  /**
+   * Forgets what the keys were before `revision`: reads at earlier ones fail with COMPACTED. Resolves with the oldest
+   * revision that can still be read. Fails with INVALID_ARGUMENT (one to come), PERMISSION_DENIED.
+   */
+  compact(revision: bigint, options?: CallOptions): Promise<bigint>;
+  /**
+   * Bounds what all keys with `prefix` may come to; with neither limit it has no quota any more. Writes that would
+   * exceed it fail with QUOTA_EXCEEDED; it can be set below what there is, and what shrinks is always allowed. Fails
+   * with LIMIT_EXCEEDED (too many), PERMISSION_DENIED.
+   */
+  setQuota(prefix: Bytes, quota: QuotaLimits, options?: CallOptions): Promise<void>;
+  /** All quotas, by prefix. */
+  quotas(options?: CallOptions): Promise<Quota[]>;
 }
 
 export interface MemberStatus {
@@ -219,7 +247,21 @@ export class Node {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-export interface MemberOptions extends CallOptions {
+/** How a node goes about its work. */
+export interface NodeOptions extends CallOptions {
+  /** The leader forgets earlier revisions when more than so many are kept and ... Default: 10,000. */
+  historyRevisions?: number | undefined;
+  /** ... what it forgets is older than this. Default: 60,000; Infinity: never. */
+  historyMs?: number | undefined;
+  /** Of the log's files, each made whole beforehand. Default: 16 MiB; at most 1 GiB. */
+  journalSegmentBytes?: number | undefined;
+}
+
+/** Of a node that is new. */
+export interface RestoreOptions {
+}
+
+export interface MemberOptions extends NodeOptions {
   /** The data directory, created when absent. One that holds a node is reopened as that node. */
   dir: string;
   /** "host:port" to listen on; port 0: any. */
@@ -230,12 +272,20 @@ export interface MemberOptions extends CallOptions {
   heartbeatMs?: number | undefined;
   /** Silence before an election. Default: 300; at least 4 heartbeats. */
   electionMs?: number | undefined;
+  /** One that is dead or lags for so long, at least 10 elections, has no vote until it has caught up. Default: never. */
+  deadVoterMs?: number | undefined;
+  /** What a monotonic clock gains or loses at most, for leases. Default: 1,000. */
+  clockDriftPpm?: number | undefined;
+  /** Promises the leader not to vote for another, which is what `leaseRead` needs of most members. */
+  leaseReads?: boolean | undefined;
+  /** Reads at this node are served by it also when another one leads, and see as much. */
+  memberReads?: boolean | undefined;
 }
 
 /** Opens one store in `dir`, without a network. */
-export function open(dir: string, options?: CallOptions): Promise<Node>;
+export function open(dir: string, options?: NodeOptions & RestoreOptions): Promise<Node>;
 /** The first member of a new network. */
-export function found(options: MemberOptions): Promise<Node>;
+export function found(options: MemberOptions & RestoreOptions): Promise<Node>;
 /** A further member: resolves when it is one and has caught up. */
 export function join(options: MemberOptions & { ticket: string }): Promise<Node>;
 /** A client: uses the network, stores nothing. */
@@ -353,6 +403,10 @@ export const limits: {
   readonly opsInFlight: number;
   readonly tupleBytes: number;
   readonly tupleDepth: number;
+  readonly watches: number;
+  readonly watchBufferBytes: number;
+  readonly watchRevisionBytes: number;
+  readonly quotas: number;
 };
 
 /** The engine's version, "major.minor.patch". */

@@ -6,6 +6,7 @@ const { Node, open, found, join, connect } = require('./node.js');
 const { KV } = require('./kv.js');
 const { Batch } = require('./batch.js');
 const { Branch, Transaction } = require('./transaction.js');
+const { Watch } = require('./watch.js');
 const { tuple, Subspace } = require('./tuple.js');
 const { parseNodeId, formatNodeId, inspectTicket } = require('./identifiers.js');
 
@@ -26,6 +27,7 @@ exports.KV = KV;
 exports.Batch = Batch;
 exports.Branch = Branch;
 exports.Transaction = Transaction;
+exports.Watch = Watch;
 exports.tuple = tuple;
 exports.Subspace = Subspace;
 exports.AspenError = AspenError;

@@ -2,7 +2,7 @@
 import aspen from './index.js';
 
 export const {
-  open, found, join, connect, Node, KV, Batch, Branch, Transaction, tuple, Subspace, AspenError, ConflictError, errors,
-  parseNodeId, formatNodeId, inspectTicket, limits, version,
+  open, found, join, connect, Node, KV, Batch, Branch, Transaction, Watch, tuple, Subspace, AspenError, ConflictError,
+  errors, parseNodeId, formatNodeId, inspectTicket, limits, version,
 } = aspen;
 export default aspen;

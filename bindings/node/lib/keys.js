@@ -1,7 +1,7 @@
 // Which keys a caller means: a range of them, as {prefix}, or {start, end} of which one may be missing.
 'use strict';
 
-const { bytes, checkOptions, count, uint64 } = require('./call.js');
+const { bytes, checkOptions, count, nanoseconds, uint64 } = require('./call.js');
 
 const NO_END = Buffer.alloc(0);  // to the last key
 
@@ -44,7 +44,8 @@ function rangeRequest(options) {
     reverse: given.reverse === true,
     keysOnly: given.keysOnly === true,
     revision: uint64(given.revision, 'revision'),
+    stalenessNs: nanoseconds(given.stalenessMs, 'stalenessMs'),
   };
 }
 
-module.exports = { bounds, rangeRequest };
+module.exports = { bounds, keyRange, rangeRequest };

@@ -2,11 +2,13 @@
 
 const native = require('./native.js');
 const { Batch } = require('./batch.js');
-const { bytes, uint64, checkOptions, runOn } = require('./call.js');
+const { bytes, nanoseconds, uint64, checkOptions, leaseNumber, runOn } = require('./call.js');
 const { expectation } = require('./compare.js');
+const { compact, quotas, setQuota } = require('./keeping.js');
 const { pages } = require('./pages.js');
 const { firstEntry, outcome } = require('./result.js');
 const { openBranch, transact } = require('./transaction.js');
+const { openWatch } = require('./watch.js');
 
 // The store of a node. See index.d.ts.
 class KV {
@@ -20,7 +22,7 @@ class KV {
     const k = bytes(key, 'key');
     const v = bytes(value, 'value');
     const { lease, previous } = checkOptions(options);
-    const rest = [uint64(lease, 'lease'), previous === true];
+    const rest = [leaseNumber(lease), previous === true];
     const done = await this.#run(options, (...call) => native.put(...call, k, v, ...rest));
     if (previous !== true) return done;
     const { revision, results: [change] } = outcome(done);
@@ -29,8 +31,9 @@ class KV {
 
   async get(key, options) {
     const k = bytes(key, 'key');
-    const revision = uint64(checkOptions(options).revision, 'revision');
-    return firstEntry(await this.#run(options, (...call) => native.get(...call, k, revision)));
+    const { revision, stalenessMs } = checkOptions(options);
+    const rest = [uint64(revision, 'revision'), nanoseconds(stalenessMs, 'stalenessMs')];
+    return firstEntry(await this.#run(options, (...call) => native.get(...call, k, ...rest)));
   }
 
   async delete(key, options) {
@@ -45,7 +48,7 @@ class KV {
     const k = bytes(key, 'key');
     const v = bytes(value, 'value');
     const expected = expectation(expect);
-    const lease = uint64(checkOptions(options).lease, 'lease');
+    const lease = leaseNumber(checkOptions(options).lease);
     const { succeeded, revision, current } =
       outcome(await this.#run(options, (...call) => native.cas(...call, k, ...expected, v, lease)));
     return { succeeded, revision, current };
@@ -65,6 +68,22 @@ class KV {
 
   async branch(prefix, options) {
     return openBranch(this.#handle, undefined, prefix, options);
+  }
+
+  async watch(options) {
+    return openWatch(this.#handle, options);
+  }
+
+  async compact(revision, options) {
+    return compact(this.#handle, revision, options);
+  }
+
+  async setQuota(prefix, quota, options) {
+    return setQuota(this.#handle, prefix, quota, options);
+  }
+
+  async quotas(options) {
+    return quotas(this.#handle, options);
   }
 
   #run(options, submit) {

@@ -1,7 +1,7 @@
 'use strict';
 
 const native = require('./native.js');
-const { text, nanoseconds, checkOptions, run, runOn } = require('./call.js');
+const { text, nanoseconds, checkOptions, count, run, runOn } = require('./call.js');
 const { KV } = require('./kv.js');
 
 const EMBEDDED = 0;
@@ -92,6 +92,15 @@ async function openNode(mode, names, options) {
     heartbeatNs: nanoseconds(options.heartbeatMs, 'heartbeatMs'),
     electionNs: nanoseconds(options.electionMs, 'electionMs'),
   };
+  Object.assign(request, {
+    historyRevisions: count(options.historyRevisions, 'historyRevisions'),
+    historyNs: options.historyMs === Infinity ? -1 : nanoseconds(options.historyMs, 'historyMs'),
+    deadVoterNs: nanoseconds(options.deadVoterMs, 'deadVoterMs'),
+    journalSegmentBytes: count(options.journalSegmentBytes, 'journalSegmentBytes'),
+    clockDriftPpmMax: count(options.clockDriftPpm, 'clockDriftPpm'),
+    leaseReads: options.leaseReads === true,
+    memberReads: options.memberReads === true,
+  });
   for (const name of names) request[name] = text(options[name], name);
   if (options.advertise !== undefined) request.advertise = text(options.advertise, 'advertise');
   return new Node(await run((tag) => native.open(request, tag), options.signal), mode);

@@ -4,7 +4,7 @@
 const { setTimeout: sleep } = require('node:timers/promises');
 
 const native = require('./native.js');
-const { bytes, checkOptions, checkSignal, count, runOn, uint64 } = require('./call.js');
+const { bytes, checkOptions, checkSignal, count, leaseNumber, runOn } = require('./call.js');
 const { AspenError, ConflictError } = require('./error.js');
 const { bounds } = require('./keys.js');
 const { pages } = require('./pages.js');
@@ -40,7 +40,7 @@ class Draft {
   }
 
   put(key, value, options) {
-    const lease = uint64(checkOptions(options).lease, 'lease');
+    const lease = leaseNumber(checkOptions(options).lease);
     this.#changed(native.txnPut(this._draft(), bytes(key, 'key'), bytes(value, 'value'), lease));
   }
 

@@ -12,14 +12,18 @@
 #include "arguments.h"
 #include "batch.h"
 #include "instance.h"
+#include "keeping.h"
 #include "result.h"
 #include "txn.h"
+#include "watch.h"
 
 namespace {
 
 // ---- nodes
 
-// open({mode, dir, listen, advertise, ticket, openTimeoutNs, heartbeatNs, electionNs}, tag)
+// open({mode, dir, listen, advertise, ticket, restoreFrom, openTimeoutNs, heartbeatNs, electionNs,
+// historyRevisions, historyNs, deadVoterNs, journalSegmentBytes, clockDriftPpmMax, leaseReads, memberReads},
+// tag)
 Napi::Value open(Info info) {
   Napi::Env env = info.Env();
   if (!info[0].IsObject()) return type_error(env, "open: options");
@@ -38,6 +42,13 @@ Napi::Value open(Info info) {
   options.open_timeout_ns = get_integer(object.Get("openTimeoutNs"));
   options.heartbeat_ns = get_integer(object.Get("heartbeatNs"));
   options.election_ns = get_integer(object.Get("electionNs"));
+  options.history_revisions = static_cast<uint64_t>(get_integer(object.Get("historyRevisions")));
+  options.history_ns = get_integer(object.Get("historyNs"));
+  options.dead_voter_ns = get_integer(object.Get("deadVoterNs"));
+  options.journal_segment_bytes = static_cast<uint64_t>(get_integer(object.Get("journalSegmentBytes")));
+  options.clock_drift_ppm_max = static_cast<uint32_t>(get_integer(object.Get("clockDriftPpmMax")));
+  options.lease_reads = get_flag(object.Get("leaseReads")) ? 1 : 0;
+  options.member_reads = get_flag(object.Get("memberReads")) ? 1 : 0;
   return Instance::of(env).promise(static_cast<uint64_t>(get_integer(info[1])), convert_node,
                                    [&](aspen_cq_t* queue, uint64_t tag, aspen_op_t** op) {
                                      return aspen_node_open(&options, queue, tag, op);
@@ -70,7 +81,7 @@ Napi::Value identity(Info info) {
   return both;
 }
 
-// ticket(node, tag, timeoutNs, stale, validNs)
+// ticket(node, tag, timeoutNs, consistency, validNs)
 Napi::Value ticket(Info info) {
   auto call = Call::from(info);
   if (!call) return type_error(info.Env(), "ticket: arguments");
@@ -81,7 +92,7 @@ Napi::Value ticket(Info info) {
                        });
 }
 
-// status(node, tag, timeoutNs, stale)
+// status(node, tag, timeoutNs, consistency)
 Napi::Value status(Info info) {
   auto call = Call::from(info);
   if (!call) return type_error(info.Env(), "status: arguments");
@@ -105,20 +116,21 @@ Napi::Value shut_down(Info info) {
 
 // ---- key-value store
 
-// get(node, tag, timeoutNs, stale, key, revision)
+// get(node, tag, timeoutNs, consistency, key, revision, stalenessNs)
 Napi::Value get(Info info) {
   auto call = Call::from(info);
   auto key = get_bytes(info[4]);
   if (!call || !key) return type_error(info.Env(), "get: arguments");
   call->options.revision = get_uint64(info[5]);
+  call->options.staleness_ns = get_integer(info[6]);
   return call->promise(info.Env(), convert_entries,
                        [&](aspen_node_t* node, aspen_cq_t* queue, uint64_t tag, aspen_op_t** op) {
                          return aspen_kv_get(node, key->data, key->size, &call->options, queue, tag, op);
                        });
 }
 
-// put(node, tag, timeoutNs, stale, key, value, lease, previous): a revision; with `previous` what a delete
-// gives
+// put(node, tag, timeoutNs, consistency, key, value, lease, previous): a revision; with `previous` what a
+// delete gives
 Napi::Value put(Info info) {
   auto call = Call::from(info);
   auto key = get_bytes(info[4]);
@@ -133,7 +145,7 @@ Napi::Value put(Info info) {
                        });
 }
 
-// delete(node, tag, timeoutNs, stale, key, previous)
+// delete(node, tag, timeoutNs, consistency, key, previous)
 Napi::Value remove(Info info) {
   auto call = Call::from(info);
   auto key = get_bytes(info[4]);
@@ -159,7 +171,7 @@ struct Comparison {
   size_t size() const { return expected ? expected->size : 0; }
 };
 
-// cas(node, tag, timeoutNs, stale, key, comparison, expected, revision, value, lease)
+// cas(node, tag, timeoutNs, consistency, key, comparison, expected, revision, value, lease)
 Napi::Value cas(Info info) {
   auto call = Call::from(info);
   auto key = get_bytes(info[4]);
@@ -174,7 +186,8 @@ Napi::Value cas(Info info) {
       });
 }
 
-// range(node, tag, timeoutNs, stale, {prefix, start, end, continuation, limit, reverse, keysOnly, revision})
+// range(node, tag, timeoutNs, consistency, {prefix, start, end, continuation, limit, reverse, keysOnly,
+// revision, stalenessNs})
 Napi::Value range(Info info) {
   auto call = Call::from(info);
   if (!call || !info[4].IsObject()) return type_error(info.Env(), "range: arguments");
@@ -254,6 +267,8 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   add("range", range);
   add_batch_functions(env, exports);
   add_txn_functions(env, exports);
+  add_watch_functions(env, exports);
+  add_keeping_functions(env, exports);
   add("parseNodeId", parse_node_id);
   add("formatNodeId", format_node_id);
   add("inspectTicket", inspect_ticket);

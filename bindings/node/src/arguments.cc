@@ -36,23 +36,25 @@ std::optional<std::string> get_text(const Napi::Value& value) {
   return value.As<Napi::String>().Utf8Value();
 }
 
+void set_bytes(const Napi::Object& object, const char* name, const void*& data, size_t& size) {
+  if (auto bytes = get_bytes(object.Get(name))) {
+    data = bytes->data;
+    size = bytes->size;
+  }
+}
+
 aspen_range_options_t get_range(const Napi::Object& object) {
   aspen_range_options_t options;
   aspen_range_options_init(&options, sizeof options);
-  auto set = [&](const char* name, const void*& data, size_t& size) {
-    if (auto bytes = get_bytes(object.Get(name))) {
-      data = bytes->data;
-      size = bytes->size;
-    }
-  };
-  set("prefix", options.prefix, options.prefix_size);
-  set("start", options.start, options.start_size);
-  set("end", options.end, options.end_size);
-  set("continuation", options.continuation, options.continuation_size);
+  set_bytes(object, "prefix", options.prefix, options.prefix_size);
+  set_bytes(object, "start", options.start, options.start_size);
+  set_bytes(object, "end", options.end, options.end_size);
+  set_bytes(object, "continuation", options.continuation, options.continuation_size);
   options.limit = static_cast<uint64_t>(get_integer(object.Get("limit")));
   options.reverse = get_flag(object.Get("reverse")) ? 1 : 0;
   options.keys_only = get_flag(object.Get("keysOnly")) ? 1 : 0;
   options.revision = get_uint64(object.Get("revision"));
+  options.staleness_ns = get_integer(object.Get("stalenessNs"));
   return options;
 }
 
@@ -62,6 +64,6 @@ std::optional<Call> Call::from(Info info) {
   Call call{*handle, static_cast<uint64_t>(get_integer(info[1])), {}};
   aspen_call_options_init(&call.options, sizeof call.options);
   call.options.timeout_ns = get_integer(info[2]);
-  call.options.consistency = get_flag(info[3]) ? ASPEN_READ_STALE : ASPEN_READ_LINEARIZABLE;
+  call.options.consistency = static_cast<int32_t>(get_integer(info[3]));
   return call;
 }

@@ -29,10 +29,12 @@ int64_t get_integer(const Napi::Value& value);
 bool get_flag(const Napi::Value& value);
 uint64_t get_uint64(const Napi::Value& value);
 std::optional<std::string> get_text(const Napi::Value& value);
-// {prefix, start, end, continuation, limit, reverse, keysOnly, revision}; it borrows the bytes.
+// Borrows the bytes with this name, if there are any.
+void set_bytes(const Napi::Object& object, const char* name, const void*& data, size_t& size);
+// {prefix, start, end, continuation, limit, reverse, keysOnly, revision, stalenessNs}; it borrows the bytes.
 aspen_range_options_t get_range(const Napi::Object& object);
 
-// The first arguments of every call on a node: its handle, a tag, timeoutNs, stale.
+// The first arguments of every call on a node: its handle, a tag, timeoutNs, consistency.
 struct Call {
   HandlePtr handle;
   uint64_t tag;

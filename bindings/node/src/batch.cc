@@ -128,7 +128,7 @@ Napi::Value end(Info info) {
   return added(info, aspen_batch_end(get_batch(info[0])), 0, "transaction: arguments");
 }
 
-// apply(node, tag, timeoutNs, stale, batch)
+// apply(node, tag, timeoutNs, consistency, batch)
 Napi::Value apply(Info info) {
   auto call = Call::from(info);
   aspen_batch_t* batch = get_batch(info[4]);

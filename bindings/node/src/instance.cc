@@ -26,6 +26,17 @@ Napi::Value Instance::promise_on(const HandlePtr& handle, uint64_t tag, Convert 
   });
 }
 
+Napi::Value Instance::background(const HandlePtr& handle, uint64_t tag, Convert convert,
+                                 const SubmitOn& submit) {
+  if (handle->node == nullptr || handle->closing) return rejected(env_, ASPEN_SHUTDOWN, "the node is closed");
+  Pending pending;
+  pending.convert = convert;
+  pending.held = false;
+  return start(tag, std::move(pending), [&](aspen_cq_t* queue, uint64_t t, aspen_op_t** op) {
+    return submit(handle->node, queue, t, op);
+  });
+}
+
 Napi::Value Instance::close(const HandlePtr& handle, uint64_t tag) {
   if (handle->node == nullptr || handle->closing) return rejected(env_, ASPEN_SHUTDOWN, "the node is closed");
   Pending pending;
@@ -53,8 +64,8 @@ Napi::Value Instance::start(uint64_t tag, Pending pending, const Submit& submit)
   }
   // It may have completed already, but nobody looks before this thread returns to its event loop.
   if (pending.closing) pending.closing->closing = true;
+  if (pending.held) queue_.hold();
   pending_.emplace(tag, std::move(pending));
-  queue_.hold();
   return {env_, promise};
 }
 
@@ -63,7 +74,7 @@ void Instance::take(const aspen_event_t& event) {
   if (found == pending_.end()) return;
   Pending pending = std::move(found->second);
   pending_.erase(found);
-  if (pending.deferred != nullptr) queue_.release();
+  if (pending.deferred != nullptr && pending.held) queue_.release();
   if (pending.closing) {
     hold(pending.closing, false);
     aspen_node_free(pending.closing->node);  // closed, so this does not wait

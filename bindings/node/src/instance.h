@@ -61,6 +61,8 @@ class Instance {
   // The same, on a node; rejects with SHUTDOWN when it is closed.
   using SubmitOn = std::function<int32_t(aspen_node_t*, aspen_cq_t*, uint64_t tag, aspen_op_t**)>;
   Napi::Value promise_on(const HandlePtr& handle, uint64_t tag, Convert convert, const SubmitOn& submit);
+  // The same of one that goes on in the background: it does not keep the event loop alive.
+  Napi::Value background(const HandlePtr& handle, uint64_t tag, Convert convert, const SubmitOn& submit);
   // Closes a node and frees it when that is done.
   Napi::Value close(const HandlePtr& handle, uint64_t tag);
 
@@ -81,6 +83,7 @@ class Instance {
     aspen_op_t* op = nullptr;
     Convert convert = nullptr;
     napi_deferred deferred = nullptr;  // null: nobody waits
+    bool held = true;                  // it keeps the event loop alive
     HandlePtr closing;                 // the node to free afterwards
   };
 

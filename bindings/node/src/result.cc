@@ -25,6 +25,17 @@ Napi::Value number(Napi::Env env, uint64_t value) {
   return Napi::Number::New(env, static_cast<double>(value));
 }
 
+// Six elements of `flat`, from this one on.
+void set_entry(Napi::Env env, Napi::Array& flat, size_t first, const aspen_entry_t& entry, uint64_t lease) {
+  auto at = static_cast<uint32_t>(first);
+  flat[at] = bytes(env, entry.key, entry.key_size);
+  flat[at + 1] = bytes(env, entry.value, entry.value_size);
+  flat[at + 2] = bigint(env, entry.create_revision);
+  flat[at + 3] = bigint(env, entry.mod_revision);
+  flat[at + 4] = bigint(env, entry.version);
+  flat[at + 5] = bigint(env, lease);
+}
+
 Napi::Value convert_results(Napi::Env env, aspen_op_t* op) {
   size_t count = aspen_op_result_count(op);
   Napi::Array flat = Napi::Array::New(env, 6 * count);
@@ -47,8 +58,11 @@ Napi::Value convert_results(Napi::Env env, aspen_op_t* op) {
 }  // namespace
 
 Napi::Object failure(Napi::Env env, const aspen_op_t* op) {
-  return describe(env, aspen_op_status(op), aspen_op_message(op), aspen_op_applied(op),
-                  aspen_op_retryable(op) != 0);
+  Napi::Object object = describe(env, aspen_op_status(op), aspen_op_message(op), aspen_op_applied(op),
+                                 aspen_op_retryable(op) != 0);
+  object.Set("revision", bigint(env, aspen_op_revision(op)));
+  object.Set("text", aspen_op_text(op));
+  return object;
 }
 
 Napi::Object failure(Napi::Env env, int32_t code, const char* message) {
@@ -110,13 +124,7 @@ Napi::Value convert_entries(Napi::Env env, aspen_op_t* op) {
   aspen_entry_t entry;
   for (size_t i = 0; i < count && aspen_op_entry(op, i, &entry) == ASPEN_OK; ++i) {
     Napi::HandleScope scope(env);  // a page holds more entries than a scope should hold handles
-    auto at = static_cast<uint32_t>(6 * i);
-    flat[at] = bytes(env, entry.key, entry.key_size);
-    flat[at + 1] = bytes(env, entry.value, entry.value_size);
-    flat[at + 2] = bigint(env, entry.create_revision);
-    flat[at + 3] = bigint(env, entry.mod_revision);
-    flat[at + 4] = bigint(env, entry.version);
-    flat[at + 5] = bigint(env, aspen_op_entry_lease(op, i));
+    set_entry(env, flat, 6 * i, entry, aspen_op_entry_lease(op, i));
   }
   return flat;
 }
@@ -129,6 +137,52 @@ Napi::Value convert_write(Napi::Env env, aspen_op_t* op) {
   write[3u] = convert_entries(env, op);
   write[4u] = convert_results(env, op);
   return write;
+}
+
+Napi::Value convert_watch(Napi::Env env, aspen_op_t* op) {
+  Napi::Array opened = Napi::Array::New(env, 2);
+  opened[0u] = Napi::External<aspen_watch_t>::New(
+      env, aspen_op_take_watch(op), [](Napi::Env, aspen_watch_t* watch) { aspen_watch_free(watch); });
+  opened[1u] = bigint(env, aspen_op_revision(op));
+  return opened;
+}
+
+Napi::Value convert_events(Napi::Env env, aspen_op_t* op) {
+  size_t count = aspen_op_event_count(op);
+  Napi::Array flat = Napi::Array::New(env, 9 * count);
+  aspen_watch_event_t event;
+  for (size_t i = 0; i < count && aspen_op_watch_event(op, i, &event) == ASPEN_OK; ++i) {
+    Napi::HandleScope scope(env);
+    auto at = static_cast<uint32_t>(9 * i);
+    flat[at] = number(env, static_cast<uint64_t>(event.kind));
+    flat[at + 1] = bigint(env, event.revision);
+    set_entry(env, flat, at + 2, event.entry, event.lease);
+    flat[at + 8] = env.Null();
+    if (event.has_previous == 0) continue;
+    Napi::Array previous = Napi::Array::New(env, 6);
+    set_entry(env, previous, 0, event.previous, 0);
+    flat[at + 8] = previous;
+  }
+  Napi::Array told = Napi::Array::New(env, 2);
+  told[0u] = bigint(env, aspen_op_revision(op));
+  told[1u] = flat;
+  return told;
+}
+
+Napi::Value convert_quotas(Napi::Env env, aspen_op_t* op) {
+  size_t count = aspen_op_quota_count(op);
+  Napi::Array flat = Napi::Array::New(env, 5 * count);
+  aspen_quota_t quota;
+  for (size_t i = 0; i < count && aspen_op_quota(op, i, &quota) == ASPEN_OK; ++i) {
+    Napi::HandleScope scope(env);
+    auto at = static_cast<uint32_t>(5 * i);
+    flat[at] = bytes(env, quota.prefix, quota.prefix_size);
+    flat[at + 1] = number(env, quota.bytes_max);
+    flat[at + 2] = number(env, quota.keys_max);
+    flat[at + 3] = number(env, quota.bytes);
+    flat[at + 4] = number(env, quota.keys);
+  }
+  return flat;
 }
 
 Napi::Value convert_page(Napi::Env env, aspen_op_t* op) {

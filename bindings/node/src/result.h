@@ -8,8 +8,8 @@
 #include <aspen.h>
 #include <napi.h>
 
-// What a promise is rejected with: {number, message, applied, retryable}. Of an operation that failed, or of
-// a call that made none: then nothing was applied.
+// What a promise is rejected with: {number, message, applied, retryable}, of an operation that failed also
+// its {revision, text}, or of a call that made none: then nothing was applied.
 Napi::Object failure(Napi::Env env, const aspen_op_t* op);
 Napi::Object failure(Napi::Env env, int32_t code, const char* message);
 // A promise already rejected with that.
@@ -30,5 +30,12 @@ Napi::Value convert_entries(Napi::Env env, aspen_op_t* op);
 // are kind, existed or succeeded or more (whichever its kind has), previousRevision, count, and where its
 // entries begin and end]
 Napi::Value convert_write(Napi::Env env, aspen_op_t* op);
+// [the External of a watch, the revision after which it begins]
+Napi::Value convert_watch(Napi::Env env, aspen_op_t* op);
+// [revision, events: nine elements for each, which are kind, revision, the entry's six, and the previous
+// entry's six as an array, or null]
+Napi::Value convert_events(Napi::Env env, aspen_op_t* op);
+// Five elements for each quota: prefix, bytesMax, keysMax, bytes, keys.
+Napi::Value convert_quotas(Napi::Env env, aspen_op_t* op);
 // [entries as above, continuation or null]
 Napi::Value convert_page(Napi::Env env, aspen_op_t* op);

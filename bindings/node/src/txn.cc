@@ -26,7 +26,7 @@ Napi::Value new_transaction(Info info) {
   return Instance::of(info.Env()).adopt(txn);
 }
 
-// branch(node, tag, timeoutNs, stale, parent or undefined, prefix)
+// branch(node, tag, timeoutNs, consistency, parent or undefined, prefix)
 Napi::Value branch(Info info) {
   auto call = Call::from(info);
   Draft* parent = get_draft(info[4]);
@@ -49,7 +49,7 @@ Napi::Value discard(Info info) {
   return info.Env().Undefined();
 }
 
-// txnGet(node, tag, timeoutNs, stale, draft, key)
+// txnGet(node, tag, timeoutNs, consistency, draft, key)
 Napi::Value get(Info info) {
   auto call = Call::from(info);
   Draft* draft = get_draft(info[4]);
@@ -61,7 +61,8 @@ Napi::Value get(Info info) {
       });
 }
 
-// txnRange(node, tag, timeoutNs, stale, draft, {prefix, start, end, continuation, limit, reverse, keysOnly})
+// txnRange(node, tag, timeoutNs, consistency, draft, {prefix, start, end, continuation, limit, reverse,
+// keysOnly})
 Napi::Value range(Info info) {
   auto call = Call::from(info);
   Draft* draft = get_draft(info[4]);
@@ -74,7 +75,7 @@ Napi::Value range(Info info) {
                        });
 }
 
-// txnCommit(node, tag, timeoutNs, stale, draft)
+// txnCommit(node, tag, timeoutNs, consistency, draft)
 Napi::Value commit(Info info) {
   auto call = Call::from(info);
   Draft* draft = get_draft(info[4]);

@@ -25,7 +25,9 @@ from . import _native, aio
 from . import tuple as tuple
 from ._batch import NestedBatch
 from ._blocking import Batch, KeyValue, Node, connect, found, join, open
-from ._calls import inspect_ticket
+from ._calls import NodeOptions, inspect_ticket
+from ._changes import Event, WatchBatch
+from ._keeping import Quota
 from ._keys import KeyRange
 from ._transaction import Branch, Transaction
 from ._types import (
@@ -48,6 +50,7 @@ from ._types import (
     Status,
     TicketInfo,
 )
+from ._watch import Watch
 from .errors import (
     AlreadyExists,
     AspenError,
@@ -83,7 +86,8 @@ from .tuple import Subspace
 __version__: str = _native.version()
 
 #: The engine's limits by name: KEY_BYTES, VALUE_BYTES, TRANSACTION_OPS, TRANSACTION_BYTES, TRANSACTION_DEPTH,
-#: BRANCH_DEPTH, RANGE_ENTRIES, RANGE_BYTES, FRAME_BYTES, OPS_IN_FLIGHT, TUPLE_BYTES, TUPLE_DEPTH.
+#: BRANCH_DEPTH, RANGE_ENTRIES, RANGE_BYTES, FRAME_BYTES, OPS_IN_FLIGHT, TUPLE_BYTES, TUPLE_DEPTH, WATCHES,
+#: WATCH_BUFFER_BYTES, WATCH_REVISION_BYTES, QUOTAS, ...
 LIMITS: Mapping[str, int] = MappingProxyType(_native.limits())
 
 ABSENT = Expect.ABSENT
@@ -91,7 +95,18 @@ PRESENT = Expect.PRESENT
 
 _WRITES: Sequence[type] = (Batch, BatchResult, CasResult, Change, DeleteRangeResult, DeleteResult, PutResult)
 _READS: Sequence[type] = (Entry, Expect, KeyRange, KeyValue, NestedBatch, NestedResult, RangeResult, Revision)
-for _class in (*_WRITES, *_READS, Branch, Member, Node, Peer, Status, Subspace, TicketInfo, Transaction):
+_LONG_LIVED: Sequence[type] = (
+    Branch,
+    Event,
+    Transaction,
+    Watch,
+    WatchBatch,
+)
+_KEEPING: Sequence[type] = (
+    NodeOptions,
+    Quota,
+)
+for _class in (*_WRITES, *_READS, *_LONG_LIVED, *_KEEPING, Member, Node, Peer, Status, Subspace, TicketInfo):
     _class.__module__ = __name__  # where users find them
 
 _LEVELS = {"debug": 0, "info": 1, "warn": 2, "error": 3}
@@ -146,6 +161,7 @@ __all__ = [
     "DeleteRangeResult",
     "DeleteResult",
     "Entry",
+    "Event",
     "Expect",
     "Expectation",
     "GrantExpired",
@@ -160,6 +176,7 @@ __all__ = [
     "NestedBatch",
     "NestedResult",
     "Node",
+    "NodeOptions",
     "NotAMember",
     "NotFound",
     "NotLeader",
@@ -169,6 +186,7 @@ __all__ = [
     "PermissionDenied",
     "Protocol",
     "PutResult",
+    "Quota",
     "QuotaExceeded",
     "RangeResult",
     "Revision",
@@ -181,6 +199,8 @@ __all__ = [
     "Transaction",
     "Unavailable",
     "Unsupported",
+    "Watch",
+    "WatchBatch",
     "WrongNode",
     "WrongPeer",
     "__version__",

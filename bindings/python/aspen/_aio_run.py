@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from typing import Self, TypeVar
+from typing import Generic, Self, TypeVar
 
 from . import _calls, _lifetime, _native
 from ._types import Entry
@@ -85,25 +85,31 @@ async def run(call: _calls.Call[T]) -> T:
     return call.finish(await completions_here().of(call.submit))
 
 
-class Range:
-    """The entries of a range, fetched reply by reply, for `async for`."""
+class Items(Generic[T]):
+    """Something read reply by reply, for `async for`."""
 
-    __slots__ = ("_entries", "_keep", "_scan")
+    __slots__ = ("_items", "_keep", "_pages")
 
-    def __init__(self, keep: object, scan: _calls.Scan) -> None:
+    def __init__(self, keep: object, pages: _calls.Pages[T]) -> None:
         self._keep = keep
-        self._scan = scan
-        self._entries: Iterator[Entry] = iter(())
+        self._pages = pages
+        self._items: Iterator[T] = iter(())
 
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> Entry:
+    async def __anext__(self) -> T:
         while True:
-            for entry in self._entries:
-                return entry
-            call = self._scan.call()
+            for item in self._items:
+                return item
+            call = self._pages.call()
             if call is None:
                 raise StopAsyncIteration
             page = await run(call)
-            self._entries = iter(page)
+            self._items = iter(page)
+
+
+class Range(Items[Entry]):
+    """The entries of a range, fetched reply by reply, for `async for`."""
+
+    __slots__ = ()

@@ -6,11 +6,15 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Self, TypeVar
 
-from . import _batch, _calls, _lifetime, _native
+from . import _batch, _calls, _keeping, _lifetime, _native
+from ._changes import watch_call
+from ._calls import NodeOptions
 from ._draft import ATTEMPTS
+from ._keeping import Quota
 from ._run import run, walk
 from ._transaction import Branch, Transaction, open_branch, transact
 from ._types import BatchResult, Bytes, CasResult, DeleteResult, Entry, Expectation, PutResult, Status
+from ._watch import Watch
 
 T = TypeVar("T")
 
@@ -42,15 +46,24 @@ class KeyValue:
         self._node = node  # keeps it open while only its store is in use
 
     def get(
-        self, key: Bytes, *, revision: int | None = None, stale: bool = False, timeout: float | None = None
+        self,
+        key: Bytes,
+        *,
+        revision: int | None = None,
+        stale: bool = False,
+        staleness: float | None = None,
+        lease_read: bool = False,
+        timeout: float | None = None,
     ) -> Entry | None:
         """The key's entry; None when it does not exist.
 
-        Sees every write that completed before; with `stale`, what the nearest member has, which may be old. With
-        a `revision`: as the store was right after it. Errors: Compacted when that is forgotten, InvalidArgument
-        when it has not happened yet.
+        Sees every write that completed before; with `stale`, what the nearest member has, which may be old; with
+        `staleness`, that, but every write that completed so many seconds before. With `lease_read` it sees as much as
+        without, as long as clocks keep to `NodeOptions.clock_drift_ppm`, and asks no other member while the leader has
+        a lease (`NodeOptions.lease_reads`). With a `revision`: as the store was right after it. Errors: Compacted when
+        that is forgotten, InvalidArgument when it has not happened yet.
         """
-        return run(_calls.get(self._node._native, key, revision, stale, timeout))
+        return run(_calls.get(self._node._native, key, revision, stale, staleness, lease_read, timeout))
 
     def put(
         self,
@@ -99,6 +112,8 @@ class KeyValue:
         keys_only: bool = False,
         revision: int | None = None,
         stale: bool = False,
+        staleness: float | None = None,
+        lease_read: bool = False,
         timeout: float | None = None,
     ) -> Iterator[Entry]:
         """The entries with `prefix`, or from `start` (inclusive) to `end` (exclusive), in key order.
@@ -109,7 +124,9 @@ class KeyValue:
         """
         node = self._node._native
         return walk(
-            _calls.scan(node, prefix, start, end, limit, reverse, keys_only, revision, stale, timeout)
+            _calls.scan(
+                node, prefix, start, end, limit, reverse, keys_only, revision, stale, staleness, lease_read, timeout
+            )
         )
 
     def batch(self) -> Batch:
@@ -132,6 +149,60 @@ class KeyValue:
     def branch(self, prefix: Bytes, *, timeout: float | None = None) -> Branch:
         """A copy of the keys with `prefix`, as they are now, to be read and changed and then committed."""
         return open_branch(self._node, None, prefix, timeout)
+
+    def watch(
+        self,
+        prefix: Bytes | None = None,
+        *,
+        key: Bytes | None = None,
+        start: Bytes | None = None,
+        end: Bytes | None = None,
+        revision: int | None = None,
+        previous: bool = False,
+        puts: bool = True,
+        deletes: bool = True,
+        progress: float | None = None,
+        buffer: int | None = None,
+        timeout: float | None = None,
+    ) -> Watch:
+        """Tells what changes in the keys with `prefix`, from `start` to `end`, or in one `key`, from now on.
+
+        With a `revision`: from this one on, past or to come. With `previous`, events tell what was there before; with
+        `puts` or `deletes` False, only the others are told. `progress`: a mark about so often in seconds (at least
+        0.1), when nothing changes. `buffer`: bytes that the node keeps of what was not asked for yet (1 MiB when
+        None). Errors: Compacted (the first `next` of a forgotten revision), LimitExceeded, PermissionDenied.
+        """
+        call = watch_call(
+            self._node, prefix, key, start, end, revision, previous, puts, deletes, progress, buffer, timeout
+        )
+        return Watch(self._node, *run(call))
+
+    def compact(self, revision: int, *, timeout: float | None = None) -> int:
+        """Forgets what the keys were before `revision`: reads at earlier ones raise Compacted.
+
+        Gives the oldest revision that can still be read. Errors: InvalidArgument (one to come), PermissionDenied.
+        """
+        return run(_keeping.compact(self._node, revision, timeout))
+
+    def set_quota(
+        self,
+        prefix: Bytes,
+        *,
+        bytes_max: int | None = None,
+        keys_max: int | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        """Bounds what all keys with `prefix` may come to: bytes of keys and values, and keys. With neither: no more.
+
+        Writes that would exceed it raise QuotaExceeded; it can be set below what there is, and what shrinks is always
+        allowed. Errors: LimitExceeded (too many quotas), PermissionDenied.
+        """
+        run(_keeping.set_quota(self._node, prefix, bytes_max, keys_max, timeout))
+
+    def quotas(self, *, timeout: float | None = None) -> tuple[Quota, ...]:
+        """All quotas, by prefix."""
+        return run(_keeping.quotas(self._node, timeout))
+
 
 
 class Node(_lifetime.NodeBase):
@@ -173,14 +244,25 @@ class Node(_lifetime.NodeBase):
         self.close()
 
 
-def open(dir: str | os.PathLike[str], *, timeout: float | None = None) -> Node:
+def open(
+    dir: str | os.PathLike[str],
+    *,
+    options: NodeOptions | None = None,
+    timeout: float | None = None,
+) -> Node:
     """A node by itself: a durable store in the directory `dir`, no network.
 
     `dir` is created when absent (its parent must exist) and reopened when it holds an embedded node.
     `timeout` is in seconds (30 when None). Errors: InUse (open in another node or process), WrongNode (it holds
     a member of a network), Corrupt, Unsupported (a later format), Io.
     """
-    return Node(run(_calls.open_node(_native.MODE_EMBEDDED, dir=dir, timeout=timeout)))
+    call = _calls.open_node(
+        _native.MODE_EMBEDDED,
+        dir=dir,
+        options=options,
+        timeout=timeout,
+    )
+    return Node(run(call))
 
 
 def found(
@@ -190,6 +272,7 @@ def found(
     advertise: str | None = None,
     heartbeat: float | None = None,
     election: float | None = None,
+    options: NodeOptions | None = None,
     timeout: float | None = None,
 ) -> Node:
     """The first member of a new network; `node.ticket()` admits the others.
@@ -205,6 +288,7 @@ def found(
         advertise=advertise,
         heartbeat=heartbeat,
         election=election,
+        options=options,
         timeout=timeout,
     )
     return Node(run(call))
@@ -218,6 +302,7 @@ def join(
     advertise: str | None = None,
     heartbeat: float | None = None,
     election: float | None = None,
+    options: NodeOptions | None = None,
     timeout: float | None = None,
 ) -> Node:
     """A further member of the network that `ticket` is for; returns when it is one and has caught up.
@@ -233,6 +318,7 @@ def join(
         advertise=advertise,
         heartbeat=heartbeat,
         election=election,
+        options=options,
         timeout=timeout,
     )
     return Node(run(call))
@@ -244,3 +330,4 @@ def connect(ticket: str, *, timeout: float | None = None) -> Node:
     Errors: TicketInvalid, GrantExpired, Unavailable or DeadlineExceeded (no member answered).
     """
     return Node(run(_calls.open_node(_native.MODE_CLIENT, ticket=ticket, timeout=timeout)))
+

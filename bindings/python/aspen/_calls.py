@@ -10,7 +10,9 @@ from __future__ import annotations
 import json
 import math
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from . import _native
@@ -84,11 +86,26 @@ def to_optional_number(value: int | None, what: str) -> int:
     return 0 if value is None else to_number(value, what)
 
 
-def _text(value: str | os.PathLike[str], what: str) -> str:
+def to_text(value: str | os.PathLike[str], what: str) -> str:
     text = os.fspath(value)
     if "\0" in text:
         raise InvalidArgument(f"{what} contains a NUL character")
     return text
+
+
+def to_optional_text(value: str | os.PathLike[str] | None, what: str) -> str | None:
+    return None if value is None else to_text(value, what)
+
+
+def to_freshness(stale: bool, staleness: float | None, lease_read: bool) -> tuple[int, int]:
+    """(consistency, staleness in ns) of a read."""
+    if lease_read and (stale or staleness is not None):
+        raise InvalidArgument("a read is stale, or by the leader's lease, but not both")
+    if lease_read:
+        return _native.READ_LEASE, 0
+    if staleness is not None:
+        return _native.READ_STALE, to_nanoseconds(staleness, "staleness")
+    return _native.READ_STALE if stale else _native.READ_LINEARIZABLE, 0
 
 
 def expectation(expect: Expectation) -> tuple[int, bytes, int]:
@@ -156,6 +173,36 @@ def _opened(op: _native.Op) -> _native.Node:
 # ---- nodes ----
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeOptions:
+    """How a node goes about its work, beside what `open`, `found` and `join` are told. None: the default."""
+
+    history_revisions: int | None = None
+    """The leader forgets earlier revisions when more than so many are kept (10,000) and ..."""
+    history: float | None = None
+    """... what it forgets is older than so many seconds (60); infinite: never."""
+    dead_voter: float | None = None
+    """A member that is dead or lags for so many seconds (at least 10 elections) has no vote until it has caught up."""
+    journal_segment_bytes: int | None = None
+    """Of the log's files (16 MiB; up to 1 GiB), each made whole beforehand."""
+    clock_drift_ppm: int | None = None
+    """What a monotonic clock gains or loses at most (1,000), for leases."""
+    lease_reads: bool = False
+    """Promises the leader not to vote for another, which is what `lease_read` needs of most members."""
+    member_reads: bool = False
+    """Reads at this node are served by it also when another one leads, and see as much."""
+
+    def _set(self, options: _native.NodeOptions) -> None:
+        forever = self.history is not None and math.isinf(self.history)
+        options.history_revisions = to_optional_number(self.history_revisions, "history_revisions")
+        options.history_ns = -1 if forever else to_nanoseconds(self.history, "history")
+        options.dead_voter_ns = to_nanoseconds(self.dead_voter, "dead_voter")
+        options.journal_segment_bytes = to_optional_number(self.journal_segment_bytes, "journal_segment_bytes")
+        options.clock_drift_ppm_max = min(to_optional_number(self.clock_drift_ppm, "clock_drift_ppm"), 2**32 - 1)
+        options.lease_reads = self.lease_reads
+        options.member_reads = self.member_reads
+
+
 def open_node(
     mode: int,
     *,
@@ -165,20 +212,23 @@ def open_node(
     ticket: str | None = None,
     heartbeat: float | None = None,
     election: float | None = None,
+    options: NodeOptions | None = None,
     timeout: float | None = None,
 ) -> Call[_native.Node]:
-    directory = None if dir is None else _text(dir, "dir")
-    if directory == "":
+    given = _native.NodeOptions()
+    given.mode = mode
+    given.dir = to_optional_text(dir, "dir")
+    if given.dir == "":
         raise InvalidArgument("dir is empty; it must name a directory")
-    texts = [None if t is None else _text(t, w) for t, w in ((listen, "listen"), (advertise, "advertise"))]
-    invitation = None if ticket is None else _text(ticket, "ticket").strip()
-    times = (to_nanoseconds(timeout), to_nanoseconds(heartbeat, "heartbeat"), to_nanoseconds(election, "election"))
-    return Call(
-        lambda queue, tag: _native.node_open(
-            mode, directory, texts[0], texts[1], invitation, times[0], times[1], times[2], queue, tag
-        ),
-        _opened,
-    )
+    given.listen = to_optional_text(listen, "listen")
+    given.advertise = to_optional_text(advertise, "advertise")
+    given.ticket = None if ticket is None else to_text(ticket, "ticket").strip()
+    given.open_timeout_ns = to_nanoseconds(timeout)
+    given.heartbeat_ns = to_nanoseconds(heartbeat, "heartbeat")
+    given.election_ns = to_nanoseconds(election, "election")
+    if options is not None:
+        options._set(given)
+    return Call(lambda queue, tag: _native.node_open(given, queue, tag), _opened)
 
 
 def close(node: _native.Node) -> Call[None]:
@@ -197,7 +247,7 @@ def status(node: _native.Node, timeout: float | None) -> Call[Status]:
 
 def inspect_ticket(text: str) -> TicketInfo:
     """What a ticket says, checked but not used. Errors: TicketInvalid, GrantExpired."""
-    op = _native.ticket_inspect(_text(text, "ticket").strip())
+    op = _native.ticket_inspect(to_text(text, "ticket").strip())
     document = json.loads(Call(lambda queue, tag: op, _native.Op.text).finish(op))
     not_after_ns = document["not_after_unix_ns"]
     return TicketInfo(
@@ -212,10 +262,17 @@ def inspect_ticket(text: str) -> TicketInfo:
 
 
 def get(
-    node: _native.Node, key: Bytes, revision: int | None, stale: bool, timeout: float | None
+    node: _native.Node,
+    key: Bytes,
+    revision: int | None,
+    stale: bool,
+    staleness: float | None,
+    lease_read: bool,
+    timeout: float | None,
 ) -> Call[Entry | None]:
     k, at, timeout_ns = to_bytes(key, "key"), to_optional_number(revision, "revision"), to_nanoseconds(timeout)
-    return Call(lambda queue, tag: node.get(k, at, stale, timeout_ns, queue, tag), first_entry)
+    consistency, staleness_ns = to_freshness(stale, staleness, lease_read)
+    return Call(lambda queue, tag: node.get(k, at, consistency, staleness_ns, timeout_ns, queue, tag), first_entry)
 
 
 def put(
@@ -247,8 +304,23 @@ def cas(
     )
 
 
-class Scan:
-    """Walks a range reply by reply: while `call()` is not None, run it; it gives the next entries.
+class Pages(ABC, Generic[T]):
+    """Something read reply by reply: while `call()` is not None, run it; it gives the next items."""
+
+    _done = False
+
+    def call(self) -> Call[list[T]] | None:
+        return None if self._done else Call(self._submit, self._take)
+
+    @abstractmethod
+    def _submit(self, queue: _native.Queue | None, tag: int) -> _native.Op: ...
+
+    @abstractmethod
+    def _take(self, op: _native.Op) -> list[T]: ...
+
+
+class Scan(Pages[Entry]):
+    """The entries of a range.
 
     `submit` is a native range, which takes the bounds, the continuation, the limit of one reply, `options`, a queue
     and a tag.
@@ -272,11 +344,6 @@ class Scan:
         self._per_reply = 0 if limit is None else min(limit, RANGE_ENTRIES_MAX)
         self._continuation: bytes | None = None
         self._done = limit == 0
-
-    def call(self) -> Call[list[Entry]] | None:
-        if self._done:
-            return None
-        return Call(self._submit, self._take)
 
     def _submit(self, queue: _native.Queue | None, tag: int) -> _native.Op:
         prefix, start, end = self._bounds
@@ -304,7 +371,10 @@ def scan(
     keys_only: bool,
     revision: int | None,
     stale: bool,
+    staleness: float | None,
+    lease_read: bool,
     timeout: float | None,
 ) -> Scan:
     at, timeout_ns = to_optional_number(revision, "revision"), to_nanoseconds(timeout)
-    return Scan(node.range, prefix, start, end, limit, reverse, keys_only, at, stale, timeout_ns)
+    freshness = to_freshness(stale, staleness, lease_read)
+    return Scan(node.range, prefix, start, end, limit, reverse, keys_only, at, *freshness, timeout_ns)

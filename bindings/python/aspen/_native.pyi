@@ -16,6 +16,9 @@ TARGET_MOD_REVISION: int
 TARGET_LEASE: int
 TARGET_EXISTS: int
 TARGET_UNCHANGED_SINCE: int
+READ_LINEARIZABLE: int
+READ_STALE: int
+READ_LEASE: int
 EQUAL: int
 NOT_EQUAL: int
 LESS: int
@@ -26,6 +29,8 @@ RESULT_GET: int
 RESULT_RANGE: int
 RESULT_TRANSACTION: int
 RESULT_END: int
+EVENT_PUT: int
+EVENT_DELETE: int
 
 class Queue:
     def __init__(self) -> None: ...
@@ -48,6 +53,15 @@ class Op:
     def take_txn(self) -> Txn | None: ...
     def conflicts(self) -> list[tuple[bytes, bytes]]:
         """(start, end) of each."""
+    def take_watch(self) -> Watch | None: ...
+    def events(
+        self,
+    ) -> list[
+        tuple[int, int, tuple[bytes, bytes, int, int, int, int], tuple[bytes, bytes, int, int, int, int] | None]
+    ]:
+        """(kind, revision, entry, previous entry) of each."""
+    def quotas(self) -> list[tuple[bytes, int, int, int, int]]:
+        """(prefix, bytes_max, keys_max, bytes, keys) of each."""
     def revision(self) -> int: ...
     def succeeded(self) -> bool: ...
     def failed_condition(self) -> int: ...
@@ -92,7 +106,15 @@ class Node:
     def ticket(self, valid_ns: int, queue: Queue | None, tag: int, /) -> Op: ...
     def status(self, timeout_ns: int, queue: Queue | None, tag: int, /) -> Op: ...
     def get(
-        self, key: bytes, revision: int, stale: bool, timeout_ns: int, queue: Queue | None, tag: int, /
+        self,
+        key: bytes,
+        revision: int,
+        consistency: int,
+        staleness_ns: int,
+        timeout_ns: int,
+        queue: Queue | None,
+        tag: int,
+        /,
     ) -> Op: ...
     def put(
         self,
@@ -129,7 +151,8 @@ class Node:
         reverse: bool,
         keys_only: bool,
         revision: int,
-        stale: bool,
+        consistency: int,
+        staleness_ns: int,
         timeout_ns: int,
         queue: Queue | None,
         tag: int,
@@ -140,6 +163,40 @@ class Node:
     def branch(
         self, parent: Txn | None, prefix: bytes, timeout_ns: int, queue: Queue | None, tag: int, /
     ) -> Op: ...
+
+    def watch(
+        self,
+        key: bytes | None,
+        prefix: bytes | None,
+        start: bytes | None,
+        end: bytes | None,
+        revision: int,
+        previous: bool,
+        puts: bool,
+        deletes: bool,
+        progress_ns: int,
+        buffer_bytes: int,
+        timeout_ns: int,
+        queue: Queue | None,
+        tag: int,
+        /,
+    ) -> Op: ...
+    def compact(self, revision: int, timeout_ns: int, queue: Queue | None, tag: int, /) -> Op: ...
+    def quota_set(
+        self,
+        prefix: bytes,
+        bytes_max: int,
+        keys_max: int,
+        timeout_ns: int,
+        queue: Queue | None,
+        tag: int,
+        /,
+    ) -> Op: ...
+    def quota_list(self, timeout_ns: int, queue: Queue | None, tag: int, /) -> Op: ...
+
+class Watch:
+    def next(self, queue: Queue | None, tag: int, /) -> Op: ...
+    def close(self) -> None: ...
 
 class Txn:
     # Changes give None, or (status, message) when they are refused.
@@ -164,19 +221,25 @@ class Txn:
     def delete_range(self, start: bytes, end: bytes, /) -> tuple[int, str] | None: ...
     def commit(self, timeout_ns: int, queue: Queue | None, tag: int, /) -> Op: ...
 
-def node_open(
-    mode: int,
-    dir: str | None,
-    listen: str | None,
-    advertise: str | None,
-    ticket: str | None,
-    open_timeout_ns: int,
-    heartbeat_ns: int,
-    election_ns: int,
-    queue: Queue | None,
-    tag: int,
-    /,
-) -> Op: ...
+class NodeOptions:
+    mode: int
+    dir: str | None
+    listen: str | None
+    advertise: str | None
+    ticket: str | None
+    open_timeout_ns: int
+    heartbeat_ns: int
+    election_ns: int
+    history_revisions: int
+    history_ns: int
+    dead_voter_ns: int
+    journal_segment_bytes: int
+    clock_drift_ppm_max: int
+    lease_reads: bool
+    member_reads: bool
+    def __init__(self) -> None: ...
+
+def node_open(options: NodeOptions, queue: Queue | None, tag: int, /) -> Op: ...
 def ticket_inspect(ticket: str, /) -> Op: ...
 def version() -> str: ...
 def abi_version() -> int: ...

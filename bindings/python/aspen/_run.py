@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import TypeVar
 
 from . import _calls, _lifetime
-from ._types import Entry
 
 T = TypeVar("T")
 
@@ -24,6 +23,6 @@ def run(call: _calls.Call[T]) -> T:
     return call.finish(op)
 
 
-def walk(scan: _calls.Scan) -> Iterator[Entry]:
-    while (call := scan.call()) is not None:
+def walk(pages: _calls.Pages[T]) -> Iterator[T]:
+    while (call := pages.call()) is not None:
         yield from run(call)

@@ -14,10 +14,14 @@ import os
 from collections.abc import Awaitable, Callable
 from typing import Self, TypeVar
 
-from . import _batch, _calls, _lifetime, _native
-from ._aio_run import Range, run
+from . import _batch, _calls, _keeping, _lifetime, _native
+from ._aio_run import Items, Range, run
 from ._aio_transaction import Branch, Transaction, open_branch, transact
+from ._aio_watch import Watch
+from ._changes import watch_call
+from ._calls import NodeOptions
 from ._draft import ATTEMPTS
+from ._keeping import Quota
 from ._types import BatchResult, Bytes, CasResult, DeleteResult, Entry, Expectation, PutResult, Status
 
 T = TypeVar("T")
@@ -41,10 +45,17 @@ class KeyValue:
         self._node = node  # keeps it open while only its store is in use
 
     async def get(
-        self, key: Bytes, *, revision: int | None = None, stale: bool = False, timeout: float | None = None
+        self,
+        key: Bytes,
+        *,
+        revision: int | None = None,
+        stale: bool = False,
+        staleness: float | None = None,
+        lease_read: bool = False,
+        timeout: float | None = None,
     ) -> Entry | None:
         """As `aspen.KeyValue.get`."""
-        return await run(_calls.get(self._node._native, key, revision, stale, timeout))
+        return await run(_calls.get(self._node._native, key, revision, stale, staleness, lease_read, timeout))
 
     async def put(
         self,
@@ -87,11 +98,15 @@ class KeyValue:
         keys_only: bool = False,
         revision: int | None = None,
         stale: bool = False,
+        staleness: float | None = None,
+        lease_read: bool = False,
         timeout: float | None = None,
     ) -> Range:
         """As `aspen.KeyValue.range`, for `async for`."""
         node = self._node._native
-        scan = _calls.scan(node, prefix, start, end, limit, reverse, keys_only, revision, stale, timeout)
+        scan = _calls.scan(
+            node, prefix, start, end, limit, reverse, keys_only, revision, stale, staleness, lease_read, timeout
+        )
         return Range(self._node, scan)
 
     def batch(self) -> Batch:
@@ -111,6 +126,47 @@ class KeyValue:
     async def branch(self, prefix: Bytes, *, timeout: float | None = None) -> Branch:
         """As `aspen.KeyValue.branch`: `async with await node.kv.branch("app/") as branch:`."""
         return await open_branch(self._node, None, prefix, timeout)
+
+    async def watch(
+        self,
+        prefix: Bytes | None = None,
+        *,
+        key: Bytes | None = None,
+        start: Bytes | None = None,
+        end: Bytes | None = None,
+        revision: int | None = None,
+        previous: bool = False,
+        puts: bool = True,
+        deletes: bool = True,
+        progress: float | None = None,
+        buffer: int | None = None,
+        timeout: float | None = None,
+    ) -> Watch:
+        """As `aspen.KeyValue.watch`: `async with await node.kv.watch("user/") as watch:`."""
+        call = watch_call(
+            self._node, prefix, key, start, end, revision, previous, puts, deletes, progress, buffer, timeout
+        )
+        return Watch(self._node, *await run(call))
+
+    async def compact(self, revision: int, *, timeout: float | None = None) -> int:
+        """As `aspen.KeyValue.compact`."""
+        return await run(_keeping.compact(self._node, revision, timeout))
+
+    async def set_quota(
+        self,
+        prefix: Bytes,
+        *,
+        bytes_max: int | None = None,
+        keys_max: int | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        """As `aspen.KeyValue.set_quota`."""
+        await run(_keeping.set_quota(self._node, prefix, bytes_max, keys_max, timeout))
+
+    async def quotas(self, *, timeout: float | None = None) -> tuple[Quota, ...]:
+        """As `aspen.KeyValue.quotas`."""
+        return await run(_keeping.quotas(self._node, timeout))
+
 
 
 class Node(_lifetime.NodeBase):
@@ -145,9 +201,20 @@ class Node(_lifetime.NodeBase):
         await self.close()
 
 
-async def open(dir: str | os.PathLike[str], *, timeout: float | None = None) -> Node:
+async def open(
+    dir: str | os.PathLike[str],
+    *,
+    options: NodeOptions | None = None,
+    timeout: float | None = None,
+) -> Node:
     """As `aspen.open`."""
-    return Node(await run(_calls.open_node(_native.MODE_EMBEDDED, dir=dir, timeout=timeout)))
+    call = _calls.open_node(
+        _native.MODE_EMBEDDED,
+        dir=dir,
+        options=options,
+        timeout=timeout,
+    )
+    return Node(await run(call))
 
 
 async def found(
@@ -157,6 +224,7 @@ async def found(
     advertise: str | None = None,
     heartbeat: float | None = None,
     election: float | None = None,
+    options: NodeOptions | None = None,
     timeout: float | None = None,
 ) -> Node:
     """As `aspen.found`."""
@@ -167,6 +235,7 @@ async def found(
         advertise=advertise,
         heartbeat=heartbeat,
         election=election,
+        options=options,
         timeout=timeout,
     )
     return Node(await run(call))
@@ -180,6 +249,7 @@ async def join(
     advertise: str | None = None,
     heartbeat: float | None = None,
     election: float | None = None,
+    options: NodeOptions | None = None,
     timeout: float | None = None,
 ) -> Node:
     """As `aspen.join`."""
@@ -191,6 +261,7 @@ async def join(
         advertise=advertise,
         heartbeat=heartbeat,
         election=election,
+        options=options,
         timeout=timeout,
     )
     return Node(await run(call))
@@ -201,7 +272,26 @@ async def connect(ticket: str, *, timeout: float | None = None) -> Node:
     return Node(await run(_calls.open_node(_native.MODE_CLIENT, ticket=ticket, timeout=timeout)))
 
 
-__all__ = ["Batch", "Branch", "KeyValue", "Node", "Range", "Transaction", "connect", "found", "join", "open"]
+__all__ = [
+    "Batch",
+    "Branch",
+    "Items",
+    "KeyValue",
+    "Node",
+    "Range",
+    "Transaction",
+    "Watch",
+    "connect",
+    "found",
+    "join",
+    "open",
+]
 
-for _class in (Branch, Range, Transaction):
+for _class in (
+    Branch,
+    Items,
+    Range,
+    Transaction,
+    Watch,
+):
     _class.__module__ = __name__  # where users find them

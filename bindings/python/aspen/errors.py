@@ -181,6 +181,9 @@ class Internal(AspenError):
 class Compacted(AspenError):
     """The revision is older than what the store keeps."""
 
+    first: int = 0
+    """Of a watch: the first revision from which it could be watched."""
+
 
 class QuotaExceeded(AspenError):
     """The change would take more than the quota of its prefix."""

@@ -11,7 +11,9 @@
 #include <utility>
 
 #include "gil.h"
+#include "keeping.h"
 #include "objects.h"
+#include "watch.h"
 
 namespace aspen::python {
 namespace {
@@ -67,9 +69,9 @@ py::list errors() {
   return out;
 }
 
-void bind_op(py::module_& module) {
-  py::class_<Op>(module, "Op")
-      .def("wait", &Op::wait, py::arg("timeout_ns") = -1)
+py::class_<Op> bind_op(py::module_& module) {
+  py::class_<Op> op(module, "Op");
+  op.def("wait", &Op::wait, py::arg("timeout_ns") = -1)
       .def("done", [](const Op& op) { return aspen_op_done(op.get()) != 0; })
       .def("cancel", [](const Op& op) { aspen_op_cancel(op.get()); })
       .def("status", [](const Op& op) { return aspen_op_status(op.get()); })
@@ -88,12 +90,18 @@ void bind_op(py::module_& module) {
       .def("results", &Op::results)
       .def("more", [](const Op& op) { return aspen_op_more(op.get()) != 0; })
       .def("continuation", &Op::continuation);
+  return op;
 }
 
 void bind_kv(py::class_<Node>& node) {
-  node.def("get", [](Node& n, const py::bytes& key, uint64_t revision, bool stale, int64_t timeout_ns,
-                     OptionalQueue queue, uint64_t tag) {
-    return n.get(key, {.timeout_ns = timeout_ns, .stale = stale, .revision = revision}, {queue, tag});
+  node.def("get", [](Node& n, const py::bytes& key, uint64_t revision, int32_t consistency,
+                     int64_t staleness_ns, int64_t timeout_ns, OptionalQueue queue, uint64_t tag) {
+    return n.get(key,
+                 {.timeout_ns = timeout_ns,
+                  .consistency = consistency,
+                  .staleness_ns = staleness_ns,
+                  .revision = revision},
+                 {queue, tag});
   });
   node.def("put", [](Node& n, const py::bytes& key, const py::bytes& value, uint64_t lease, bool previous,
                      int64_t timeout_ns, OptionalQueue queue, uint64_t tag) {
@@ -111,7 +119,8 @@ void bind_kv(py::class_<Node>& node) {
            });
   node.def("range", [](Node& n, OptionalBytes prefix, OptionalBytes start, OptionalBytes end,
                        OptionalBytes continuation, uint64_t limit, bool reverse, bool keys_only,
-                       uint64_t revision, bool stale, int64_t timeout_ns, OptionalQueue queue, uint64_t tag) {
+                       uint64_t revision, int32_t consistency, int64_t staleness_ns, int64_t timeout_ns,
+                       OptionalQueue queue, uint64_t tag) {
     return n.range({std::move(prefix),
                     std::move(start),
                     std::move(end),
@@ -119,7 +128,10 @@ void bind_kv(py::class_<Node>& node) {
                     limit,
                     reverse,
                     keys_only,
-                    {.timeout_ns = timeout_ns, .stale = stale, .revision = revision}},
+                    {.timeout_ns = timeout_ns,
+                     .consistency = consistency,
+                     .staleness_ns = staleness_ns,
+                     .revision = revision}},
                    {queue, tag});
   });
   node.def("apply", [](Node& n, const Batch& batch, int64_t timeout_ns, OptionalQueue queue, uint64_t tag) {
@@ -197,7 +209,7 @@ void bind_txn(py::module_& module) {
       });
 }
 
-void bind_node(py::module_& module) {
+py::class_<Node> bind_node(py::module_& module) {
   py::class_<Node> node(module, "Node");
   node.def_property_readonly("id", &Node::id)
       .def_property_readonly("address", &Node::address)
@@ -209,14 +221,27 @@ void bind_node(py::module_& module) {
       });
   bind_kv(node);
 
-  using Text = std::optional<std::string>;
-  module.def("node_open",
-             [](int32_t mode, Text dir, Text listen, Text advertise, Text ticket, int64_t open_timeout_ns,
-                int64_t heartbeat_ns, int64_t election_ns, OptionalQueue queue, uint64_t tag) {
-               return Node::open({mode, std::move(dir), std::move(listen), std::move(advertise),
-                                  std::move(ticket), open_timeout_ns, heartbeat_ns, election_ns},
-                                 {queue, tag});
-             });
+  py::class_<NodeOptions>(module, "NodeOptions")
+      .def(py::init<>())
+      .def_readwrite("mode", &NodeOptions::mode)
+      .def_readwrite("dir", &NodeOptions::dir)
+      .def_readwrite("listen", &NodeOptions::listen)
+      .def_readwrite("advertise", &NodeOptions::advertise)
+      .def_readwrite("ticket", &NodeOptions::ticket)
+      .def_readwrite("open_timeout_ns", &NodeOptions::open_timeout_ns)
+      .def_readwrite("heartbeat_ns", &NodeOptions::heartbeat_ns)
+      .def_readwrite("election_ns", &NodeOptions::election_ns)
+      .def_readwrite("history_revisions", &NodeOptions::history_revisions)
+      .def_readwrite("history_ns", &NodeOptions::history_ns)
+      .def_readwrite("dead_voter_ns", &NodeOptions::dead_voter_ns)
+      .def_readwrite("journal_segment_bytes", &NodeOptions::journal_segment_bytes)
+      .def_readwrite("clock_drift_ppm_max", &NodeOptions::clock_drift_ppm_max)
+      .def_readwrite("lease_reads", &NodeOptions::lease_reads)
+      .def_readwrite("member_reads", &NodeOptions::member_reads);
+  module.def("node_open", [](const NodeOptions& options, OptionalQueue queue, uint64_t tag) {
+    return Node::open(options, {queue, tag});
+  });
+  return node;
 }
 
 void bind_constants(py::module_& module) {
@@ -236,6 +261,9 @@ void bind_constants(py::module_& module) {
       {"TARGET_LEASE", ASPEN_TARGET_LEASE},
       {"TARGET_EXISTS", ASPEN_TARGET_EXISTS},
       {"TARGET_UNCHANGED_SINCE", ASPEN_TARGET_UNCHANGED_SINCE},
+      {"READ_LINEARIZABLE", ASPEN_READ_LINEARIZABLE},
+      {"READ_STALE", ASPEN_READ_STALE},
+      {"READ_LEASE", ASPEN_READ_LEASE},
       {"EQUAL", ASPEN_EQUAL},
       {"NOT_EQUAL", ASPEN_NOT_EQUAL},
       {"LESS", ASPEN_LESS},
@@ -262,10 +290,12 @@ PYBIND11_MODULE(_native, module) {
       .def(py::init<>())
       .def_property_readonly("fd", &Queue::fd)
       .def("poll", &Queue::poll);
-  bind_op(module);
+  py::class_<Op> op = bind_op(module);
   bind_batch(module);
   bind_txn(module);
-  bind_node(module);
+  py::class_<Node> node = bind_node(module);
+  bind_watch(module, node, op);
+  bind_keeping(module, node, op);
   bind_constants(module);
   module.def("ticket_inspect", &ticket_inspect);
   module.def("version", &aspen_version);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "c_values.h"
 #include "gil.h"
 
 namespace aspen::python {
@@ -11,67 +12,6 @@ namespace {
 // How long Ctrl-C can go unnoticed in a blocking wait. A completion ends the wait at once.
 constexpr int64_t kSignalSliceNs = 50'000'000;
 constexpr size_t kEventsPerPoll = 256;
-
-struct Slice {
-  const char* data;
-  size_t size;
-};
-
-Slice slice(const py::bytes& bytes) {
-  return {PyBytes_AS_STRING(bytes.ptr()), static_cast<size_t>(PyBytes_GET_SIZE(bytes.ptr()))};
-}
-
-py::bytes to_bytes(const uint8_t* data, size_t size) {
-  return py::bytes(reinterpret_cast<const char*>(data), size);
-}
-
-aspen_cq_t* queue_of(Completion to) {
-  return to.queue == nullptr ? nullptr : to.queue->get();
-}
-
-void require(int32_t status, const char* what) {
-  if (status != ASPEN_OK) throw std::runtime_error(std::string(what) + ": " + aspen_error_name(status));
-}
-
-// An operation that a call was asked to make, or why it refused.
-Op made(int32_t status, aspen_op_t* op, const char* what) {
-  require(status, what);
-  return Op(op);
-}
-
-aspen_call_options_t c_options(CallOptions options) {
-  aspen_call_options_t out;
-  aspen_call_options_init(&out, sizeof out);
-  out.consistency = options.stale ? ASPEN_READ_STALE : ASPEN_READ_LINEARIZABLE;
-  out.timeout_ns = options.timeout_ns;
-  out.revision = options.revision;
-  out.lease = options.lease;
-  out.previous = options.previous ? 1 : 0;
-  return out;
-}
-
-// Borrows the bytes of `options`.
-aspen_range_options_t c_options(const RangeOptions& options) {
-  aspen_range_options_t out;
-  aspen_range_options_init(&out, sizeof out);
-  auto set = [](const std::optional<py::bytes>& bytes, const void** data, size_t* size) {
-    if (!bytes) return;
-    Slice s = slice(*bytes);
-    *data = s.data;
-    *size = s.size;
-  };
-  set(options.prefix, &out.prefix, &out.prefix_size);
-  set(options.start, &out.start, &out.start_size);
-  set(options.end, &out.end, &out.end_size);
-  set(options.continuation, &out.continuation, &out.continuation_size);
-  out.consistency = options.call.stale ? ASPEN_READ_STALE : ASPEN_READ_LINEARIZABLE;
-  out.timeout_ns = options.call.timeout_ns;
-  out.revision = options.call.revision;
-  out.limit = options.limit;
-  out.reverse = options.reverse ? 1 : 0;
-  out.keys_only = options.keys_only ? 1 : 0;
-  return out;
-}
 
 // A data directory opened before a fork leaves RocksDB without its background threads in the child, where the
 // next one would wait for them for ever. Refused instead.
@@ -133,9 +73,7 @@ py::list Op::entries() const {
   for (size_t i = 0; i < count; ++i) {
     aspen_entry_t entry;
     require(aspen_op_entry(get(), i, &entry), "aspen_op_entry");
-    out[i] = py::make_tuple(to_bytes(entry.key, entry.key_size), to_bytes(entry.value, entry.value_size),
-                            entry.create_revision, entry.mod_revision, entry.version,
-                            aspen_op_entry_lease(get(), i));
+    out[i] = to_tuple(entry, aspen_op_entry_lease(get(), i));
   }
   return out;
 }
@@ -283,6 +221,13 @@ Op Node::open(const NodeOptions& options, Completion to) {
   out.open_timeout_ns = options.open_timeout_ns;
   out.heartbeat_ns = options.heartbeat_ns;
   out.election_ns = options.election_ns;
+  out.history_revisions = options.history_revisions;
+  out.history_ns = options.history_ns;
+  out.dead_voter_ns = options.dead_voter_ns;
+  out.journal_segment_bytes = options.journal_segment_bytes;
+  out.clock_drift_ppm_max = options.clock_drift_ppm_max;
+  out.lease_reads = options.lease_reads ? 1 : 0;
+  out.member_reads = options.member_reads ? 1 : 0;
   aspen_op_t* op = nullptr;
   return made(aspen_node_open(&out, queue_of(to), to.tag, &op), op, "aspen_node_open");
 }

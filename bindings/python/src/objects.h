@@ -63,11 +63,17 @@ struct NodeOptions {
   int32_t mode = ASPEN_MODE_EMBEDDED;
   std::optional<std::string> dir, listen, advertise, ticket;
   int64_t open_timeout_ns = 0, heartbeat_ns = 0, election_ns = 0;
+  uint64_t history_revisions = 0;
+  int64_t history_ns = 0, dead_voter_ns = 0;
+  uint64_t journal_segment_bytes = 0;
+  uint32_t clock_drift_ppm_max = 0;
+  bool lease_reads = false, member_reads = false;
 };
 
 struct CallOptions {
   int64_t timeout_ns = 0;
-  bool stale = false;
+  int32_t consistency = ASPEN_READ_LINEARIZABLE;
+  int64_t staleness_ns = 0;
   uint64_t revision = 0, lease = 0;
   bool previous = false;
 };
@@ -136,6 +142,7 @@ class Node {
   Txn transaction();
   // `parent` null: of the store.
   Op branch(const Txn* parent, const py::bytes& prefix, int64_t timeout_ns, Completion to);
+  aspen_node_t* handle() const { return handle_.get(); }
 
  private:
   Handle<aspen_node_t, aspen_node_free> handle_;

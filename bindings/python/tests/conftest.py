@@ -33,7 +33,7 @@ class Blocking:
     def _adapt(self, value: Any) -> Any:
         if inspect.iscoroutine(value):
             return self._adapt(self._runner.run(value))
-        if isinstance(value, aio.Range):
+        if isinstance(value, aio.Items):
             return iter(self._runner.run(collect(value)))
         if isinstance(value, (aio.Node, aio.KeyValue, aio.Batch, aio.Branch)):
             return Blocking(value, self._runner)
@@ -42,8 +42,8 @@ class Blocking:
         return value
 
 
-async def collect(entries: aio.Range) -> list[aspen.Entry]:
-    return [entry async for entry in entries]
+async def collect(items: aio.Items[Any]) -> list[Any]:
+    return [item async for item in items]
 
 
 @pytest.fixture(params=["blocking", "asyncio"])

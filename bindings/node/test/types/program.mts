@@ -63,6 +63,14 @@ export async function every(signal: AbortSignal): Promise<void> {
     });
     console.log(total, plain, committed, branch.prefix);
   }
+  for await (const event of await node.kv.watch({ prefix: 'a/', revision: at, previous: true, signal })) {
+    const kind: 'put' | 'delete' = event.kind;
+    console.log(kind, event.entry?.value, event.previous?.modRevision);
+  }
+  const watch: aspen.Watch = await node.kv.watch({ key: 'k', puts: false, progressMs: 100, bufferBytes: 1 });
+  const told: aspen.WatchBatch = await watch.read({ signal });
+  console.log(watch.revision - told.revision);
+  watch.close();
   const status = await node.status({ timeoutMs: 5 });
   console.log(status.members.map((member) => member.reachable), status.commit - status.applied);
   const ticket: string = await node.ticket({ validMs: 1000 });
@@ -115,6 +123,8 @@ export async function every(signal: AbortSignal): Promise<void> {
   node.kv.transact((tx) => tx.put('k', 'v').then());
   // @ts-expect-error a transaction is committed by who called its function
   node.kv.transact((tx) => tx.commit());
+  // @ts-expect-error a key excludes a prefix
+  node.kv.watch({ key: 'a', prefix: 'b' });
   // @ts-expect-error nodes are opened, not made
   new aspen.Node();
   // @ts-expect-error a member listens

@@ -1,0 +1,30 @@
+// What keeps a store in order: its history, quotas, backups and their verification. See keeping.d.ts.
+'use strict';
+
+const native = require('./native.js');
+const { bytes, checkOptions, count, runOn, uint64 } = require('./call.js');
+
+const QUOTA_SIZE = 5;
+
+function compact(handle, revision, options) {
+  if (revision === undefined) throw new TypeError('revision must be a bigint');
+  const at = uint64(revision, 'revision');
+  return runOn(handle, options, (...call) => native.compact(...call, at));
+}
+
+function setQuota(handle, prefix, quota, options) {
+  const { bytesMax, keysMax } = checkOptions(quota);
+  const limits = [count(bytesMax, 'bytesMax') ?? 0, count(keysMax, 'keysMax') ?? 0];
+  const p = bytes(prefix, 'prefix');
+  return runOn(handle, options, (...call) => native.quotaSet(...call, p, ...limits));
+}
+
+async function quotas(handle, options) {
+  const flat = await runOn(handle, options, (...call) => native.quotaList(...call));
+  return Array.from({ length: flat.length / QUOTA_SIZE }, (_, i) => {
+    const [prefix, bytesMax, keysMax, used, keys] = flat.slice(QUOTA_SIZE * i, QUOTA_SIZE * (i + 1));
+    return { prefix, bytesMax: bytesMax || null, keysMax: keysMax || null, bytes: used, keys };
+  });
+}
+
+Object.assign(exports, { compact, quotas, setQuota });

@@ -1,0 +1,54 @@
+#include "keeping.h"
+
+#include <aspen.h>
+
+#include "arguments.h"
+#include "result.h"
+
+namespace {
+
+// compact(node, tag, timeoutNs, consistency, revision)
+Napi::Value compact(Info info) {
+  auto call = Call::from(info);
+  if (!call) return type_error(info.Env(), "compact: arguments");
+  uint64_t revision = get_uint64(info[4]);
+  return call->promise(info.Env(), convert_revision,
+                       [&](aspen_node_t* node, aspen_cq_t* queue, uint64_t tag, aspen_op_t** op) {
+                         return aspen_kv_compact(node, revision, &call->options, queue, tag, op);
+                       });
+}
+
+// quotaSet(node, tag, timeoutNs, consistency, prefix, bytesMax, keysMax)
+Napi::Value quota_set(Info info) {
+  auto call = Call::from(info);
+  auto prefix = get_bytes(info[4]);
+  if (!call || !prefix) return type_error(info.Env(), "quotaSet: arguments");
+  auto bytes_max = static_cast<uint64_t>(get_integer(info[5]));
+  auto keys_max = static_cast<uint64_t>(get_integer(info[6]));
+  return call->promise(info.Env(), convert_nothing,
+                       [&](aspen_node_t* node, aspen_cq_t* queue, uint64_t tag, aspen_op_t** op) {
+                         return aspen_quota_set(node, prefix->data, prefix->size, bytes_max, keys_max,
+                                                &call->options, queue, tag, op);
+                       });
+}
+
+// quotaList(node, tag, timeoutNs, consistency)
+Napi::Value quota_list(Info info) {
+  auto call = Call::from(info);
+  if (!call) return type_error(info.Env(), "quotaList: arguments");
+  return call->promise(info.Env(), convert_quotas,
+                       [&](aspen_node_t* node, aspen_cq_t* queue, uint64_t tag, aspen_op_t** op) {
+                         return aspen_quota_list(node, &call->options, queue, tag, op);
+                       });
+}
+
+}  // namespace
+
+void add_keeping_functions(Napi::Env env, Napi::Object exports) {
+  auto add = [&](const char* name, Napi::Value (*function)(Info)) {
+    exports.Set(name, Napi::Function::New(env, function, name));
+  };
+  add("compact", compact);
+  add("quotaSet", quota_set);
+  add("quotaList", quota_list);
+}

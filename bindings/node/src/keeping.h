@@ -1,0 +1,6 @@
+// The functions lib/keeping.js calls: history, quotas, backups and their verification.
+#pragma once
+
+#include <napi.h>
+
+void add_keeping_functions(Napi::Env env, Napi::Object exports);

@@ -1,0 +1,52 @@
+#include "keeping.h"
+
+#include <pybind11/stl.h>
+
+#include <string>
+
+#include "c_values.h"
+
+namespace aspen::python {
+namespace {
+
+// (prefix, bytes_max, keys_max, bytes, keys) each.
+py::list quotas(const Op& op) {
+  size_t count = aspen_op_quota_count(op.get());
+  py::list out(count);
+  for (size_t i = 0; i < count; ++i) {
+    aspen_quota_t quota;
+    require(aspen_op_quota(op.get(), i, &quota), "aspen_op_quota");
+    out[i] = py::make_tuple(to_bytes(quota.prefix, quota.prefix_size), quota.bytes_max, quota.keys_max,
+                            quota.bytes, quota.keys);
+  }
+  return out;
+}
+
+}  // namespace
+
+void bind_keeping(py::module_& module, py::class_<Node>& node, py::class_<Op>& op) {
+  static_cast<void>(module);
+  op.def("quotas", quotas);
+  node.def("compact", [](Node& n, uint64_t revision, int64_t timeout_ns, Queue* queue, uint64_t tag) {
+    aspen_call_options_t c = c_options({.timeout_ns = timeout_ns});
+    aspen_op_t* out = nullptr;
+    return made(aspen_kv_compact(n.handle(), revision, &c, queue_of({queue, tag}), tag, &out), out,
+                "aspen_kv_compact");
+  });
+  node.def("quota_set", [](Node& n, const py::bytes& prefix, uint64_t bytes_max, uint64_t keys_max,
+                           int64_t timeout_ns, Queue* queue, uint64_t tag) {
+    Slice p = slice(prefix);
+    aspen_call_options_t c = c_options({.timeout_ns = timeout_ns});
+    aspen_op_t* out = nullptr;
+    return made(aspen_quota_set(n.handle(), p.data, p.size, bytes_max, keys_max, &c, queue_of({queue, tag}),
+                                tag, &out),
+                out, "aspen_quota_set");
+  });
+  node.def("quota_list", [](Node& n, int64_t timeout_ns, Queue* queue, uint64_t tag) {
+    aspen_call_options_t c = c_options({.timeout_ns = timeout_ns});
+    aspen_op_t* out = nullptr;
+    return made(aspen_quota_list(n.handle(), &c, queue_of({queue, tag}), tag, &out), out, "aspen_quota_list");
+  });
+}
+
+}  // namespace aspen::python
