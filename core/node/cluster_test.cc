@@ -76,6 +76,26 @@ TEST_F(ClusterTest, ALeaderThatClosesHandsOverAtOnce) {
   EXPECT_LT(longest, std::chrono::milliseconds(1500));
 }
 
+TEST_F(ClusterTest, AnIndexIsBuiltByWhoeverLeads) {
+  auto nodes = cluster(3);
+  for (int i = 0; i < 3; ++i) {
+    std::vector<kv::Op> ops;
+    for (int j = 0; j < 1000; ++j) {
+      ops.push_back({.key = fmt::format("k{}", 1000 * i + j), .value = std::to_string(j)});
+    }
+    ASSERT_TRUE(nodes[0].write({.transaction = {.then = std::move(ops)}}));
+  }
+  ASSERT_TRUE(nodes[1].run({.kind = kv::Command::Kind::index_create, .name = "i", .extractor = "json:"}));
+  const size_t leader = leader_of(nodes);
+  nodes[leader].close();
+  TestNode& other = nodes[(leader + 1) % 3];
+  Result<kv::IndexScanReply> all = other.scan({.index = "i"});
+  ASSERT_TRUE(eventually([&] { return (all = other.scan({.index = "i"})).has_value(); }));
+  EXPECT_EQ(all->entries.size(), 3000u);
+  reopen(nodes[leader]);
+  EXPECT_EQ(nodes[leader].scan({.index = "i"})->entries, all->entries);
+}
+
 TEST_F(ClusterTest, AMemberThatWasAwayCatchesUp) {
   auto nodes = cluster(3);
   ASSERT_TRUE(nodes[0].put("before", "v"));

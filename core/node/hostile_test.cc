@@ -221,6 +221,32 @@ TEST_F(HostileTest, AScopeIsAllThatItsHolderTouches) {
   EXPECT_EQ(node_.value("app/c"), "(absent)");
 }
 
+TEST_F(HostileTest, AScopeIsAlsoOfTheIndexesItsHolderUses) {
+  auto create = [](Bytes name, Bytes prefix) {
+    return kv::Command{.kind = kv::Command::Kind::index_create,
+                       .prefix = std::move(prefix),
+                       .name = std::move(name),
+                       .extractor = "value"};
+  };
+  ASSERT_TRUE(node_.put("app/a", "1"));
+  ASSERT_TRUE(node_.put("other", "secret"));
+  ASSERT_TRUE(node_.run(create("all", "")));
+  ASSERT_TRUE(node_.run(create("ours", "app/")));
+  ASSERT_TRUE(eventually([&] { return node_.scan({.index = "all"}) && node_.scan({.index = "ours"}); }));
+  TestNode client = open(options(Mode::client, "", ticket_for(crypto::kRoleClient, "app/")));
+  ASSERT_TRUE(client.scan({.index = "ours"}));
+  EXPECT_EQ(client.scan({.index = "ours"})->entries.size(), 1u);
+  EXPECT_EQ(client.scan({.index = "all"}).error().code, Code::PERMISSION_DENIED);
+  EXPECT_EQ(client.scan({.index = "none"}).error().code, Code::NOT_FOUND);
+  ASSERT_EQ(client.indexes()->indexes.size(), 1u);
+  EXPECT_EQ(client.indexes()->indexes[0].name, "ours");
+  EXPECT_EQ(node_.indexes()->indexes.size(), 2u);
+  EXPECT_EQ(client.run(create("mine", "app/")).error().code, Code::PERMISSION_DENIED);
+  EXPECT_EQ(client.run({.kind = kv::Command::Kind::index_drop, .name = "ours"}).error().code,
+            Code::PERMISSION_DENIED);
+  EXPECT_EQ(node_.run({.kind = kv::Command::Kind::index_step}).error().code, Code::PERMISSION_DENIED);
+}
+
 TEST_F(HostileTest, AScopeAndAReplicaExcludeEachOther) {
   std::string ticket = ticket_for(crypto::kRolesAll, "app/");
   EXPECT_EQ(try_open(options(Mode::join, "joiner", ticket)).error().code, Code::PERMISSION_DENIED);
@@ -251,7 +277,8 @@ TEST_F(HostileTest, RequestsThatAskTooMuchAreAnsweredWithTheLimit) {
         << refused.error().to_string();
     EXPECT_EQ(refused.error().applied, Applied::NO);
   }
-  for (RequestKind kind : {RequestKind::write, RequestKind::get, RequestKind::range, RequestKind::join}) {
+  for (RequestKind kind : {RequestKind::write, RequestKind::get, RequestKind::range, RequestKind::join,
+                           RequestKind::index_scan}) {
     auto refused = peer.request({.kind = kind, .body = Bytes(15u << 20, '\x7f')});
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().code, Code::PROTOCOL) << refused.error().to_string();

@@ -201,6 +201,18 @@ Node::OperationId Node::quotas(DurationNs timeout, Done<QuotaList> done) {
                            [](Engine& engine, rt::Cx& cx) { return engine.router().quotas(cx); });
 }
 
+Node::OperationId Node::scan(kv::IndexScanRequest scan, DurationNs timeout, Done<kv::IndexScanReply> done) {
+  return submit<kv::IndexScanReply>("index scan", timeout, std::move(done),
+                                    [scan = std::move(scan)](Engine& engine, rt::Cx& cx) mutable {
+                                      return engine.router().scan(cx, std::move(scan));
+                                    });
+}
+
+Node::OperationId Node::indexes(DurationNs timeout, Done<kv::IndexList> done) {
+  return submit<kv::IndexList>("indexes", timeout, std::move(done),
+                               [](Engine& engine, rt::Cx& cx) { return engine.router().indexes(cx); });
+}
+
 Node::OperationId Node::begin(std::shared_ptr<SharedDraft> draft, DurationNs timeout, Done<uint64_t> done) {
   return submit<uint64_t>("begin", timeout, std::move(done),
                           [draft = std::move(draft)](Engine& engine, rt::Cx& cx) mutable {
@@ -253,6 +265,36 @@ void Node::close_watch(uint64_t watch) {
   loop_.post([this, watch] {
     if (engine_->serving()) engine_->open_watches().close(watch);
   });
+}
+
+Node::OperationId Node::open_directory(DirectoryRequest request, DurationNs timeout, Done<Directory> done) {
+  return submit<Directory>("open directory", timeout, std::move(done),
+                           [request = std::move(request)](Engine& engine, rt::Cx& cx) mutable {
+                             return node::open_directory(cx, engine.router(), std::move(request));
+                           });
+}
+
+Node::OperationId Node::list_directory(DirectoryListRequest request, DurationNs timeout,
+                                       Done<DirectoryList> done) {
+  return submit<DirectoryList>("list directory", timeout, std::move(done),
+                               [request = std::move(request)](Engine& engine, rt::Cx& cx) mutable {
+                                 return node::list_directory(cx, engine.router(), std::move(request));
+                               });
+}
+
+Node::OperationId Node::move_directory(DirectoryPath from, DirectoryPath to, DurationNs timeout,
+                                       Done<Directory> done) {
+  return submit<Directory>("move directory", timeout, std::move(done),
+                           [from = std::move(from), to = std::move(to)](Engine& engine, rt::Cx& cx) mutable {
+                             return node::move_directory(cx, engine.router(), std::move(from), std::move(to));
+                           });
+}
+
+Node::OperationId Node::remove_directory(DirectoryPath path, DurationNs timeout, Done<bool> done) {
+  return submit<bool>("remove directory", timeout, std::move(done),
+                      [path = std::move(path)](Engine& engine, rt::Cx& cx) mutable {
+                        return node::remove_directory(cx, engine.router(), std::move(path));
+                      });
 }
 
 Node::OperationId Node::status(DurationNs timeout, Done<std::string> done) {

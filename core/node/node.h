@@ -17,7 +17,9 @@
 
 #include "core/kv/command.h"
 #include "core/kv/compaction_policy.h"
+#include "core/kv/index_read.h"
 #include "core/kv/read.h"
+#include "core/node/directories.h"
 #include "core/node/open_watches.h"
 #include "core/node/protocol.h"
 #include "core/node/shared_draft.h"
@@ -82,6 +84,8 @@ class Node {
   OperationId range(kv::RangeRequest range, Freshness freshness, DurationNs timeout,
                     Done<kv::RangeReply> done);
   OperationId quotas(DurationNs timeout, Done<QuotaList> done);
+  OperationId scan(kv::IndexScanRequest scan, DurationNs timeout, Done<kv::IndexScanReply> done);
+  OperationId indexes(DurationNs timeout, Done<kv::IndexList> done);
   // Of a draft, in the place of the store.
   OperationId begin(std::shared_ptr<SharedDraft> draft, DurationNs timeout, Done<uint64_t> done);
   OperationId get(std::shared_ptr<SharedDraft> draft, Bytes key, DurationNs timeout, Done<kv::GetReply> done);
@@ -96,6 +100,10 @@ class Node {
                          Done<OpenWatches::Opened> done);
   OperationId next(uint64_t watch, Done<WatchBatch> done);
   void close_watch(uint64_t watch);
+  OperationId open_directory(DirectoryRequest request, DurationNs timeout, Done<Directory> done);
+  OperationId list_directory(DirectoryListRequest request, DurationNs timeout, Done<DirectoryList> done);
+  OperationId move_directory(DirectoryPath from, DirectoryPath to, DurationNs timeout, Done<Directory> done);
+  OperationId remove_directory(DirectoryPath path, DurationNs timeout, Done<bool> done);
   OperationId status(DurationNs timeout, Done<std::string> done);
   OperationId ticket(DurationNs valid, Done<std::string> done);
   // Ends an operation early; one that has completed is not affected.

@@ -7,7 +7,7 @@ namespace aspen::node {
 namespace {
 
 enum ResponseKind : uint64_t { kReply = 1, kError = 2 };
-constexpr uint64_t kLastKind = static_cast<uint64_t>(RequestKind::quotas);
+constexpr uint64_t kLastKind = static_cast<uint64_t>(RequestKind::indexes);
 enum SnapshotAnswerKind : uint64_t { kAccepted = 1, kRefused = 2 };
 
 bool has_freshness(RequestKind kind) {
@@ -15,7 +15,8 @@ bool has_freshness(RequestKind kind) {
 }
 
 bool has_body(RequestKind kind) {
-  return kind != RequestKind::status && kind != RequestKind::members && kind != RequestKind::quotas;
+  return kind != RequestKind::status && kind != RequestKind::members && kind != RequestKind::quotas &&
+         kind != RequestKind::indexes;
 }
 
 void encode_hint(wire::Writer& writer, const LeaderHint& hint) {

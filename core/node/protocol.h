@@ -24,13 +24,15 @@ enum SubprotocolId : uint64_t {
 };
 
 enum class RequestKind : uint8_t {
-  write = 1,    // body: an encoded kv::Command; reply: its encoded reply
-  get = 2,      // body: kv::GetRequest; reply: kv::GetReply
-  range = 3,    // body: kv::RangeRequest; reply: kv::RangeReply
-  status = 4,   // reply: the JSON status document of the member
-  members = 5,  // reply: MemberList
-  join = 6,     // body: JoinRequest; reply: empty, when the change is committed
-  quotas = 7,   // reply: QuotaList, of the prefixes in the caller's scope
+  write = 1,       // body: an encoded kv::Command; reply: its encoded reply
+  get = 2,         // body: kv::GetRequest; reply: kv::GetReply
+  range = 3,       // body: kv::RangeRequest; reply: kv::RangeReply
+  status = 4,      // reply: the JSON status document of the member
+  members = 5,     // reply: MemberList
+  join = 6,        // body: JoinRequest; reply: empty, when the change is committed
+  quotas = 7,      // reply: QuotaList, of the prefixes in the caller's scope
+  index_scan = 8,  // body: kv::IndexScanRequest; reply: kv::IndexScanReply
+  indexes = 9,     // reply: kv::IndexList, of the prefixes in the caller's scope
 };
 
 struct Request {

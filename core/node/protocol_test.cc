@@ -40,11 +40,12 @@ void expect_canonical(const Bytes& good, Decode decode, Encode encode_again) {
 }
 
 TEST(Protocol, RequestsAreReadBack) {
-  for (RequestKind kind : {RequestKind::write, RequestKind::get, RequestKind::range, RequestKind::status,
-                           RequestKind::members, RequestKind::join, RequestKind::quotas}) {
+  for (RequestKind kind :
+       {RequestKind::write, RequestKind::get, RequestKind::range, RequestKind::status, RequestKind::members,
+        RequestKind::join, RequestKind::quotas, RequestKind::index_scan, RequestKind::indexes}) {
     bool reads = kind == RequestKind::get || kind == RequestKind::range;
-    bool has_body =
-        kind != RequestKind::status && kind != RequestKind::members && kind != RequestKind::quotas;
+    bool has_body = kind != RequestKind::status && kind != RequestKind::members &&
+                    kind != RequestKind::quotas && kind != RequestKind::indexes;
     Freshness within{Freshness::Kind::stale, kSecond};
     // What the kind gives no meaning is not written.
     Bytes frame = encode_request(1u << 20, {.kind = kind, .freshness = within, .body = Bytes("a\0b", 3)});
@@ -60,7 +61,7 @@ TEST(Protocol, RequestsAreReadBack) {
 }
 
 TEST(Protocol, ARequestOfAnUnknownKindIsRefusedByItsNumber) {
-  for (uint64_t kind : {0, 8, 1 << 20}) {
+  for (uint64_t kind : {0, 10, 1 << 20}) {
     wire::Writer writer;
     writer.begin(kind);
     writer.u64(1);
@@ -86,12 +87,13 @@ TEST(Protocol, WhatARequestsKindGivesNoMeaningIsRefused) {
     return !decode_request(writer.view());
   };
   for (RequestKind kind : {RequestKind::write, RequestKind::status, RequestKind::members, RequestKind::join,
-                           RequestKind::quotas}) {
+                           RequestKind::quotas, RequestKind::index_scan, RequestKind::indexes}) {
     EXPECT_TRUE(refused(kind, 1, "")) << static_cast<int>(kind);
     EXPECT_FALSE(refused(kind, 0, "")) << static_cast<int>(kind);
   }
   EXPECT_TRUE(refused(RequestKind::status, 0, "x"));
   EXPECT_TRUE(refused(RequestKind::members, 0, "x"));
+  EXPECT_TRUE(refused(RequestKind::indexes, 0, "x"));
   EXPECT_FALSE(refused(RequestKind::get, 1, "x"));
   EXPECT_FALSE(refused(RequestKind::range, 2, "x"));
   EXPECT_TRUE(refused(RequestKind::get, 3, "x"));

@@ -116,10 +116,23 @@ void Replica::keep_history(TimeNs now) {
   driver_->propose(kv::encode(command), [this](const Result<Bytes>&) { compacting_ = false; });
 }
 
+// The leader has indexes built, and dropped ones erased, a step after the other: as soon as one is done the
+// next is proposed, so that the rest of the log gets its turn in between.
+void Replica::keep_indexes() {
+  if (indexing_ || driver_->core().role() != raft::Role::leader || driver_->replacing()) return;
+  if (machine_->indexes().working() == nullptr) return;
+  indexing_ = true;
+  driver_->propose(kv::encode({.kind = kv::Command::Kind::index_step}), [this](const Result<Bytes>& reply) {
+    indexing_ = false;
+    if (reply) keep_indexes();
+  });
+}
+
 rt::Task<Result<>> Replica::keep_members(rt::Cx& cx) {
   for (int round = 0;; ++round) {
     ASPEN_CO_CHECK(co_await cx.sleep(kHousekeepingPeriod));
     keep_voters(cx.now());
+    keep_indexes();
     if (round % 16 != 0) continue;
     keep_history(cx.now());
     transport_.connect_members();

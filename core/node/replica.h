@@ -1,9 +1,9 @@
 // A member's copy of the store: its log in the node's journal, the applied state, and the consensus driver
 // between them.
 //
-// On the leader it also keeps the membership: a node that asked to join was added as a learner, and is
-// promoted to voter by a committed change once it has caught up; so are voters that are dead demoted
-// (raft::Steward).
+// On the leader it also keeps the history short and the indexes growing, and the membership: a node that
+// asked to join was added as a learner, and is promoted to voter by a committed change once it has caught up;
+// so are voters that are dead demoted (raft::Steward).
 //
 // Thread safety: none; the engine thread.
 #pragma once
@@ -79,6 +79,7 @@ class Replica {
         steward_({.dead_voter_after = options_.dead_voter_after}) {}
   void keep_voters(TimeNs now);
   void keep_history(TimeNs now);
+  void keep_indexes();
 
   ReplicaOptions options_;
   // Destroyed in reverse: the lanes finish what they run while everything it uses is still there.
@@ -88,6 +89,7 @@ class Replica {
   RaftTransport transport_;
   std::optional<kv::CompactionPolicy> compaction_;  // while this member leads
   bool compacting_ = false;                         // one was proposed and is not answered yet
+  bool indexing_ = false;                           // likewise a step of an index
   std::unique_ptr<raft::Driver> driver_;
   raft::Steward steward_;
 };

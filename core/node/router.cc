@@ -32,7 +32,7 @@ Response unsent(const Error& error) {
 }
 
 bool reads_keys(RequestKind kind) {
-  return kind == RequestKind::get || kind == RequestKind::range;
+  return kind == RequestKind::get || kind == RequestKind::range || kind == RequestKind::index_scan;
 }
 
 bool only_the_leader_answers(RequestKind kind) {
@@ -368,6 +368,16 @@ rt::Task<Result<kv::RangeReply>> Router::range(rt::Cx& cx, kv::RangeRequest rang
 rt::Task<Result<QuotaList>> Router::quotas(rt::Cx& cx) {
   ASPEN_CO_TRY(Bytes reply, co_await call(cx, {.kind = RequestKind::quotas}));
   co_return decode_quota_list(reply);
+}
+
+rt::Task<Result<kv::IndexScanReply>> Router::scan(rt::Cx& cx, kv::IndexScanRequest scan) {
+  ASPEN_CO_TRY(Bytes reply, co_await call(cx, {.kind = RequestKind::index_scan, .body = kv::encode(scan)}));
+  co_return kv::decode_index_scan_reply(reply);
+}
+
+rt::Task<Result<kv::IndexList>> Router::indexes(rt::Cx& cx) {
+  ASPEN_CO_TRY(Bytes reply, co_await call(cx, {.kind = RequestKind::indexes}));
+  co_return kv::decode_index_list(reply);
 }
 
 rt::Task<Result<kv::WriteReply>> Router::write(rt::Cx& cx, kv::Command command) {

@@ -19,6 +19,7 @@
 #include <unordered_map>
 
 #include "core/kv/command.h"
+#include "core/kv/index_read.h"
 #include "core/kv/read.h"
 #include "core/net/endpoint.h"
 #include "core/node/protocol.h"
@@ -49,6 +50,8 @@ class Router {
   rt::Task<Result<kv::GetReply>> get(rt::Cx& cx, kv::GetRequest get, Freshness freshness = {});
   rt::Task<Result<kv::RangeReply>> range(rt::Cx& cx, kv::RangeRequest range, Freshness freshness = {});
   rt::Task<Result<QuotaList>> quotas(rt::Cx& cx);
+  rt::Task<Result<kv::IndexScanReply>> scan(rt::Cx& cx, kv::IndexScanRequest scan);
+  rt::Task<Result<kv::IndexList>> indexes(rt::Cx& cx);
   // A write, applied at most once.
   rt::Task<Result<kv::WriteReply>> write(rt::Cx& cx, kv::Command command);
   // Another command that is neither a write nor about a session, in the same way.

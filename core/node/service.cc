@@ -119,6 +119,8 @@ void Service::handle(const Caller& caller, Request request, Respond respond) {
     case RequestKind::get:
     case RequestKind::range:
     case RequestKind::quotas:
+    case RequestKind::index_scan:
+    case RequestKind::indexes:
       return read(caller, std::move(request), std::move(counted));
     case RequestKind::status:
       return counted({status_(), std::nullopt});
@@ -135,6 +137,9 @@ void Service::write(const Caller&, Bytes command, Respond respond) {
   Result<> valid = decoded ? kv::validate(*decoded) : std::unexpected(decoded.error());
   if (valid && decoded->kind == kv::Command::Kind::leases_expire) {
     valid = fail(Code::PERMISSION_DENIED, "only the leader says that the time of a lease has run out");
+  }
+  if (valid && decoded->kind == kv::Command::Kind::index_step) {
+    valid = fail(Code::PERMISSION_DENIED, "only the leader says when an index is built further");
   }
   if (!valid) return respond(failure(valid.error()));
   replica_.driver().propose(std::move(command), [this, alive = std::weak_ptr<bool>(alive_),
@@ -172,6 +177,8 @@ void Service::read(const Caller& caller, Request request, Respond respond) {
 Response Service::read_now(const Caller& caller, const Request& request) const {
   auto answer = [&]() -> Result<Bytes> {
     if (request.kind == RequestKind::quotas) return quotas(caller);
+    if (request.kind == RequestKind::index_scan) return scan(caller, request.body);
+    if (request.kind == RequestKind::indexes) return indexes(caller);
     if (request.kind == RequestKind::get) {
       ASPEN_TRY(kv::GetRequest get, kv::decode_get_request(BytesView(request.body)));
       ASPEN_TRY(kv::GetReply reply, replica_.machine().get(get));
@@ -204,6 +211,25 @@ Bytes Service::quotas(const Caller& caller) const {
   std::erase_if(list.quotas,
                 [&](const kv::Quota& quota) { return !BytesView(quota.prefix).starts_with(caller.scope); });
   return encode(list);
+}
+
+// Only here is it known what the index is over: it may be another one of the same name by now.
+Result<Bytes> Service::scan(const Caller& caller, BytesView body) const {
+  ASPEN_TRY(kv::IndexScanRequest request, kv::decode_index_scan_request(body));
+  const kv::Index* index = replica_.machine().indexes().find(request.index);
+  if (index != nullptr && !BytesView(index->prefix).starts_with(caller.scope) &&
+      !ASPEN_MUTANT("node-index-scope-ignored")) {
+    return std::unexpected(out_of_scope(caller.scope));
+  }
+  ASPEN_TRY(kv::IndexScanReply reply, replica_.machine().scan(request));
+  return kv::encode(reply);
+}
+
+Bytes Service::indexes(const Caller& caller) const {
+  kv::IndexList list{replica_.machine().indexes().all()};
+  std::erase_if(list.indexes,
+                [&](const kv::Index& index) { return !BytesView(index.prefix).starts_with(caller.scope); });
+  return kv::encode(list);
 }
 
 Response Service::members() const {

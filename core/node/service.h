@@ -49,6 +49,8 @@ class Service {
   void join(const Caller& caller, BytesView body, Respond respond);
   Response members() const;
   Bytes quotas(const Caller& caller) const;
+  Result<Bytes> scan(const Caller& caller, BytesView body) const;
+  Bytes indexes(const Caller& caller) const;
   Response failure(Error error) const;
   Result<> check_scope(const Caller& caller, const Request& request) const;
 

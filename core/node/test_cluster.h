@@ -36,6 +36,17 @@ struct TestNode {
     return wait_for<kv::WriteReply>(
         [&](auto done) { node->write(std::move(command), timeout, std::move(done)); });
   }
+  Result<kv::DoneReply> run(kv::Command command) {
+    return wait_for<kv::DoneReply>(
+        [&](auto done) { node->run(std::move(command), kCallTimeout, std::move(done)); });
+  }
+  Result<kv::IndexScanReply> scan(kv::IndexScanRequest request) {
+    return wait_for<kv::IndexScanReply>(
+        [&](auto done) { node->scan(std::move(request), kCallTimeout, std::move(done)); });
+  }
+  Result<kv::IndexList> indexes() {
+    return wait_for<kv::IndexList>([&](auto done) { node->indexes(kCallTimeout, std::move(done)); });
+  }
   Result<kv::WriteReply> put(Bytes key, Bytes value, DurationNs timeout = kCallTimeout) {
     return write({.transaction = {.then = {{.key = std::move(key), .value = std::move(value)}}}}, timeout);
   }

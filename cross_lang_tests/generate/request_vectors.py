@@ -2,7 +2,22 @@
 
 from aspen_wire import varint
 from consensus_vectors import peer
-from kv_vectors import ABSENT, ASK, PUT, RECORD, command, done, failure, get_reply, get_request, range_request, reply, write
+from kv_vectors import (
+    ABSENT,
+    ASK,
+    PUT,
+    RECORD,
+    SCAN,
+    command,
+    done,
+    failure,
+    get_reply,
+    get_request,
+    index_scan_request,
+    range_request,
+    reply,
+    write,
+)
 from membership_vectors import key
 from packing import boolean, error, invalid, listed, message, optional, text, valid
 
@@ -80,6 +95,8 @@ VALID = [
     ("request", "status", ask(4, id=0)),
     ("request", "members", ask(5)),
     ("request", "quotas", ask(7)),
+    ("request", "index_scan", ask(8, body=index_scan_request(SCAN))),
+    ("request", "indexes", ask(9)),
     ("request", "join", ask(6, body=join_request(JOIN))),
     ("response", "empty", answer(b"")),
     ("response", "to a write", answer(reply(done(None)), 2**64 - 1)),
@@ -104,15 +121,16 @@ VALID = [
 LONG_BODY = varint(2**24 + 1) + bytes(8)
 INVALID = [
     ("request", "kind 0", message(0, request_fields(ask(1))), "kind"),
-    ("request", "kind 8", message(8, request_fields(ask(1))), "kind"),
+    ("request", "kind 10", message(10, request_fields(ask(1))), "kind"),
     ("request", "freshness 3", ask(2, freshness=3), "limit"),
     ("request", "an age over the limit", ask(2, freshness=1, age_max=2**63), "limit"),
     *[("request", f"an age at freshness {freshness}", ask(2, freshness=freshness, age_max=1), "value") for freshness in (0, 2)],
-    *[("request", f"a stale one of kind {kind}", ask(kind, freshness=1), "value") for kind in (1, 4, 5, 6, 7)],
-    *[("request", f"a leased one of kind {kind}", ask(kind, freshness=2), "value") for kind in (1, 4, 5, 6, 7)],
+    *[("request", f"a stale one of kind {kind}", ask(kind, freshness=1), "value") for kind in (1, 4, 5, 6, 7, 8, 9)],
+    *[("request", f"a leased one of kind {kind}", ask(kind, freshness=2), "value") for kind in (1, 4, 5, 6, 7, 8, 9)],
     ("request", "status of something", ask(4, body=b"x"), "value"),
     ("request", "members of something", ask(5, body=b"x"), "value"),
     ("request", "quotas of something", ask(7, body=b"x"), "value"),
+    ("request", "indexes of something", ask(9, body=b"x"), "value"),
     ("request", "a body over the limit", message(1, b"\7\0\0" + LONG_BODY), "limit"),
     ("request", "a body longer than the message", message(1, b"\7\0\0\3ab"), "truncated"),
     ("request", "a field too many", message(2, request_fields(ask(2)) + b"\0"), "left_over"),

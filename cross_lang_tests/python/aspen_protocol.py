@@ -441,10 +441,10 @@ def get_reply(d: Decoder) -> Row:
 
 def request(d: Decoder) -> Row:
     form = lambda d: fields(d, id="u64", freshness={"u64": {"max": 2}}, age_max={"u64": {"max": 2**63 - 1}}, body=FRAME)
-    row = message(d, {kind: form for kind in range(1, 8)})
+    row = message(d, {kind: form for kind in range(1, 10)})
     require(row["kind"] in (2, 3) or row["freshness"] == 0)
     require(row["freshness"] == 1 or row["age_max"] == 0)
-    require(row["kind"] not in (4, 5, 7) or row["body"] == b"")
+    require(row["kind"] not in (4, 5, 7, 9) or row["body"] == b"")
     return row
 
 
