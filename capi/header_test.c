@@ -46,6 +46,8 @@ SAME(watch_event_size, sizeof(aspen_watch_event_t) == 136);
 SAME(watch_event_revision, offsetof(aspen_watch_event_t, revision) == 8);
 SAME(watch_event_entry, offsetof(aspen_watch_event_t, entry) == 24);
 SAME(watch_event_previous, offsetof(aspen_watch_event_t, previous) == 80);
+SAME(index_scan_options, sizeof(aspen_index_scan_options_t) == 88);
+SAME(index_scan_options_value, offsetof(aspen_index_scan_options_t, value) == 16);
 SAME(tuple_item_size, sizeof(aspen_tuple_item_t) == 48);
 SAME(tuple_item_data, offsetof(aspen_tuple_item_t, data) == 8);
 SAME(tuple_item_int, offsetof(aspen_tuple_item_t, int_value) == 24);

@@ -6,6 +6,7 @@
 #include "core/base/limits.h"
 #include "core/base/log.h"
 #include "core/crypto/ticket.h"
+#include "core/kv/index_limits.h"
 #include "core/rt/env.h"
 
 namespace {
@@ -34,8 +35,13 @@ constexpr Limit kLimits[] = {
     {"WATCH_BUFFER_BYTES", limits::kWatchCreditMax},
     {"WATCH_REVISION_BYTES", limits::kWatchRevisionBytesMax},
     {"QUOTAS", limits::kQuotasMax},
+    {"INDEXES", limits::kIndexesMax},
+    {"INDEXES_OF_KEY", limits::kIndexesOfKeyMax},
+    {"INDEX_VALUES", limits::kIndexValuesMax},
+    {"INDEX_VALUE_BYTES", limits::kIndexValueBytesMax},
+    {"INDEX_DOCUMENT_BYTES", limits::kIndexDocumentBytesMax},
 };
-static_assert(std::size(kLimits) == ASPEN_LIMIT_QUOTAS);
+static_assert(std::size(kLimits) == ASPEN_LIMIT_INDEX_DOCUMENT_BYTES);
 
 #define ASPEN_ERROR(name, number, applied, retryable, text) static_assert(ASPEN_##name == (number));
 #include "capi/errors.def"

@@ -66,6 +66,7 @@ struct OpResult {
   std::vector<aspen_result_t> results;
   std::vector<kv::Draft::Conflict> conflicts;
   std::vector<kv::Quota> quotas;
+  std::vector<Bytes> index_values;  // of an index scan: of each entry
   bool more = false;
   Bytes continuation;
   std::vector<WatchEvent> events;

@@ -135,7 +135,12 @@ enum {
   ASPEN_LIMIT_WATCHES = 13, /* that one node keeps open */
   ASPEN_LIMIT_WATCH_BUFFER_BYTES = 14,
   ASPEN_LIMIT_WATCH_REVISION_BYTES = 15,
-  ASPEN_LIMIT_QUOTAS = 16
+  ASPEN_LIMIT_QUOTAS = 16,
+  ASPEN_LIMIT_INDEXES = 17,
+  ASPEN_LIMIT_INDEXES_OF_KEY = 18,
+  ASPEN_LIMIT_INDEX_VALUES = 19, /* of one key */
+  ASPEN_LIMIT_INDEX_VALUE_BYTES = 20,
+  ASPEN_LIMIT_INDEX_DOCUMENT_BYTES = 21
 };
 
 /* Limits run from 1 to aspen_limit_count(); an unknown one is 0 with the name "UNKNOWN". */
@@ -683,6 +688,123 @@ ASPEN_API int32_t aspen_op_watch_event(const aspen_op_t* op, size_t index, aspen
 ASPEN_API void aspen_watch_close(aspen_watch_t* watch);
 /* Closes it too. The node need not be open any more. */
 ASPEN_API void aspen_watch_free(aspen_watch_t* watch);
+
+/* ---- secondary indexes ------------------------------------------------------------------------------ */
+
+/* An index finds the keys with a prefix by what is in their values. It is kept in the same step as every
+ * write, so a scan sees exactly what a read of the keys would.
+ *
+ *   aspen_index_create(node, "by-email", "user/", 5, "json:/email", NULL, NULL, 0, &op);
+ *   ...
+ *   aspen_tuple_add_text(tuple, "ada@example.org", 15);
+ *   aspen_tuple_pack(tuple, NULL, 0, &value, &value_size);
+ *   aspen_index_scan_options_init(&options, sizeof options);
+ *   options.value = value, options.value_size = value_size;
+ *   aspen_index_scan(node, "by-email", &options, NULL, 0, &op);      ... wait, read the entries, free ...
+ *
+ * The extractor says what is indexed:
+ *
+ *   json:POINTER    the value is JSON, and POINTER (RFC 6901, "" or "/user/email") is a place in it. Integers
+ * of 64 bits are integers, other numbers doubles number:POINTER  the same, only numbers, all of them as
+ * doubles tuple:N         the value is a packed tuple, and N the number of an item, from 0: a program with a
+ * rule of its own packs what it wants found beside the rest value           all of the value, as bytes
+ *
+ * Each element of an array there, or of a tuple in the tuple, is an entry of its own. A key whose value is of
+ * another form, lacks the place, or is an object there is not in the index, nor are elements after the first
+ * ASPEN_LIMIT_INDEX_VALUES, packed values over ASPEN_LIMIT_INDEX_VALUE_BYTES and JSON texts over
+ * ASPEN_LIMIT_INDEX_DOCUMENT_BYTES. At most ASPEN_LIMIT_INDEXES. */
+
+/* Declares it; keys that are there already are entered in the background, which aspen_index_list tells, and
+ * until then scans are refused. `name` has 1 to 255 bytes. Errors: ALREADY_EXISTS; INVALID_ARGUMENT;
+ * LIMIT_EXCEEDED, also when a key would be under more than ASPEN_LIMIT_INDEXES_OF_KEY; PERMISSION_DENIED for
+ * callers that may not touch all keys, here and in a drop. */
+ASPEN_API int32_t aspen_index_create(aspen_node_t* node, const char* name, const void* prefix,
+                                     size_t prefix_size, const char* extractor,
+                                     const aspen_call_options_t* options, aspen_cq_t* queue, uint64_t tag,
+                                     aspen_op_t** op);
+/* The name is free at once. Errors: NOT_FOUND. */
+ASPEN_API int32_t aspen_index_drop(aspen_node_t* node, const char* name, const aspen_call_options_t* options,
+                                   aspen_cq_t* queue, uint64_t tag, aspen_op_t** op);
+/* Text: JSON, an array by age of {"id","name","prefix_hex","extractor","state","records"}, those whose prefix
+ * the caller may touch. The state is "building", "ready" or "dropping"; records, how many keys were looked at
+ * to build it. */
+ASPEN_API int32_t aspen_index_list(aspen_node_t* node, const aspen_call_options_t* options, aspen_cq_t* queue,
+                                   uint64_t tag, aspen_op_t** op);
+
+typedef struct aspen_index_scan_options {
+  uint32_t struct_size;
+  uint8_t reverse;
+  uint8_t keys_only; /* entries come without values */
+  uint16_t reserved;
+  int64_t timeout_ns; /* 0: 10 s */
+  const void* value; /* not NULL: the entries of this value, a packed tuple of it; instead of start and end */
+  size_t value_size;
+  const void* start; /* the first value, a packed tuple; NULL: from the first */
+  size_t start_size;
+  const void* end; /* exclusive, a packed tuple; NULL or empty: to the last */
+  size_t end_size;
+  const void* continuation; /* as in aspen_range_options_t */
+  size_t continuation_size;
+  uint64_t limit; /* entries; 0: as many as a reply holds */
+} aspen_index_scan_options_t;
+
+ASPEN_API void aspen_index_scan_options_init(aspen_index_scan_options_t* options, size_t struct_size);
+/* Entries in the order of their values, and of their keys where these are equal; linearizable, of the store
+ * as it is now. A key with several values comes once for each of them. A reply is bounded and read on as a
+ * range's is. Errors: NOT_FOUND, also while the index is being built: the message says how far it is. */
+ASPEN_API int32_t aspen_index_scan(aspen_node_t* node, const char* name,
+                                   const aspen_index_scan_options_t* options, aspen_cq_t* queue, uint64_t tag,
+                                   aspen_op_t** op);
+/* The value that the index has that entry under, a packed tuple of one item; NULL past the end. */
+ASPEN_API const uint8_t* aspen_op_index_value(const aspen_op_t* op, size_t entry, size_t* size);
+
+/* ---- directories ------------------------------------------------------------------------------------ */
+
+/* A directory is a path of names that stands for a prefix of a few bytes, under which a program keeps its
+ * keys: it opens the directory once and puts the prefix before its own (packed) keys. The prefix stays the
+ * same when the directory is moved.
+ *
+ *   aspen_tuple_add_text(path, "app", 3), aspen_tuple_add_text(path, "users", 5);
+ *   aspen_tuple_pack(path, NULL, 0, &packed, &packed_size);
+ *   aspen_directory_open(node, packed, packed_size, ASPEN_DIRECTORY_OPEN_OR_CREATE, NULL, 0, NULL, NULL, 0,
+ * &op);
+ *   ... wait ...
+ *   aspen_op_entry(op, 0, &entry);        entry.value is the prefix
+ *
+ * A path is a packed tuple of texts, of 1 to 255 bytes each, at most 32 of them. Directories lie under the
+ * byte fe (docs/wire.md section 14), which programs leave alone. Each call is one step, whatever others do at
+ * the same time; OVERLOADED when they are faster again and again. */
+
+enum {
+  ASPEN_DIRECTORY_OPEN = 1,          /* NOT_FOUND when it is not there */
+  ASPEN_DIRECTORY_CREATE = 2,        /* ALREADY_EXISTS when it is */
+  ASPEN_DIRECTORY_OPEN_OR_CREATE = 3 /* creates its parents too, as CREATE does */
+};
+
+/* Entry 0: its key is the path's last name, its value the prefix. aspen_op_succeeded: it was created. A
+ * `layer` (size 0: none) says what kind of directory it is, in at most 255 bytes: a new one gets it, and one
+ * that exists must have it (INVALID_ARGUMENT). */
+ASPEN_API int32_t aspen_directory_open(aspen_node_t* node, const void* path, size_t path_size, int32_t how,
+                                       const void* layer, size_t layer_size,
+                                       const aspen_call_options_t* options, aspen_cq_t* queue, uint64_t tag,
+                                       aspen_op_t** op);
+/* The directories in it, by name: an entry each, as above. The path may be empty: the first names of all
+ * paths. `after`, a name, and `limit` (0: as many as a reply holds) are for reading on while aspen_op_more.
+ * Errors: NOT_FOUND. */
+ASPEN_API int32_t aspen_directory_list(aspen_node_t* node, const void* path, size_t path_size,
+                                       const char* after, uint64_t limit, const aspen_call_options_t* options,
+                                       aspen_cq_t* queue, uint64_t tag, aspen_op_t** op);
+/* With all that is in it. The new place's parent must exist. Entry 0 as above. Errors: NOT_FOUND;
+ * ALREADY_EXISTS; INVALID_ARGUMENT when the new place is inside the old one. */
+ASPEN_API int32_t aspen_directory_move(aspen_node_t* node, const void* from, size_t from_size, const void* to,
+                                       size_t to_size, const aspen_call_options_t* options, aspen_cq_t* queue,
+                                       uint64_t tag, aspen_op_t** op);
+/* With all directories and keys in it. aspen_op_succeeded: it was there. Errors: LIMIT_EXCEEDED when these
+ * are more than one step may change, 10,000 keys or 1,000 directories; then nothing is removed: delete keys
+ * under its prefix first. */
+ASPEN_API int32_t aspen_directory_remove(aspen_node_t* node, const void* path, size_t path_size,
+                                         const aspen_call_options_t* options, aspen_cq_t* queue, uint64_t tag,
+                                         aspen_op_t** op);
 
 /* ---- tuples ----------------------------------------------------------------------------------------- */
 
