@@ -87,7 +87,8 @@ class Case(unittest.TestCase):
 
 
 class Help(Case):
-    COMMANDS = ["up", "node", "status", "kv put", "kv get", "kv del", "kv range", "kv cas", "bench kv",
+    COMMANDS = ["up", "node", "status", "kv put", "kv get", "kv del", "kv range", "kv cas", "index create",
+                "index drop", "index list", "index scan", "bench kv",
                 "ticket inspect", "sim", "version"]  # fmt: skip
 
     def test_every_command_teaches_with_examples(self):
@@ -103,7 +104,7 @@ class Help(Case):
 
     def test_the_top_names_all_commands_and_exit_codes(self):
         text = aspen("--help").stdout.decode()
-        for word in ["up", "node", "status", "kv", "bench", "ticket", "version", "Exit codes", "ASPEN_TICKET"]:
+        for word in ["up", "node", "status", "kv", "index", "bench", "ticket", "version", "Exit codes", "ASPEN_TICKET"]:
             self.assertIn(word, text)
 
     def test_version(self):
@@ -274,6 +275,39 @@ class OverUp(Case):
         self.assertEqual(lines[0].split(), ["KEY", "VALUE", "REVISION", "VERSION"])
         self.assertEqual([line.split()[0] for line in lines[1:]], everything)
         self.assertEqual(table.stderr, b"5 keys\n")
+
+    def test_index(self):
+        for key, value in [("1", {"n": 10, "t": ["b", "a"]}), ("2", {"n": 9.5, "t": "a"}), ("3", {"n": None})]:
+            self.run_aspen("kv", "put", f"doc/{key}", json.dumps(value))
+        created = self.run_json("index", "create", "by-tag", "doc/", "json:/t")
+        self.assertEqual(created["name"], "by-tag")
+        self.run_aspen("index", "create", "by-n", "doc/", "number:/n")
+
+        def built():
+            return [(index["name"], index["state"]) for index in self.run_json("index", "list")]
+
+        deadline = time.monotonic() + 20
+        while built() != [("by-tag", "ready"), ("by-n", "ready")] and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+        def found(*arguments):
+            document = self.run_json("index", "scan", *arguments)
+            return [(entry["indexed"], entry["key"]) for entry in document["entries"]]
+
+        self.assertEqual(found("by-tag"), [("a", "doc/1"), ("a", "doc/2"), ("b", "doc/1")])
+        self.assertEqual(found("by-tag", "--value", "a", "--reverse"), [("a", "doc/2"), ("a", "doc/1")])
+        self.assertEqual(found("by-tag", "--limit", "1"), [("a", "doc/1")])
+        self.assertEqual(found("by-n"), [(9.5, "doc/2"), (10.0, "doc/1")])
+        self.assertEqual(found("by-n", "--start", "9.6"), [(10.0, "doc/1")])
+        table = self.run_aspen("index", "scan", "by-tag", "--keys-only", "--start", '"b"').stdout.decode().split()
+        self.assertEqual(table, ["INDEXED", "KEY", "b", "doc/1"])
+        again = self.run_aspen("index", "create", "by-n", "", "value")
+        self.assert_fails(again, 1, "ALREADY_EXISTS", "drop it")
+        wrong = self.run_aspen("index", "create", "x", "", "xml:/a")
+        self.assert_fails(wrong, 1, "json:POINTER")
+        for name in ("by-tag", "by-n"):
+            self.assertEqual(self.run_aspen("index", "drop", name).returncode, 0)
+        self.assert_fails(self.run_aspen("index", "scan", "by-n"), 3, "NOT_FOUND", "by-n")
 
     def test_range_of_many_pages(self):
         value = os.urandom(700_000)  # a reply holds 4 MiB

@@ -74,6 +74,7 @@ Program::Program() : app_(kDescription, "aspen") {
   add_node(*this);
   add_status(*this);
   add_kv(*this);
+  add_index(*this);
   add_bench(*this);
   add_sim(*this);
   add_ticket(*this);

@@ -52,6 +52,7 @@ void add_status(Program& program);
 void add_ticket(Program& program);
 void add_kv(Program& program);
 void add_kv_range(Program& program, CLI::App* kv);
+void add_index(Program& program);
 void add_bench(Program& program);
 void add_sim(Program& program);
 void add_version(Program& program);
