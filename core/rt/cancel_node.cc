@@ -76,6 +76,7 @@ void CancelNode::enforce_deadline() {
 
 void CancelNode::bound_cleanup(TimeNs end) {
   if (forced_ || ASPEN_MUTANT("rt-cleanup-unbounded")) return;
+  if (ASPEN_MUTANT("rt-deadline-unbounds-cleanup") && clock_ && clock_->deadline != kNever) return;
   bool extend = ASPEN_MUTANT("rt-later-cancel-extends");
   clock().cleanup_end = extend ? end : std::min(clock().cleanup_end, end);
   arm_clock();

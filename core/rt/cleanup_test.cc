@@ -106,6 +106,44 @@ TEST_F(CleanupTest, IsOneBudgetForTheWholeTree) {
   for (TimeNs at : ended) EXPECT_EQ(at, begin + limits::kCleanupRequestTime);
 }
 
+TEST_F(CleanupTest, IsBoundedBesideADeadlineThatIsStillToCome) {
+  TimeNs ended = 0;
+  Result<> slept;
+  auto join = root.spawn("masked", masked_sleep(ended, slept), begin + kHour / 4);
+  world.turn_all();
+  join.cancel({CancelKind::user, "stop"});
+  world.run_for(kHour / 2);
+  EXPECT_EQ(ended - begin, limits::kCleanupRequestTime);
+  EXPECT_FALSE(slept);
+}
+
+TEST_F(CleanupTest, LeavesNoTimeToWhatComesUnderTheForce) {
+  std::vector<TimeNs> ended;
+  auto masked = [&](Cx& cx) -> Task<Result<>> {
+    Cx::Mask mask(cx);
+    (void)co_await cx.sleep(kHour);
+    ended.push_back(cx.now());
+    co_return Result<>();
+  };
+  root.spawn("late", [&](Cx& cx) -> Task<Result<>> {
+    Cx::Mask mask(cx);
+    (void)co_await cx.sleep(kHour);
+    Region below_task(cx);
+    below_task.spawn("below the task", masked);
+    co_await below_task.close();
+    Region below_region(cx.region());
+    below_region.spawn("below the region", masked);
+    co_await below_region.close();
+    cx.region().spawn("beside", masked);
+    co_return Result<>();
+  });
+  world.turn_all();
+  root.cancel({CancelKind::user, "stop"});
+  world.run_for(kHour / 2);
+  ASSERT_EQ(ended.size(), 3u);
+  for (TimeNs at : ended) EXPECT_EQ(at, begin + limits::kCleanupRequestTime);
+}
+
 TEST_F(CleanupTest, CountsResumesToo) {
   uint64_t rounds = 0;
   auto join = root.spawn("busy", [&](Cx& cx) -> Task<Result<>> {

@@ -50,7 +50,8 @@ Region::Region(Cx& parent, RegionOptions options)
     : Region(parent.executor(), &parent.region(), &parent.task_, options, parent.budget()) {
   join_parent(parent.task_.children_);
   if (parent.cancelled()) {
-    inherit_cancel(passed_down(parent.task_.cancel_, parent.task_.describe()), parent.task_.forced());
+    bool forced = parent.task_.forced() && !ASPEN_MUTANT("rt-force-stops-at-tasks");
+    inherit_cancel(passed_down(parent.task_.cancel_, parent.task_.describe()), forced);
   }
 }
 
@@ -59,7 +60,7 @@ Region::Region(Region& parent, RegionOptions options)
   ASPEN_ASSERT(parent.state_ != State::closed);
   join_parent(parent.children_);
   if (parent.cancel_) {
-    inherit_cancel(parent.reason_below(), parent.forced_);
+    inherit_cancel(parent.reason_below(), parent.forced_ && !ASPEN_MUTANT("rt-force-stops-at-regions"));
   } else if (parent.too_late()) {
     request_cancel(closing());
   }
@@ -148,7 +149,8 @@ void Region::adopt(Ref<TaskBase> task) {
   tasks_.push_back(adopted);
   ++task_count_;
   if (executor_.observer != nullptr) executor_.observer->task_spawned(adopted);
-  if (cancel_) CancelWalk::run(adopted, reason_below(), forced_);
+  bool forced = forced_ && !ASPEN_MUTANT("rt-force-misses-new-tasks");
+  if (cancel_) CancelWalk::run(adopted, reason_below(), forced);
   adopted.schedule_start();
 }
 
