@@ -589,6 +589,15 @@ class Sim(Case):
         output = aspen("sim", "--scenario", "all", "--seeds", "1..10", "--ops", "20", "-o", "json").stdout
         self.assertEqual(len({json.loads(line)["scenario"] for line in output.splitlines()}), 10)
 
+    def test_all_takes_a_fault_that_some_scenarios_do_not_have(self):
+        scenarios = json.loads(aspen("sim", "--list", "-o", "json").stdout)["scenarios"]
+        result = aspen("sim", "--seeds", f"1..{len(scenarios)}", "--faults", "bit-flip", "--ops", "20",
+                       "--minutes-virtual", "0.01", "-o", "json")  # fmt: skip
+        runs = {run["scenario"]: run for run in map(json.loads, result.stdout.splitlines())}
+        self.assertEqual((result.returncode, result.stderr), (0, b""), result.stdout)
+        self.assertEqual(set(runs), {scenario["name"] for scenario in scenarios})
+        self.assertEqual(runs["transport-loss"]["faults"], 0)
+
     def test_traces_are_compared(self):
         def run(seed, name, *more):
             path = os.path.join(self.dir, name)

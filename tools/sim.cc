@@ -1,6 +1,7 @@
 // aspen sim: whole clusters under faults, in a deterministic simulation.
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <cstring>
@@ -22,7 +23,8 @@ constexpr const char* kExamples =
     R"(One run is one seed: a cluster of real nodes in one process, over virtual time, with clients, faults and
 oracles that watch it. The same seed does the same thing again. A run that fails prints the command that
 replays it; with --shrink also a smaller one (with -o json on stderr). Exits 1 when any run failed.
-A run has the faults of --faults that belong to its scenario; --list says which do.
+A run has the faults of --faults that belong to its scenario; --list says which do. With `all`, scenarios that
+have none of them run without faults.
 
 Examples:
   aspen sim --list                                           scenarios and faults
@@ -193,7 +195,14 @@ Result<bool> same_trace(const SimArguments& arguments, const std::vector<std::st
   return !parted;
 }
 
-// What is wrong with them together; with all scenarios a fault may be of some of them only.
+// With all scenarios a fault may be of some of them only; each has those that it knows.
+lab::FaultSet faults_of(const std::string& name, lab::FaultSet asked) {
+  if (asked.to_string() == "all") return asked;
+  auto info = std::ranges::find(lab::scenarios(), name, &lab::ScenarioInfo::name);
+  return info->faults & asked;
+}
+
+// What is wrong with them together.
 Result<> check(const SimArguments& arguments, Seeds seeds, lab::RunOptions options,
                const std::vector<std::string>& names) {
   if (names.size() > 1) options.faults = lab::FaultSet::all();
@@ -227,6 +236,13 @@ Result<int> sim(const Common& common, const SimArguments& arguments) {
   }
   FILE* aside = common.format == Format::TABLE ? stdout : stderr;
   size_t jobs = arguments.jobs > 0 ? arguments.jobs : std::max(1u, std::thread::hardware_concurrency());
+  auto run_of = [&](const std::string& scenario, uint64_t seed) {
+    lab::RunOptions run = options;
+    run.scenario = scenario;
+    run.seed = seed;
+    if (names.size() > 1) run.faults = faults_of(scenario, options.faults);
+    return run;
+  };
   uint64_t seed = seeds.first;
   uint64_t runs = 0;
   uint64_t failed = 0;
@@ -237,9 +253,8 @@ Result<int> sim(const Common& common, const SimArguments& arguments) {
       std::min(jobs, kJobsMax),
       [&]() -> std::optional<lab::RunOptions> {
         if (seed > seeds.last || seed < seeds.first || (arguments.stop && failed > 0)) return std::nullopt;
-        options.scenario = names[(seed - 1) % names.size()];
-        options.seed = seed++;
-        return options;
+        const std::string& scenario = names[(seed - 1) % names.size()];
+        return run_of(scenario, seed++);
       },
       [&](const lab::RunReport& report) {
         ++runs;
@@ -249,12 +264,9 @@ Result<int> sim(const Common& common, const SimArguments& arguments) {
         print_run(stdout, common.format, report);
         sites.add(report);
         if (report.ok || !arguments.shrink) return;
-        lab::RunOptions failing = options;
-        failing.scenario = report.scenario;
-        failing.seed = report.seed;
         fmt::print(stderr, "shrinking, at most {} runs\n", kShrinkAttempts);
         lab::RunReport smallest = lab::shrink(
-            failing, report, kShrinkAttempts,
+            run_of(report.scenario, report.seed), report, kShrinkAttempts,
             [](const lab::RunReport& step) { fmt::print(stderr, "still fails: {}\n", step.replay); });
         print_run(aside, common.format, smallest);
       });
