@@ -598,6 +598,14 @@ class Sim(Case):
         self.assertEqual(set(runs), {scenario["name"] for scenario in scenarios})
         self.assertEqual(runs["transport-loss"]["faults"], 0)
 
+    def test_explorations_are_lines_of_json(self):
+        # The first takes no time; all of them take minutes without optimisation.
+        with Server("sim", "--explore", "-o", "json") as exploring:
+            report = json.loads(exploring.ready)
+            exploring.process.kill()
+        self.assertEqual((report["exploration"], report["ok"], report["complete"]), ("channel", True, True))
+        self.assertGreater(report["states"], 0)
+
     def test_traces_are_compared(self):
         def run(seed, name, *more):
             path = os.path.join(self.dir, name)
@@ -625,6 +633,7 @@ class Sim(Case):
         self.assert_fails(aspen("sim", "--seeds", "1..1", "--trace", "/nowhere/x"), 1, "/nowhere/x")
         self.assert_fails(aspen("sim", "--scenario", "disk-faults", "--faults", "partition"), 1, "bit-flip")
         self.assert_fails(aspen("sim", "--nodes", "10"), 1, "10 nodes", "at most 9")
+        self.assert_fails(aspen("sim", "--large"), 1, "--large", "--explore")
         for minutes in ("nan", "inf", "1e300", "-1"):
             self.assert_fails(aspen("sim", f"--minutes-virtual={minutes}"), 1, "--minutes-virtual", "1440")
 

@@ -6,7 +6,6 @@
 #include <cmath>
 #include <cstring>
 #include <fstream>
-#include <iostream>
 #include <map>
 #include <thread>
 
@@ -96,6 +95,32 @@ int list(Format format) {
   table.print(stdout);
   fmt::print("\nfaults: {}\n", fmt::join(faults, ", "));
   return kExitOk;
+}
+
+Json to_json(const lab::ExploreReport& report) {
+  Json json = {{"exploration", report.name},
+               {"ok", report.ok()},
+               {"complete", report.complete},
+               {"states", report.states},
+               {"transitions", report.transitions},
+               {"runs", report.runs},
+               {"depth", report.depth},
+               {"wall_s", static_cast<double>(report.elapsed_ns) / 1e9}};
+  if (!report.violation.empty()) {
+    json["violation"] = report.violation;
+    json["steps"] = report.steps;
+    json["choices"] = report.choices;
+  }
+  return json;
+}
+
+int explore(Format format, bool large) {
+  bool ok = lab::run_explorations(large, [format](const lab::ExploreReport& report) {
+    if (format == Format::JSON) return print_json(to_json(report));
+    fmt::print("{}\n", report.text());
+    std::fflush(stdout);
+  });
+  return ok ? kExitOk : kExitFailed;
 }
 
 void print_run(FILE* file, Format format, const lab::RunReport& report) {
@@ -225,7 +250,8 @@ Result<> check(const SimArguments& arguments, Seeds seeds, lab::RunOptions optio
 
 Result<int> sim(const Common& common, const SimArguments& arguments) {
   if (arguments.list) return list(common.format);
-  if (arguments.explore) return lab::run_explorations(std::cout, arguments.large) ? kExitOk : kExitFailed;
+  if (arguments.explore) return explore(common.format, arguments.large);
+  if (arguments.large) return fail(ASPEN_INVALID_ARGUMENT, "--large is of --explore: give both, or none");
   TOOLS_TRY(Seeds seeds, parse_seeds(arguments.seeds));
   TOOLS_TRY(lab::RunOptions options, first_options(arguments));
   TOOLS_TRY(std::vector<std::string> names, chosen_scenarios(arguments.scenario));

@@ -35,15 +35,15 @@ ExploreReport explore_raft(const RaftBounds& bounds) {
   return explore_states(bounds.name, model, bounds.limits);
 }
 
-bool run_explorations(std::ostream& out, bool large) {
+bool run_explorations(bool large, const std::function<void(const ExploreReport&)>& done) {
   bool ok = true;
   auto add = [&](const ExploreReport& report) {
-    out << report.text() << std::endl;
+    done(report);
     ok &= report.ok();
   };
-  for (const RaftBounds& bounds : raft_explorations(large)) add(explore_raft(bounds));
-  add(explore_runs("region", [](Choices& choices) { return explore_region(choices); }));
   add(explore_runs("channel", explore_channel));
+  add(explore_runs("region", [](Choices& choices) { return explore_region(choices); }));
+  for (const RaftBounds& bounds : raft_explorations(large)) add(explore_raft(bounds));
   return ok;
 }
 

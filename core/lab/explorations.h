@@ -3,7 +3,7 @@
 // Thread safety: none.
 #pragma once
 
-#include <ostream>
+#include <functional>
 
 #include "core/lab/explore_raft.h"
 
@@ -13,8 +13,8 @@ namespace aspen::lab {
 std::vector<RaftBounds> raft_explorations(bool large);
 ExploreReport explore_raft(const RaftBounds& bounds);
 
-// Runs all of them and writes a line for each, and how a violation comes about. False when anything was found
-// or not finished.
-bool run_explorations(std::ostream& out, bool large);
+// Runs all of them, the short ones first; `done` gets each report. False when anything was found or not
+// finished.
+bool run_explorations(bool large, const std::function<void(const ExploreReport&)>& done);
 
 }  // namespace aspen::lab
