@@ -8,6 +8,7 @@ usage: tools/aspen_cli_test.py PATH-OF-ASPEN [unittest arguments]
 import base64
 import json
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -606,6 +607,45 @@ class Sim(Case):
         self.assertEqual((report["exploration"], report["ok"], report["complete"]), ("channel", True, True))
         self.assertGreater(report["states"], 0)
 
+    def test_what_cannot_be_done_is_no_failed_run(self):
+        self.assert_fails(aspen("sim", "--scenario", "kv-mixed", "--seeds", "1", "--ops", "5", "--trace", "/dev/full"),
+                          1, "IO", "/dev/full")  # fmt: skip
+        few = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (12, 12))
+        command = [ASPEN, "sim", "--scenario", "kv-mixed", "--seeds", "1..50", "--jobs", "50"]
+        result = subprocess.run(command, capture_output=True, timeout=SECONDS_MAX, preexec_fn=few)
+        self.assert_fails(result, 1, "`ulimit -n`, which is 12", "--jobs")
+
+    def test_runs_end_with_the_command(self):
+        command = [ASPEN, "sim", "--scenario", "kv-mixed", "--seeds", "1", "--minutes-virtual", "1000"]
+        running = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        task = f"/proc/{running.pid}/task/{running.pid}/children"
+
+        def state_of(pid):
+            try:
+                with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+                    return file.read().rsplit(")", 1)[1].split()[0]
+            except OSError:
+                return "gone"
+
+        def wait_until(condition):
+            end = time.monotonic() + SECONDS_MAX
+            while not condition():
+                self.assertLess(time.monotonic(), end)
+                time.sleep(0.01)
+
+        def children():
+            with open(task, encoding="utf-8") as file:
+                return file.read().split()
+
+        try:
+            wait_until(children)
+            child = int(children()[0])
+        finally:
+            running.kill()
+            running.wait()
+        self.addCleanup(lambda: state_of(child) in ("gone", "Z") or os.kill(child, signal.SIGKILL))
+        wait_until(lambda: state_of(child) in ("gone", "Z"))
+
     def test_traces_are_compared(self):
         def run(seed, name, *more):
             path = os.path.join(self.dir, name)
@@ -636,6 +676,11 @@ class Sim(Case):
         self.assert_fails(aspen("sim", "--large"), 1, "--large", "--explore")
         for minutes in ("nan", "inf", "1e300", "-1"):
             self.assert_fails(aspen("sim", f"--minutes-virtual={minutes}"), 1, "--minutes-virtual", "1440")
+        self.assert_fails(aspen("sim", "--minutes-virtual", "1e-12"), 1, "1e-12 is less than a nanosecond")
+        for seeds in ("18446744073709551616", "1..18446744073709551616"):
+            self.assert_fails(aspen("sim", "--seeds", seeds), 1, seeds, "up to 18446744073709551615")
+        self.assert_fails(aspen("sim", "--jobs", "18446744073709551616"), 2, "too large")
+        self.assert_fails(aspen("sim", "--jobs", "100000"), 1, "kJobsMax", "at most 256")
 
 
 if __name__ == "__main__":

@@ -151,6 +151,9 @@ CLI::Validator Program::whole_number() {
     const char* end = text.data() + text.size();
     const auto [stop, error] = std::from_chars(text.data(), end, number);
     if (error == std::errc() && stop == end) return {};
+    if (error == std::errc::result_out_of_range) {
+      return fmt::format("`{}` is too large; at most {}", display(text, 80), UINT64_MAX);
+    }
     return fmt::format("`{}` is not a whole number, 0 or more", display(text, 80));
   };
   return CLI::Validator(check, "", "whole number");

@@ -33,7 +33,7 @@ Examples:
   aspen sim --scenario kv-mixed --seeds 7..7 --faults partition,power-cut --trace t.txt --log)";
 
 constexpr size_t kShrinkAttempts = 60;
-constexpr size_t kJobsMax = 256;
+constexpr size_t kJobsMax = 256;  // processes
 
 struct SimArguments {
   std::string scenario = "all";
@@ -62,18 +62,17 @@ struct Seeds {
 Result<Seeds> parse_seeds(const std::string& text) {
   Seeds seeds;
   const char* end = text.data() + text.size();
-  auto first = std::from_chars(text.data(), end, seeds.first);
-  bool ok = first.ec == std::errc();
-  if (ok && first.ptr == end) {
-    seeds.last = seeds.first;
-    return seeds;
+  auto read = std::from_chars(text.data(), end, seeds.first);
+  seeds.last = seeds.first;
+  if (read.ec == std::errc() && std::string_view(read.ptr, end).starts_with("..")) {
+    read = std::from_chars(read.ptr + 2, end, seeds.last);
   }
-  ok = ok && std::string_view(first.ptr, end).starts_with("..");
-  if (ok) {
-    auto last = std::from_chars(first.ptr + 2, end, seeds.last);
-    ok = last.ec == std::errc() && last.ptr == end && seeds.first <= seeds.last;
+  if (read.ec == std::errc::result_out_of_range) {
+    return fail(ASPEN_INVALID_ARGUMENT, "--seeds are numbers up to {}, not '{}'", UINT64_MAX, text);
   }
-  if (!ok) return fail(ASPEN_INVALID_ARGUMENT, "--seeds is A..B with A <= B, not '{}'", text);
+  if (read.ec != std::errc() || read.ptr != end || seeds.first > seeds.last) {
+    return fail(ASPEN_INVALID_ARGUMENT, "--seeds is A..B with A <= B, or one seed, not '{}'", text);
+  }
   return seeds;
 }
 
@@ -183,6 +182,15 @@ Result<lab::RunOptions> first_options(const SimArguments& arguments) {
   options.verbose = arguments.log;
   // Rounded, so that the replay command's decimal gives the same number again.
   options.duration = std::llround(arguments.minutes_virtual * 60e9);
+  if (options.duration == 0 && arguments.minutes_virtual > 0) {
+    return fail(ASPEN_INVALID_ARGUMENT,
+                "--minutes-virtual {} is less than a nanosecond; 0 is the scenario's choice",
+                arguments.minutes_virtual);
+  }
+  if (arguments.jobs > kJobsMax) {
+    return fail(ASPEN_INVALID_ARGUMENT, "--jobs {} is over kJobsMax: at most {} runs at a time",
+                arguments.jobs, kJobsMax);
+  }
   auto faults = lab::parse_faults(arguments.faults);
   if (!faults) return fail(ASPEN_INVALID_ARGUMENT, "{}", faults.error().message);
   options.faults = *faults;
@@ -248,6 +256,76 @@ Result<> check(const SimArguments& arguments, Seeds seeds, lab::RunOptions optio
   return {};
 }
 
+// The runs of one command, and what they came to.
+class Runs {
+ public:
+  Runs(Format format, const SimArguments& arguments, std::vector<std::string> names, lab::RunOptions options)
+      : format_(format), arguments_(arguments), names_(std::move(names)), options_(std::move(options)) {}
+
+  // Errors: of the first run that could not be done.
+  Result<> run(Seeds seeds) {
+    size_t cores = std::max(1u, std::thread::hardware_concurrency());
+    uint64_t seed = seeds.first;
+    auto next = [&]() -> std::optional<lab::RunOptions> {
+      if (seed > seeds.last || seed < seeds.first || (arguments_.stop && failed_ > 0)) return std::nullopt;
+      const std::string& scenario = names_[(seed - 1) % names_.size()];
+      return run_of(scenario, seed++);
+    };
+    auto all = lab::run_all(arguments_.jobs > 0 ? arguments_.jobs : std::min<size_t>(cores, kJobsMax), next,
+                            [this](const lab::RunReport& report) { done(report); });
+    if (!all) return failure_of(all.error());
+    return {};
+  }
+  bool ok() const { return failed_ == 0; }
+  void print() const {
+    if (format_ == Format::TABLE) {
+      fmt::print("sim: {} runs, {} failed, {:.0f} virtual s, {:.1f} virtual s per second of a core\n", runs_,
+                 failed_, virtual_s_, virtual_s_ / std::max(wall_s_, 1e-9));
+    }
+    if (arguments_.sites) sites_.print(aside());
+  }
+  // What is not a run.
+  FILE* aside() const { return format_ == Format::TABLE ? stdout : stderr; }
+
+ private:
+  static std::unexpected<Failure> failure_of(const Error& error) {
+    return fail(static_cast<int32_t>(error.code), "{}", error.message);
+  }
+  lab::RunOptions run_of(const std::string& scenario, uint64_t seed) const {
+    lab::RunOptions run = options_;
+    run.scenario = scenario;
+    run.seed = seed;
+    if (names_.size() > 1) run.faults = faults_of(scenario, options_.faults);
+    return run;
+  }
+  void done(const lab::RunReport& report) {
+    ++runs_;
+    virtual_s_ += static_cast<double>(report.virtual_time) / 1e9;
+    wall_s_ += static_cast<double>(report.wall_time) / 1e9;
+    if (!report.ok) ++failed_;
+    print_run(stdout, format_, report);
+    sites_.add(report);
+    if (!report.ok && arguments_.shrink) shrink(report);
+  }
+  void shrink(const lab::RunReport& report) const {
+    fmt::print(stderr, "shrinking, at most {} runs\n", kShrinkAttempts);
+    auto progress = [](const lab::RunReport& step) { fmt::print(stderr, "still fails: {}\n", step.replay); };
+    auto smallest = lab::shrink(run_of(report.scenario, report.seed), report, kShrinkAttempts, progress);
+    if (smallest) return print_run(aside(), format_, *smallest);
+    fmt::print(stderr, "not shrunk: {}\n", smallest.error().to_string());
+  }
+
+  Format format_;
+  const SimArguments& arguments_;
+  std::vector<std::string> names_;
+  lab::RunOptions options_;
+  uint64_t runs_ = 0;
+  uint64_t failed_ = 0;
+  double virtual_s_ = 0;
+  double wall_s_ = 0;
+  Sites sites_;
+};
+
 Result<int> sim(const Common& common, const SimArguments& arguments) {
   if (arguments.list) return list(common.format);
   if (arguments.explore) return explore(common.format, arguments.large);
@@ -260,52 +338,14 @@ Result<int> sim(const Common& common, const SimArguments& arguments) {
   if (!arguments.against.empty()) {
     TOOLS_TRY(before, read_trace(arguments.against));
   }
-  FILE* aside = common.format == Format::TABLE ? stdout : stderr;
-  size_t jobs = arguments.jobs > 0 ? arguments.jobs : std::max(1u, std::thread::hardware_concurrency());
-  auto run_of = [&](const std::string& scenario, uint64_t seed) {
-    lab::RunOptions run = options;
-    run.scenario = scenario;
-    run.seed = seed;
-    if (names.size() > 1) run.faults = faults_of(scenario, options.faults);
-    return run;
-  };
-  uint64_t seed = seeds.first;
-  uint64_t runs = 0;
-  uint64_t failed = 0;
-  double virtual_s = 0;
-  double wall_s = 0;
-  Sites sites;
-  lab::run_all(
-      std::min(jobs, kJobsMax),
-      [&]() -> std::optional<lab::RunOptions> {
-        if (seed > seeds.last || seed < seeds.first || (arguments.stop && failed > 0)) return std::nullopt;
-        const std::string& scenario = names[(seed - 1) % names.size()];
-        return run_of(scenario, seed++);
-      },
-      [&](const lab::RunReport& report) {
-        ++runs;
-        virtual_s += static_cast<double>(report.virtual_time) / 1e9;
-        wall_s += static_cast<double>(report.wall_time) / 1e9;
-        if (!report.ok) ++failed;
-        print_run(stdout, common.format, report);
-        sites.add(report);
-        if (report.ok || !arguments.shrink) return;
-        fmt::print(stderr, "shrinking, at most {} runs\n", kShrinkAttempts);
-        lab::RunReport smallest = lab::shrink(
-            run_of(report.scenario, report.seed), report, kShrinkAttempts,
-            [](const lab::RunReport& step) { fmt::print(stderr, "still fails: {}\n", step.replay); });
-        print_run(aside, common.format, smallest);
-      });
-  if (common.format == Format::TABLE) {
-    fmt::print("sim: {} runs, {} failed, {:.0f} virtual s, {:.1f} virtual s per second of a core\n", runs,
-               failed, virtual_s, virtual_s / std::max(wall_s, 1e-9));
-  }
-  if (arguments.sites) sites.print(aside);
+  Runs runs(common.format, arguments, std::move(names), std::move(options));
+  TOOLS_CHECK(runs.run(seeds));
+  runs.print();
   if (!arguments.against.empty()) {
-    TOOLS_TRY(bool same, same_trace(arguments, before, aside));
+    TOOLS_TRY(bool same, same_trace(arguments, before, runs.aside()));
     if (!same) return kExitFailed;
   }
-  return failed == 0 ? kExitOk : kExitFailed;
+  return runs.ok() ? kExitOk : kExitFailed;
 }
 
 }  // namespace
@@ -316,7 +356,7 @@ void add_sim(Program& program) {
       program.command(program.root(), "sim", "run clusters under faults in a deterministic simulation",
                       kExamples, [&program, arguments] { return sim(program.common(), *arguments); });
   command->add_option("--scenario", arguments->scenario, "a name of --list, or all")->capture_default_str();
-  command->add_option("--seeds", arguments->seeds, "one run each")->capture_default_str();
+  command->add_option("--seeds", arguments->seeds, "A..B, or one: a run for each")->capture_default_str();
   command->add_option("--nodes", arguments->nodes, "members; 0: the scenario's choice")
       ->check(Program::whole_number());
   command->add_option("--minutes-virtual", arguments->minutes_virtual,

@@ -48,7 +48,7 @@ TEST(RarePaths, AreTakenByRunsThatPass) {
   faults.add(Fault::buggify);
   std::set<std::string> fired;
   uint64_t seed = 0;
-  run_all(
+  Result<> all = run_all(
       2,
       [&]() -> std::optional<RunOptions> {
         if (++seed > kSeeds) return std::nullopt;
@@ -63,6 +63,7 @@ TEST(RarePaths, AreTakenByRunsThatPass) {
           if (hits > 0) fired.insert(site);
         }
       });
+  EXPECT_TRUE(all);
   std::vector<std::string> never;
   std::set<std::string> sites = sites_in_source();
   std::ranges::set_difference(sites, fired, std::back_inserter(never));

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -42,6 +44,11 @@ std::string full_json(const RunReport& report) {
   return json.dump();
 }
 
+std::string error_json(const Error& error) {
+  return nlohmann::json{{"error", static_cast<int32_t>(error.code)}, {"message", error.message}}.dump(
+      -1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
 void write_all(int fd, std::string_view text) {
   while (!text.empty()) {
     ssize_t written = ::write(fd, text.data(), text.size());
@@ -51,27 +58,54 @@ void write_all(int fd, std::string_view text) {
 }
 
 // The child's whole life. Nothing of the parent's (its buffers, its handlers) may run at its end.
-[[noreturn]] void child_main(const RunOptions& options, int fd) {
+[[noreturn]] void child_main(const RunOptions& options, pid_t parent, int fd) {
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (::getppid() != parent) ::_exit(1);  // it ended before we asked to be told
   if (options.verbose) set_log_sink(print_line, nullptr, LogLevel::debug);
   Result<RunReport> report = run_scenario(options);
-  RunReport failed{.scenario = options.scenario, .seed = options.seed, .oracle = "options"};
-  if (!report) failed.detail = report.error().message;
-  write_all(fd, full_json(report ? *report : failed));
+  write_all(fd, report ? full_json(*report) : error_json(report.error()));
   ::_exit(0);
 }
 
-Child start(const RunOptions& options, size_t number) {
+// `what` could not be had; the limit on these is `resource`, which the shell's ulimit knows by `flag`.
+std::unexpected<Error> no_room(const char* what, __rlimit_resource resource, const char* flag, size_t runs) {
+  std::string why = std::strerror(errno);
+  rlimit limit = {};
+  ::getrlimit(resource, &limit);
+  return fail(Code::LIMIT_EXCEEDED,
+              "no {} for one more run beside {}: {}; ask for fewer at a time (--jobs), or raise `ulimit {}`, "
+              "which is {}",
+              what, runs, why, flag, limit.rlim_cur);
+}
+
+// Beside `runs` others.
+Result<Child> start(const RunOptions& options, size_t number, size_t runs) {
   int fds[2];
-  ASPEN_ASSERT(::pipe(fds) == 0);
+  if (::pipe(fds) != 0) return no_room("pipe", RLIMIT_NOFILE, "-n", runs);
   Child child{.options = options, .number = number, .fd = fds[0], .started = Clock::now()};
+  pid_t parent = ::getpid();
   child.pid = ::fork();
-  ASPEN_ASSERT(child.pid >= 0);
   if (child.pid == 0) {
     ::close(fds[0]);
-    child_main(options, fds[1]);
+    child_main(options, parent, fds[1]);
   }
   ::close(fds[1]);
-  return child;
+  if (child.pid > 0) return child;
+  ::close(fds[0]);
+  return no_room("process", RLIMIT_NPROC, "-u", runs);
+}
+
+// How it ended. It must have, or be about to.
+int reap(const Child& child) {
+  int status = 0;
+  ::waitpid(child.pid, &status, 0);
+  ::close(child.fd);
+  return status;
+}
+
+void end_all(std::deque<Child>& children) {
+  for (Child& child : children) ::kill(child.pid, SIGKILL);
+  for (Child& child : children) (void)reap(child);
 }
 
 RunReport broken(const Child& child, std::string oracle, std::string detail) {
@@ -84,7 +118,8 @@ RunReport broken(const Child& child, std::string oracle, std::string detail) {
   return report;
 }
 
-RunReport finish(const Child& child, int status) {
+// Errors: the run's, which could not be done.
+Result<RunReport> finish(const Child& child, int status) {
   nlohmann::json json = nlohmann::json::parse(child.output, nullptr, false);
   if (WIFSIGNALED(status)) {
     return broken(child, child.stuck ? "stuck" : "crash",
@@ -95,6 +130,9 @@ RunReport finish(const Child& child, int status) {
   }
   if (!json.is_object()) {
     return broken(child, "crash", fmt::format("the process ended with status {}", WEXITSTATUS(status)));
+  }
+  if (json.contains("error")) {
+    return fail(static_cast<Code>(json["error"].get<int32_t>()), "{}", json["message"].get<std::string>());
   }
   RunReport report{.scenario = json["scenario"], .seed = json["seed"], .ok = json["ok"]};
   report.virtual_time = json["virtual_ns"];
@@ -121,20 +159,25 @@ bool read_some(Child& child) {
 
 }  // namespace
 
-void run_all(size_t jobs, const std::function<std::optional<RunOptions>()>& next,
-             const std::function<void(const RunReport&)>& done) {
+Result<> run_all(size_t jobs, const std::function<std::optional<RunOptions>()>& next,
+                 const std::function<void(const RunReport&)>& done) {
   std::deque<Child> children;
   std::map<size_t, RunReport> ready;
   size_t started = 0;
   size_t reported = 0;
-  bool more = true;
-  for (;;) {
-    while (more && children.size() < std::max<size_t>(jobs, 1)) {
+  Result<> result;
+  for (bool more = true; result;) {
+    while (more && result && children.size() < std::max<size_t>(jobs, 1)) {
       std::optional<RunOptions> options = next();
       more = options.has_value();
-      if (more) children.push_back(start(*options, started++));
+      if (!more) break;
+      Result<Child> child = start(*options, started++, children.size());
+      if (child)
+        children.push_back(*std::move(child));
+      else
+        result = std::unexpected(child.error());
     }
-    if (children.empty()) return;
+    if (children.empty()) break;
     std::vector<pollfd> fds;
     for (Child& child : children) fds.push_back({child.fd, POLLIN, 0});
     ::poll(fds.data(), fds.size(), 1000);
@@ -145,10 +188,11 @@ void run_all(size_t jobs, const std::function<std::optional<RunOptions>()>& next
         ::kill(child.pid, SIGKILL);
       }
       if (fds[i].revents == 0 || !read_some(child)) continue;
-      int status = 0;
-      ::waitpid(child.pid, &status, 0);
-      ::close(child.fd);
-      ready.emplace(child.number, finish(child, status));
+      Result<RunReport> report = finish(child, reap(child));
+      if (report)
+        ready.emplace(child.number, *std::move(report));
+      else
+        result = std::unexpected(report.error());
       children.erase(children.begin() + static_cast<ptrdiff_t>(i));
     }
     for (auto it = ready.find(reported); it != ready.end(); it = ready.find(reported)) {
@@ -157,29 +201,31 @@ void run_all(size_t jobs, const std::function<std::optional<RunOptions>()>& next
       ++reported;
     }
   }
+  end_all(children);
+  return result;
 }
 
-RunReport run_one(const RunOptions& options) {
+Result<RunReport> run_one(const RunOptions& options) {
   RunReport report;
   bool given = false;
-  run_all(
+  ASPEN_CHECK(run_all(
       1,
       [&]() -> std::optional<RunOptions> {
         if (std::exchange(given, true)) return std::nullopt;
         return options;
       },
-      [&](const RunReport& result) { report = result; });
+      [&](const RunReport& result) { report = result; }));
   return report;
 }
 
-RunReport shrink(const RunOptions& options, const RunReport& report, size_t attempts,
-                 const std::function<void(const RunReport&)>& progress) {
+Result<RunReport> shrink(const RunOptions& options, const RunReport& report, size_t attempts,
+                         const std::function<void(const RunReport&)>& progress) {
   RunOptions best = options;
   RunReport smallest = report;
-  auto smaller = [&](const RunOptions& candidate) {
+  auto smaller = [&](const RunOptions& candidate) -> Result<bool> {
     if (attempts == 0) return false;
     --attempts;
-    RunReport result = run_one(candidate);
+    ASPEN_TRY(RunReport result, run_one(candidate));
     if (result.ok || result.oracle != report.oracle) return false;
     best = candidate;
     smallest = std::move(result);
@@ -192,14 +238,21 @@ RunReport shrink(const RunOptions& options, const RunReport& report, size_t atte
     for (Fault fault : best.faults.list()) {
       RunOptions candidate = best;
       candidate.faults.remove(fault);
-      again |= smaller(candidate);
+      ASPEN_TRY(bool fails, smaller(candidate));
+      again |= fails;
     }
     RunOptions shorter = best;
     shorter.duration = best.duration / 2;
-    again |= shorter.duration > 10 * kMillisecond && smaller(shorter);
+    if (shorter.duration > 10 * kMillisecond) {
+      ASPEN_TRY(bool fails, smaller(shorter));
+      again |= fails;
+    }
     RunOptions fewer = best;
     fewer.operations_max = (best.operations_max > 0 ? best.operations_max : smallest.operations) / 2;
-    again |= fewer.operations_max > 0 && smaller(fewer);
+    if (fewer.operations_max > 0) {
+      ASPEN_TRY(bool fails, smaller(fewer));
+      again |= fails;
+    }
   }
   return smallest;
 }

@@ -16,15 +16,19 @@ namespace aspen::lab {
 // A run that takes longer than this, in wall time, is ended and counts as failed (oracle "stuck").
 inline constexpr DurationNs kRunWallMax = 300 * kSecond;
 
-// Asks `next` for the next run until it has none; `done` gets the reports in the order of the runs.
-void run_all(size_t jobs, const std::function<std::optional<RunOptions>()>& next,
-             const std::function<void(const RunReport&)>& done);
+// Asks `next` for the next run until it has none; `done` gets the reports in the order of the runs. Errors:
+// LIMIT_EXCEEDED when the system has no room for so many at a time; those of run_scenario(). Then what still
+// runs is ended, and nobody hears of it. The runs end with this process too, however it ends.
+Result<> run_all(size_t jobs, const std::function<std::optional<RunOptions>()>& next,
+                 const std::function<void(const RunReport&)>& done);
 
-RunReport run_one(const RunOptions& options);
+// Errors: as run_all().
+Result<RunReport> run_one(const RunOptions& options);
 
 // Smaller options that still fail by the same oracle as `report`: fewer kinds of faults, less time, fewer
-// operations. Tries at most `attempts` runs; `progress` hears of each step that succeeded.
-RunReport shrink(const RunOptions& options, const RunReport& report, size_t attempts,
-                 const std::function<void(const RunReport&)>& progress);
+// operations. Tries at most `attempts` runs; `progress` hears of each step that succeeded. Errors: as
+// run_all().
+Result<RunReport> shrink(const RunOptions& options, const RunReport& report, size_t attempts,
+                         const std::function<void(const RunReport&)>& progress);
 
 }  // namespace aspen::lab

@@ -86,7 +86,7 @@ TEST(Scenario, RefusesWhatItDoesNotKnow) {
 TEST(Runner, ReportsInOrder) {
   uint64_t next = 1;
   std::vector<uint64_t> seeds;
-  run_all(
+  Result<> all = run_all(
       4,
       [&]() -> std::optional<RunOptions> {
         if (next > 8) return std::nullopt;
@@ -98,6 +98,7 @@ TEST(Runner, ReportsInOrder) {
         EXPECT_TRUE(report.ok) << report.detail;
         seeds.push_back(report.seed);
       });
+  EXPECT_TRUE(all);
   EXPECT_EQ(seeds, (std::vector<uint64_t>{1, 2, 3, 4, 5, 6, 7, 8}));
 }
 
@@ -105,7 +106,17 @@ TEST(Runner, ARunInAProcessOfItsOwnIsTheSame) {
   RunOptions options{.scenario = "bank-transfer", .seed = 5};
   Result<RunReport> here = run_scenario(options);
   ASSERT_TRUE(here);
-  EXPECT_EQ(run_one(options).trace_hash, here->trace_hash);
+  Result<RunReport> there = run_one(options);
+  ASSERT_TRUE(there);
+  EXPECT_EQ(there->trace_hash, here->trace_hash);
+}
+
+TEST(Runner, ARunThatCannotBeDoneIsAnError) {
+  RunOptions options{.scenario = "kv-mixed", .operations_max = 5, .trace_file = "/dev/full"};
+  auto full = run_one(options);
+  ASSERT_FALSE(full);
+  EXPECT_EQ(full.error().code, Code::IO);
+  EXPECT_TRUE(full.error().message.contains("/dev/full")) << full.error().message;
 }
 
 }  // namespace
