@@ -123,10 +123,10 @@ Result<RunReport> finish(const Child& child, int status) {
   nlohmann::json json = nlohmann::json::parse(child.output, nullptr, false);
   if (WIFSIGNALED(status)) {
     return broken(child, child.stuck ? "stuck" : "crash",
-                  child.stuck
-                      ? fmt::format("the run did not end within {} s of wall time", kRunWallMax / kSecond)
-                      : fmt::format("the process ended by signal {} ({})", WTERMSIG(status),
-                                    strsignal(WTERMSIG(status))));
+                  child.stuck ? fmt::format("the run did not end within {} s of wall time",
+                                            run_wall_max(child.options) / kSecond)
+                              : fmt::format("the process ended by signal {} ({})", WTERMSIG(status),
+                                            strsignal(WTERMSIG(status))));
   }
   if (!json.is_object()) {
     return broken(child, "crash", fmt::format("the process ended with status {}", WEXITSTATUS(status)));
@@ -183,7 +183,7 @@ Result<> run_all(size_t jobs, const std::function<std::optional<RunOptions>()>& 
     ::poll(fds.data(), fds.size(), 1000);
     for (size_t i = children.size(); i-- > 0;) {
       Child& child = children[i];
-      if (std::chrono::nanoseconds(Clock::now() - child.started).count() > kRunWallMax) {
+      if (std::chrono::nanoseconds(Clock::now() - child.started).count() > run_wall_max(child.options)) {
         child.stuck = true;
         ::kill(child.pid, SIGKILL);
       }

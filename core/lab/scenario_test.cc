@@ -111,6 +111,13 @@ TEST(Runner, ARunInAProcessOfItsOwnIsTheSame) {
   EXPECT_EQ(there->trace_hash, here->trace_hash);
 }
 
+TEST(Runner, ARunThatIsToLastMayTakeLong) {
+  DurationNs day = 24 * 3600 * kSecond;
+  ASSERT_TRUE(check_options({.scenario = "kv-mixed", .duration = day}));
+  EXPECT_GE(run_wall_max({.duration = day}), day);
+  EXPECT_EQ(run_wall_max({}), kRunWallMax);
+}
+
 TEST(Runner, ARunThatCannotBeDoneIsAnError) {
   RunOptions options{.scenario = "kv-mixed", .operations_max = 5, .trace_file = "/dev/full"};
   auto full = run_one(options);
