@@ -192,11 +192,22 @@ void Cluster::observe(size_t i) {
   node::Replica* replica = member(i).replica();
   if (replica == nullptr) return;
   care_[i].peer = replica->peer();
+  if (!replica->transport().on_send) listen(i);
   // While a snapshot replaces the state, it is ahead of a core that has not heard of it; for good when the
   // log could not follow, and the driver has stopped.
   if (replica->driver().replacing() || replica->driver().failure()) return;
   oracles_.observe(view_of(replica->driver().core(), replica->machine().applied()));
   report_oracles();
+}
+
+// To what the member says, as far as others could hear it: a ghost says it to nobody.
+void Cluster::listen(size_t i) {
+  member(i).replica()->transport().on_send = [this, i](const raft::Message& message) {
+    Host* host = member(i).host();
+    if (host == nullptr || host->dead()) return;
+    oracles_.sent(message);
+    report_oracles();
+  };
 }
 
 void Cluster::report_oracles() {

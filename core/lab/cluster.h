@@ -86,6 +86,7 @@ class Cluster {
   void look_after();
   void look_after(size_t i);
   void observe(size_t i);
+  void listen(size_t i);
   void report_oracles();
   bool settled();
   std::string describe();

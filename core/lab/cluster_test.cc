@@ -11,6 +11,23 @@ namespace {
 constexpr DurationNs kLimit = 60 * kSecond;
 constexpr DurationNs kConnectionsEnd = 20 * kSecond;  // with what they would have sent again
 
+// Both leave the member, whatever becomes of them.
+TEST(Cluster, TwoVotesOfAMemberInOneTermAreSeen) {
+  World world({.seed = 6});
+  Cluster cluster(world, {.members = 3});
+  ASSERT_TRUE(cluster.form());
+  node::Replica& voter = *cluster.member(1).replica();
+  raft::Message vote{.kind = raft::MessageKind::vote_reply, .from = voter.peer(), .term = 1000};
+  vote.to = cluster.member(0).replica()->peer();
+  voter.transport().send(vote);
+  voter.transport().send(vote);
+  EXPECT_FALSE(world.violation());
+  vote.to = cluster.member(2).replica()->peer();
+  voter.transport().send(vote);
+  ASSERT_TRUE(world.violation());
+  EXPECT_EQ(world.violation()->oracle, "voted-twice");
+}
+
 // Its store takes no more writes after a sync that failed: as a member it would answer and vote, and refuse
 // every snapshot from then on.
 TEST(Cluster, AMemberWhoseStoreFailsWhileItTakesASnapshotStops) {

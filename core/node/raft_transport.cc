@@ -59,6 +59,7 @@ net::Stream* RaftTransport::stream_to(const Target& target) {
 }
 
 void RaftTransport::send(const raft::Message& message) {
+  if (on_send) on_send(message);
   if (endpoint_ == nullptr || ASPEN_BUGGIFY("node-raft-message-lost")) return;
   auto target = find(message.to);
   if (!target) return;

@@ -10,6 +10,7 @@
 // Thread safety: none; the engine thread.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <unordered_map>
@@ -29,6 +30,9 @@ class RaftTransport final : public raft::Transport {
   void attach(raft::Driver* driver, net::Endpoint* endpoint);
   // Keeps connections to all other members open; called when the configuration changes and now and then.
   void connect_members();
+
+  // Sees what the driver sends before any of it may be lost, for oracles. Null: nobody looks.
+  std::function<void(const raft::Message&)> on_send;
 
   void send(const raft::Message& message) override;
   void send_snapshot(raft::Message offer, std::unique_ptr<raft::SnapshotSource> source) override;
