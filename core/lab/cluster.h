@@ -91,6 +91,8 @@ class Cluster {
   bool settled();
   std::string describe();
   void compare();
+  void compare_now_and_then();
+  void compare_equals();
 
   World& world_;
   ClusterOptions options_;
@@ -104,6 +106,8 @@ class Cluster {
   std::vector<std::unique_ptr<Client>> clients_;
   std::string ticket_;
   bool looking_ = false;
+  TimeNs compare_at_ = 0;
+  uint64_t compared_ = 0;
 };
 
 }  // namespace aspen::lab

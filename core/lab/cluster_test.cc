@@ -61,5 +61,42 @@ TEST(Cluster, AMemberWhoseStoreFailsWhileItTakesASnapshotStops) {
   EXPECT_TRUE(failure.message.contains("node/state")) << failure.message;
 }
 
+// Replaces what the machine holds by what it would hold had all entries been empty.
+void forget_all(kv::StateMachine& machine) {
+  auto empty = kv::StateMachine::open(store::open_memory());
+  ASSERT_TRUE(empty);
+  raft::SnapshotMeta meta{.index = machine.applied(), .term = 1};
+  for (raft::Index index = 1; index <= meta.index; ++index) {
+    std::vector<raft::EntryPtr> entries{std::make_shared<const raft::Entry>(
+        raft::Entry{.index = index, .term = 1, .kind = raft::EntryKind::noop})};
+    ASSERT_TRUE((*empty)->apply(entries));
+  }
+  auto source = (*empty)->snapshot();
+  auto sink = machine.restore(meta);
+  ASSERT_TRUE(source && sink);
+  for (Bytes chunk = *(*source)->next(); !chunk.empty(); chunk = *(*source)->next()) {
+    ASSERT_TRUE((*sink)->write(chunk));
+  }
+  ASSERT_TRUE((*sink)->finish());
+}
+
+// Nobody could tell at the end: the member has lost its data by then.
+TEST(Cluster, StatesThatDifferForAWhileAreSeen) {
+  World world({.seed = 7});
+  Cluster cluster(world, {.members = 3});
+  ASSERT_TRUE(cluster.form());
+  cluster.add_clients(2, [](uint64_t client) { return writer_script(client, 10); }, {.operations_max = 20});
+  ASSERT_TRUE(world.run_until([&] { return cluster.clients_idle(); }, kLimit));
+  world.run_for(kSecond);  // all have applied all
+  ASSERT_FALSE(world.violation());
+  size_t i = cluster.leader() == &cluster.member(0) ? 1 : 0;
+  forget_all(cluster.member(i).replica()->machine());
+  world.run_for(2 * kSecond);
+  cluster.lose_data(i);
+  EXPECT_FALSE(cluster.settle());
+  ASSERT_TRUE(world.violation());
+  EXPECT_EQ(world.violation()->oracle, "state-differs");
+}
+
 }  // namespace
 }  // namespace aspen::lab
