@@ -89,7 +89,7 @@ class Case(unittest.TestCase):
 
 class Help(Case):
     COMMANDS = ["up", "node", "status", "kv put", "kv get", "kv del", "kv range", "kv cas", "index create",
-                "index drop", "index list", "index scan", "bench kv",
+                "index drop", "index list", "index scan", "kv compact", "quota set", "quota list", "bench kv",
                 "ticket inspect", "sim", "version"]  # fmt: skip
 
     def test_every_command_teaches_with_examples(self):
@@ -105,7 +105,7 @@ class Help(Case):
 
     def test_the_top_names_all_commands_and_exit_codes(self):
         text = aspen("--help").stdout.decode()
-        for word in ["up", "node", "status", "kv", "index", "bench", "ticket", "version", "Exit codes", "ASPEN_TICKET"]:
+        for word in ["up", "node", "status", "kv", "index", "quota", "bench", "ticket", "version", "Exit codes", "ASPEN_TICKET"]:
             self.assertIn(word, text)
 
     def test_version(self):
@@ -276,6 +276,34 @@ class OverUp(Case):
         self.assertEqual(lines[0].split(), ["KEY", "VALUE", "REVISION", "VERSION"])
         self.assertEqual([line.split()[0] for line in lines[1:]], everything)
         self.assertEqual(table.stderr, b"5 keys\n")
+
+    def test_reads_of_the_past(self):
+        first = self.run_json("kv", "put", "past", "1")["revision"]
+        second = self.run_json("kv", "put", "past", "2")["revision"]
+        self.assertEqual(self.run_json("kv", "get", "past", "--revision", str(first))["value"], "1")
+        then = self.run_json("kv", "range", "--prefix", "past", "--revision", str(first))
+        self.assertEqual([entry["value"] for entry in then["entries"]], ["1"])
+        self.assertEqual(self.run_json("kv", "get", "past", "--max-age", "1ms")["value"], "2")
+        self.assertEqual(self.run_json("kv", "compact", str(second)), {"oldest_revision": second})
+        self.assert_fails(self.run_aspen("kv", "get", "past", "--revision", str(first)), 1, "COMPACTED")
+        self.assert_fails(self.run_aspen("kv", "get", "past", "--revision", "-1"), 2, "--revision")
+        self.assert_fails(self.run_aspen("kv", "get", "past", "--max-age", "soon"), 2, "--max-age")
+        self.assert_fails(self.run_aspen("kv", "compact", str(second + 10**6)), 1, "INVALID_ARGUMENT")
+
+    def test_quota(self):
+        self.run_aspen("quota", "set", "q/", "--keys", "2")
+        for name in ("1", "2"):
+            self.run_aspen("kv", "put", f"q/{name}", "v")
+        self.assert_fails(self.run_aspen("kv", "put", "q/3", "v"), 1, "QUOTA_EXCEEDED", "q/")
+        self.assertEqual(
+            [(row["prefix"], row["keys"], row["keys_max"], row["bytes"]) for row in self.run_json("quota", "list")],
+            [("q/", 2, 2, 8)],
+        )
+        table = self.run_aspen("quota", "list").stdout.decode().splitlines()
+        self.assertEqual([line.split() for line in table], [["PREFIX", "BYTES", "OF", "KEYS", "OF"], ["q/", "8", "any", "2", "2"]])
+        self.assertFalse(self.run_json("quota", "set", "q/")["bounded"])
+        self.assertEqual(self.run_json("quota", "list"), [])
+        self.assertEqual(self.run_aspen("kv", "put", "q/3", "v").returncode, 0)
 
     def test_index(self):
         for key, value in [("1", {"n": 10, "t": ["b", "a"]}), ("2", {"n": 9.5, "t": "a"}), ("3", {"n": None})]:

@@ -71,11 +71,13 @@ Result<Node> open_client(const Common& common, const Deadline& deadline, Kind ki
   return Node(aspen_op_take_node(op->get()));
 }
 
-aspen_call_options_t call_options(const Deadline& deadline, bool stale) {
+aspen_call_options_t call_options(const Deadline& deadline, const ReadArguments& read) {
   aspen_call_options_t options;
   aspen_call_options_init(&options, sizeof options);
   options.timeout_ns = deadline.left_ns();
-  options.consistency = stale ? ASPEN_READ_STALE : ASPEN_READ_LINEARIZABLE;
+  options.consistency = read.consistency();
+  options.staleness_ns = read.age_max_ns;
+  options.revision = read.revision;
   return options;
 }
 

@@ -75,6 +75,15 @@ Result<std::string> ticket_of(const Common& common);
 // happen: a failure for Kind::WRITE says so.
 Result<Node> open_client(const Common& common, const Deadline& deadline, Kind kind = Kind::READ);
 
-aspen_call_options_t call_options(const Deadline& deadline, bool stale = false);
+// How a read was asked for.
+struct ReadArguments {
+  bool stale = false;
+  int64_t age_max_ns = 0;  // 0: --stale says
+  uint64_t revision = 0;
+
+  int32_t consistency() const { return stale || age_max_ns > 0 ? ASPEN_READ_STALE : ASPEN_READ_LINEARIZABLE; }
+};
+
+aspen_call_options_t call_options(const Deadline& deadline, const ReadArguments& read = {});
 
 }  // namespace aspen::tools

@@ -28,4 +28,13 @@ void add_key_encoding(CLI::App* command, Encoding& encoding) {
       ->excludes(hex);
 }
 
+void add_read(CLI::App* command, ReadArguments& read) {
+  command->add_flag("--stale", read.stale, "what the nearest member has; faster, may be old");
+  Program::add_time(command, "--max-age", read.age_max_ns,
+                    "what the nearest member has, but at most so old, such as 2s");
+  command->add_option("--revision", read.revision, "as it was after this revision")
+      ->option_text("N")
+      ->check(Program::whole_number());
+}
+
 }  // namespace aspen::tools

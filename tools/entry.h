@@ -33,5 +33,7 @@ Json entry_json(const aspen_entry_t& entry, bool keys_only = false);
 
 // --hex and --base64: how keys on the command line are written.
 void add_key_encoding(CLI::App* command, Encoding& encoding);
+// --stale, --max-age and --revision: what a read may see.
+void add_read(CLI::App* command, ReadArguments& read);
 
 }  // namespace aspen::tools

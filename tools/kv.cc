@@ -8,7 +8,7 @@ namespace {
 
 constexpr const char* kFooter = R"(Keys and values are bytes. A key is 1 to 4096 bytes; a value at most 4 MiB.
 A VALUE argument is the text itself, @FILE, @@text (a text that begins with @), or - for standard input.
-Reads see every write that completed before them, unless --stale is given. A write that is reported done is
+Reads see every write that completed before them, unless --stale or --max-age is given. A write that is reported done is
 on the disks of a majority.
 
 Examples:
@@ -31,6 +31,7 @@ byte for byte, nothing added. Exit code 3 when the key is absent.
 Examples:
   aspen kv get greeting
   aspen kv get config > config.json
+  aspen kv get config --revision 1204     what it was then
   aspen kv get greeting -o json | jq .mod_revision)";
 
 constexpr const char* kDelExamples =
@@ -55,7 +56,7 @@ struct KeyArguments {
   std::string value;
   Encoding encoding = Encoding::TEXT;
   bool literal = false;
-  bool stale = false;
+  ReadArguments read;
 };
 
 struct CasArguments : KeyArguments {
@@ -127,7 +128,7 @@ Result<int> get(const Common& common, const KeyArguments& arguments) {
   TOOLS_TRY(const std::string key, decode(arguments.key, arguments.encoding));
   const Deadline deadline(common.timeout_ns);
   TOOLS_TRY(Node node, open_client(common, deadline));
-  const aspen_call_options_t options = call_options(deadline, arguments.stale);
+  const aspen_call_options_t options = call_options(deadline, arguments.read);
   TOOLS_TRY(Op op, call(Kind::READ, [&](aspen_op_t** out) {
               return aspen_kv_get(node.get(), key.data(), key.size(), &options, nullptr, 0, out);
             }));
@@ -274,13 +275,14 @@ void add_kv(Program& program) {
 
   auto for_get = std::make_shared<KeyArguments>();
   CLI::App* get_command = add(program, kv, "get", "read a key", kGetExamples, get, for_get);
-  get_command->add_flag("--stale", for_get->stale, "what the nearest member has; faster, may be old");
+  add_read(get_command, for_get->read);
   program.add_network(get_command);
 
   auto for_del = std::make_shared<KeyArguments>();
   program.add_network(add(program, kv, "del", "delete a key", kDelExamples, del, for_del));
 
   add_kv_range(program, kv);
+  add_kv_compact(program, kv);
 
   auto for_cas = std::make_shared<CasArguments>();
   CLI::App* cas_command =

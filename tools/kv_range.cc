@@ -27,7 +27,7 @@ struct RangeArguments {
   uint64_t limit = 0;
   bool reverse = false;
   bool keys_only = false;
-  bool stale = false;
+  ReadArguments read;
 };
 
 // Prints pages of entries; the document around them when the format is JSON.
@@ -86,7 +86,9 @@ aspen_range_options_t range_options(const RangeArguments& arguments, const Bound
                                     const Deadline& deadline) {
   aspen_range_options_t options;
   aspen_range_options_init(&options, sizeof options);
-  options.consistency = arguments.stale ? ASPEN_READ_STALE : ASPEN_READ_LINEARIZABLE;
+  options.consistency = arguments.read.consistency();
+  options.staleness_ns = arguments.read.age_max_ns;
+  options.revision = arguments.read.revision;
   options.timeout_ns = deadline.left_ns();
   options.reverse = arguments.reverse;
   options.keys_only = arguments.keys_only;
@@ -142,7 +144,7 @@ void add_kv_range(Program& program, CLI::App* kv) {
       ->check(Program::whole_number());
   command->add_flag("--reverse", arguments->reverse, "from the last key to the first");
   command->add_flag("--keys-only", arguments->keys_only, "no values");
-  command->add_flag("--stale", arguments->stale, "what the nearest member has; faster, may be old");
+  add_read(command, arguments->read);
   add_key_encoding(command, arguments->encoding);
   program.add_network(command);
 }

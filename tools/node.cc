@@ -29,10 +29,11 @@ Examples:
 struct NodeArguments {
   std::string dir, listen, advertise, join, ticket_file;
   bool bootstrap = false;
+  NodeOptions options;  // those that need no second thought
 };
 
 Result<NodeOptions> node_options(const Common& common, const NodeArguments& arguments) {
-  NodeOptions options;
+  NodeOptions options = arguments.options;
   options.dir = arguments.dir;
   options.listen = arguments.listen;
   options.advertise = arguments.advertise;
@@ -122,6 +123,19 @@ void add_node(Program& program) {
   command
       ->add_option("--ticket-file", arguments->ticket_file, "also write the ticket to this file, mode 0600")
       ->option_text("FILE");
+  NodeOptions& options = arguments->options;
+  Program::add_time(command, "--history-time", options.history_ns,
+                    "how long earlier revisions can be read at least (the default: 1m)");
+  command
+      ->add_option("--history-revisions", options.history_revisions,
+                   "how many can be read at least (the default: 10000)")
+      ->option_text("N")
+      ->check(Program::whole_number());
+  Program::add_time(command, "--dead-voter-after", options.dead_voter_ns,
+                    "a member dead for so long has no vote until it is back (the default: never)");
+  command->add_flag("--lease-reads", options.lease_reads,
+                    "let the leader have a lease, for reads that ask for one");
+  command->add_flag("--member-reads", options.member_reads, "serve linearizable reads here, whoever leads");
   program.add_timeout(command, common->timeout_ns, "until it serves, such as 30s (the default)");
   program.add_log(command);
   program.add_output(command);

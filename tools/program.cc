@@ -75,6 +75,7 @@ Program::Program() : app_(kDescription, "aspen") {
   add_status(*this);
   add_kv(*this);
   add_index(*this);
+  add_quota(*this);
   add_bench(*this);
   add_sim(*this);
   add_ticket(*this);
@@ -109,13 +110,18 @@ void Program::add_output(CLI::App* command) {
 }
 
 void Program::add_timeout(CLI::App* command, int64_t& timeout_ns, const std::string& description) {
+  add_time(command, "--timeout", timeout_ns, description);
+}
+
+void Program::add_time(CLI::App* command, const std::string& name, int64_t& time_ns,
+                       const std::string& description) {
   command
       ->add_option_function<std::string>(
-          "--timeout",
-          [&timeout_ns](const std::string& text) {
-            const Result<int64_t> timeout = parse_duration(text);
-            if (!timeout) throw CLI::ValidationError("--timeout", timeout.error().message);
-            timeout_ns = *timeout;
+          name,
+          [name, &time_ns](const std::string& text) {
+            const Result<int64_t> time = parse_duration(text);
+            if (!time) throw CLI::ValidationError(name, time.error().message);
+            time_ns = *time;
           },
           description)
       ->option_text("TIME");

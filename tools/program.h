@@ -30,6 +30,9 @@ class Program {
   void add_output(CLI::App* command);
   void add_network(CLI::App* command);  // --ticket, --timeout, -o
   void add_timeout(CLI::App* command, int64_t& timeout_ns, const std::string& description);
+  // An option that is a time, such as 500ms.
+  static void add_time(CLI::App* command, const std::string& name, int64_t& time_ns,
+                       const std::string& description);
   void add_log(CLI::App* command);
   // A check for counts. CLI11 alone reads -1 as the largest number there is.
   static CLI::Validator whole_number();
@@ -52,7 +55,9 @@ void add_status(Program& program);
 void add_ticket(Program& program);
 void add_kv(Program& program);
 void add_kv_range(Program& program, CLI::App* kv);
+void add_kv_compact(Program& program, CLI::App* kv);
 void add_index(Program& program);
+void add_quota(Program& program);
 void add_bench(Program& program);
 void add_sim(Program& program);
 void add_version(Program& program);

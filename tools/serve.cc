@@ -38,6 +38,11 @@ Result<std::vector<Node>> open_nodes(std::span<const NodeOptions> all, aspen_cq_
     options.advertise = one.advertise.empty() ? nullptr : one.advertise.c_str();
     options.ticket = one.ticket.empty() ? nullptr : one.ticket.c_str();
     options.open_timeout_ns = one.timeout_ns;
+    options.history_ns = one.history_ns;
+    options.history_revisions = one.history_revisions;
+    options.dead_voter_ns = one.dead_voter_ns;
+    options.lease_reads = one.lease_reads;
+    options.member_reads = one.member_reads;
     aspen_op_t* op = nullptr;
     const int32_t status = aspen_node_open(&options, queue, 0, &op);
     if (status != ASPEN_OK) return std::unexpected(refused(status));

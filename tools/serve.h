@@ -17,7 +17,12 @@ struct NodeOptions {
   std::string listen;
   std::string advertise;   // empty: the address listened on
   std::string ticket;      // of ASPEN_MODE_JOIN
-  int64_t timeout_ns = 0;  // 0: the library's default
+  int64_t timeout_ns = 0;  // this and what follows: 0 for the library's default, which aspen.h says
+  int64_t history_ns = 0;
+  uint64_t history_revisions = 0;
+  int64_t dead_voter_ns = 0;
+  bool lease_reads = false;
+  bool member_reads = false;
 };
 
 // True when a node was made in `dir` before.
