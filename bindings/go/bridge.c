@@ -279,6 +279,90 @@ aspen_go_started_t aspen_go_quota_list(aspen_node_t* node, int64_t timeout_ns, a
   return started;
 }
 
+aspen_go_started_t aspen_go_index_create(aspen_node_t* node, const char* name, const uint8_t* prefix,
+                                         size_t prefix_size, const char* extractor, int64_t timeout_ns,
+                                         aspen_cq_t* queue, uint64_t tag) {
+  aspen_call_options_t options = call_options(ASPEN_READ_LINEARIZABLE, timeout_ns);
+  aspen_go_started_t started = {NULL, 0};
+  started.status =
+      aspen_index_create(node, name, prefix, prefix_size, extractor, &options, queue, tag, &started.op);
+  return started;
+}
+
+aspen_go_started_t aspen_go_index_drop(aspen_node_t* node, const char* name, int64_t timeout_ns,
+                                       aspen_cq_t* queue, uint64_t tag) {
+  aspen_call_options_t options = call_options(ASPEN_READ_LINEARIZABLE, timeout_ns);
+  aspen_go_started_t started = {NULL, 0};
+  started.status = aspen_index_drop(node, name, &options, queue, tag, &started.op);
+  return started;
+}
+
+aspen_go_started_t aspen_go_index_list(aspen_node_t* node, int64_t timeout_ns, aspen_cq_t* queue,
+                                       uint64_t tag) {
+  aspen_call_options_t options = call_options(ASPEN_READ_LINEARIZABLE, timeout_ns);
+  aspen_go_started_t started = {NULL, 0};
+  started.status = aspen_index_list(node, &options, queue, tag, &started.op);
+  return started;
+}
+
+aspen_go_started_t aspen_go_index_scan(aspen_node_t* node, const char* name, const uint8_t* value,
+                                       int64_t value_size, const uint8_t* start, int64_t start_size,
+                                       const uint8_t* end, int64_t end_size, const uint8_t* continuation,
+                                       int64_t continuation_size, uint64_t limit, uint8_t reverse,
+                                       uint8_t keys_only, int64_t timeout_ns, aspen_cq_t* queue,
+                                       uint64_t tag) {
+  aspen_index_scan_options_t options;
+  aspen_index_scan_options_init(&options, sizeof options);
+  set_bytes(&options.value, &options.value_size, value, value_size);
+  set_bytes(&options.start, &options.start_size, start, start_size);
+  set_bytes(&options.end, &options.end_size, end, end_size);
+  set_bytes(&options.continuation, &options.continuation_size, continuation, continuation_size);
+  options.limit = limit;
+  options.reverse = reverse;
+  options.keys_only = keys_only;
+  options.timeout_ns = timeout_ns;
+  aspen_go_started_t started = {NULL, 0};
+  started.status = aspen_index_scan(node, name, &options, queue, tag, &started.op);
+  return started;
+}
+
+aspen_go_started_t aspen_go_directory_open(aspen_node_t* node, const uint8_t* path, size_t path_size,
+                                           int32_t how, const uint8_t* layer, size_t layer_size,
+                                           int64_t timeout_ns, aspen_cq_t* queue, uint64_t tag) {
+  aspen_call_options_t options = call_options(ASPEN_READ_LINEARIZABLE, timeout_ns);
+  aspen_go_started_t started = {NULL, 0};
+  started.status =
+      aspen_directory_open(node, path, path_size, how, layer, layer_size, &options, queue, tag, &started.op);
+  return started;
+}
+
+aspen_go_started_t aspen_go_directory_list(aspen_node_t* node, const uint8_t* path, size_t path_size,
+                                           const char* after, int64_t timeout_ns, aspen_cq_t* queue,
+                                           uint64_t tag) {
+  aspen_call_options_t options = call_options(ASPEN_READ_LINEARIZABLE, timeout_ns);
+  aspen_go_started_t started = {NULL, 0};
+  started.status = aspen_directory_list(node, path, path_size, after, 0, &options, queue, tag, &started.op);
+  return started;
+}
+
+aspen_go_started_t aspen_go_directory_move(aspen_node_t* node, const uint8_t* from, size_t from_size,
+                                           const uint8_t* to, size_t to_size, int64_t timeout_ns,
+                                           aspen_cq_t* queue, uint64_t tag) {
+  aspen_call_options_t options = call_options(ASPEN_READ_LINEARIZABLE, timeout_ns);
+  aspen_go_started_t started = {NULL, 0};
+  started.status =
+      aspen_directory_move(node, from, from_size, to, to_size, &options, queue, tag, &started.op);
+  return started;
+}
+
+aspen_go_started_t aspen_go_directory_remove(aspen_node_t* node, const uint8_t* path, size_t path_size,
+                                             int64_t timeout_ns, aspen_cq_t* queue, uint64_t tag) {
+  aspen_call_options_t options = call_options(ASPEN_READ_LINEARIZABLE, timeout_ns);
+  aspen_go_started_t started = {NULL, 0};
+  started.status = aspen_directory_remove(node, path, path_size, &options, queue, tag, &started.op);
+  return started;
+}
+
 int32_t aspen_go_batch_compare(aspen_batch_t* batch, int32_t target, int32_t relation, const uint8_t* key,
                                size_t key_size, const uint8_t* end, int64_t end_size, const uint8_t* value,
                                size_t value_size, uint64_t number) {

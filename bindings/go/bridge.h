@@ -112,6 +112,32 @@ aspen_go_started_t aspen_go_quota_set(aspen_node_t* node, const uint8_t* prefix,
                                       aspen_cq_t* queue, uint64_t tag);
 aspen_go_started_t aspen_go_quota_list(aspen_node_t* node, int64_t timeout_ns, aspen_cq_t* queue,
                                        uint64_t tag);
+aspen_go_started_t aspen_go_index_create(aspen_node_t* node, const char* name, const uint8_t* prefix,
+                                         size_t prefix_size, const char* extractor, int64_t timeout_ns,
+                                         aspen_cq_t* queue, uint64_t tag);
+aspen_go_started_t aspen_go_index_drop(aspen_node_t* node, const char* name, int64_t timeout_ns,
+                                       aspen_cq_t* queue, uint64_t tag);
+aspen_go_started_t aspen_go_index_list(aspen_node_t* node, int64_t timeout_ns, aspen_cq_t* queue,
+                                       uint64_t tag);
+// Sizes are as above.
+aspen_go_started_t aspen_go_index_scan(aspen_node_t* node, const char* name, const uint8_t* value,
+                                       int64_t value_size, const uint8_t* start, int64_t start_size,
+                                       const uint8_t* end, int64_t end_size, const uint8_t* continuation,
+                                       int64_t continuation_size, uint64_t limit, uint8_t reverse,
+                                       uint8_t keys_only, int64_t timeout_ns, aspen_cq_t* queue,
+                                       uint64_t tag);
+aspen_go_started_t aspen_go_directory_open(aspen_node_t* node, const uint8_t* path, size_t path_size,
+                                           int32_t how, const uint8_t* layer, size_t layer_size,
+                                           int64_t timeout_ns, aspen_cq_t* queue, uint64_t tag);
+aspen_go_started_t aspen_go_directory_list(aspen_node_t* node, const uint8_t* path, size_t path_size,
+                                           const char* after, int64_t timeout_ns, aspen_cq_t* queue,
+                                           uint64_t tag);
+aspen_go_started_t aspen_go_directory_move(aspen_node_t* node, const uint8_t* from, size_t from_size,
+                                           const uint8_t* to, size_t to_size, int64_t timeout_ns,
+                                           aspen_cq_t* queue, uint64_t tag);
+aspen_go_started_t aspen_go_directory_remove(aspen_node_t* node, const uint8_t* path, size_t path_size,
+                                             int64_t timeout_ns, aspen_cq_t* queue, uint64_t tag);
+
 // What aspen.h wants as a struct of pointers, which Go may not fill with its own. A negative size is as
 // above.
 int32_t aspen_go_batch_compare(aspen_batch_t* batch, int32_t target, int32_t relation, const uint8_t* key,

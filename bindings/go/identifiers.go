@@ -89,6 +89,11 @@ type LimitTable struct {
 	WatchBufferBytes   uint64
 	WatchRevisionBytes uint64 // what one revision may change of what a watch is of
 	Quotas             uint64
+	Indexes            uint64
+	IndexesOfKey       uint64 // that one key may be under
+	IndexValues        uint64 // of one key
+	IndexValueBytes    uint64
+	IndexDocumentBytes uint64 // of a JSON value
 }
 
 // Limits gives the engine's bounds.
@@ -112,6 +117,11 @@ func Limits() LimitTable {
 		WatchBufferBytes:   get(C.ASPEN_LIMIT_WATCH_BUFFER_BYTES),
 		WatchRevisionBytes: get(C.ASPEN_LIMIT_WATCH_REVISION_BYTES),
 		Quotas:             get(C.ASPEN_LIMIT_QUOTAS),
+		Indexes:            get(C.ASPEN_LIMIT_INDEXES),
+		IndexesOfKey:       get(C.ASPEN_LIMIT_INDEXES_OF_KEY),
+		IndexValues:        get(C.ASPEN_LIMIT_INDEX_VALUES),
+		IndexValueBytes:    get(C.ASPEN_LIMIT_INDEX_VALUE_BYTES),
+		IndexDocumentBytes: get(C.ASPEN_LIMIT_INDEX_DOCUMENT_BYTES),
 	}
 }
 

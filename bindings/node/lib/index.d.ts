@@ -14,6 +14,8 @@
 
 import errorTable = require('./errors.js');
 import type { Batch, LeaseOptions, PreviousOptions, RangeSelection } from './batch.js';
+import type { Directory, DirectoryOptions } from './directory.js';
+import type { IndexEntry, IndexInfo, IndexScanOptions } from './index_scan.js';
 import type { Quota, QuotaLimits } from './keeping.js';
 import type { Watch, WatchOptions } from './watch.js';
 import type { Branch, TransactOptions, Transaction } from './transaction.js';
@@ -23,6 +25,8 @@ export {
   type GetResult, type Keys, type LeaseOptions, type OperationResult, type Operations, type PreviousOptions,
   type RangeResult, type RangeSelection, type TransactionResult,
 } from './batch.js';
+export { Directory, type DirectoryOptions } from './directory.js';
+export { type IndexEntry, type IndexInfo, type IndexScanOptions } from './index_scan.js';
 export { type Quota, type QuotaLimits } from './keeping.js';
 export { Watch, type WatchBatch, type WatchEvent, type WatchOptions } from './watch.js';
 export { Branch, type Draft, type TransactOptions, Transaction } from './transaction.js';
@@ -199,6 +203,38 @@ export class KV {
   setQuota(prefix: Bytes, quota: QuotaLimits, options?: CallOptions): Promise<void>;
   /** All quotas, by prefix. */
   quotas(options?: CallOptions): Promise<Quota[]>;
+  /**
+   * Has the keys with `prefix` found by what is in their values, with `scanIndex`.
+   *
+   * The extractor is 'json:/user/email' (a place in a JSON value), 'number:/price' (the same, numbers only, all as
+   * doubles), 'tuple:0' (an item of a packed tuple) or 'value' (all of it, as bytes). It is kept in the same step as
+   * every write; keys that are there already are entered in the background, which `indexes` tells. Fails with
+   * ALREADY_EXISTS, INVALID_ARGUMENT, LIMIT_EXCEEDED, PERMISSION_DENIED.
+   */
+  createIndex(name: string, prefix: Bytes, extractor: string, options?: CallOptions): Promise<void>;
+  /** Its name is free at once. Fails with NOT_FOUND, PERMISSION_DENIED. */
+  dropIndex(name: string, options?: CallOptions): Promise<void>;
+  /** All indexes, by age. */
+  indexes(options?: CallOptions): Promise<IndexInfo[]>;
+  /**
+   * The entries of a value, or of several, by value and then by key; what a read of the keys would see. A key with
+   * several values comes once for each. Fails with NOT_FOUND, also while the index is being built.
+   */
+  scanIndex(name: string, options?: IndexScanOptions): AsyncGenerator<IndexEntry, void, undefined>;
+  /** The prefix that a path of names stands for. Fails with NOT_FOUND, ALREADY_EXISTS, INVALID_ARGUMENT (the layer). */
+  directory(path: readonly string[], options?: DirectoryOptions): Promise<Directory>;
+  /** The directories in one, by name; without a path, the outermost. Fails with NOT_FOUND. */
+  directories(path?: readonly string[], options?: CallOptions): AsyncGenerator<Directory, void, undefined>;
+  /**
+   * Gives a directory, with all that is in it, another path; its prefix stays the same. Fails with NOT_FOUND (also of
+   * the new place's parent), ALREADY_EXISTS, INVALID_ARGUMENT (a place inside itself).
+   */
+  moveDirectory(from: readonly string[], to: readonly string[], options?: CallOptions): Promise<Directory>;
+  /**
+   * Removes it with all directories and keys in it; whether it was there. Fails with LIMIT_EXCEEDED when that is more
+   * than one step may change: delete keys under its prefix first.
+   */
+  removeDirectory(path: readonly string[], options?: CallOptions): Promise<boolean>;
 }
 
 export interface MemberStatus {
@@ -407,6 +443,11 @@ export const limits: {
   readonly watchBufferBytes: number;
   readonly watchRevisionBytes: number;
   readonly quotas: number;
+  readonly indexes: number;
+  readonly indexesOfKey: number;
+  readonly indexValues: number;
+  readonly indexValueBytes: number;
+  readonly indexDocumentBytes: number;
 };
 
 /** The engine's version, "major.minor.patch". */

@@ -7,6 +7,7 @@ const { KV } = require('./kv.js');
 const { Batch } = require('./batch.js');
 const { Branch, Transaction } = require('./transaction.js');
 const { Watch } = require('./watch.js');
+const { Directory } = require('./directory.js');
 const { tuple, Subspace } = require('./tuple.js');
 const { parseNodeId, formatNodeId, inspectTicket } = require('./identifiers.js');
 
@@ -28,6 +29,7 @@ exports.Batch = Batch;
 exports.Branch = Branch;
 exports.Transaction = Transaction;
 exports.Watch = Watch;
+exports.Directory = Directory;
 exports.tuple = tuple;
 exports.Subspace = Subspace;
 exports.AspenError = AspenError;

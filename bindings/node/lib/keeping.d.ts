@@ -17,4 +17,3 @@ export interface QuotaLimits {
   /** Default: any. */
   keysMax?: number | undefined;
 }
-

@@ -4,6 +4,8 @@ const native = require('./native.js');
 const { Batch } = require('./batch.js');
 const { bytes, nanoseconds, uint64, checkOptions, leaseNumber, runOn } = require('./call.js');
 const { expectation } = require('./compare.js');
+const { directories, moveDirectory, openDirectory, removeDirectory } = require('./directory.js');
+const { createIndex, dropIndex, indexes, scanIndex } = require('./index_scan.js');
 const { compact, quotas, setQuota } = require('./keeping.js');
 const { pages } = require('./pages.js');
 const { firstEntry, outcome } = require('./result.js');
@@ -84,6 +86,38 @@ class KV {
 
   async quotas(options) {
     return quotas(this.#handle, options);
+  }
+
+  async createIndex(name, prefix, extractor, options) {
+    return createIndex(this.#handle, name, prefix, extractor, options);
+  }
+
+  async dropIndex(name, options) {
+    return dropIndex(this.#handle, name, options);
+  }
+
+  async indexes(options) {
+    return indexes(this.#handle, options);
+  }
+
+  scanIndex(name, options) {
+    return scanIndex(this.#handle, name, options);
+  }
+
+  async directory(path, options) {
+    return openDirectory(this.#handle, path, options);
+  }
+
+  directories(path, options) {
+    return directories(this.#handle, path, options);
+  }
+
+  async moveDirectory(from, to, options) {
+    return moveDirectory(this.#handle, from, to, options);
+  }
+
+  async removeDirectory(path, options) {
+    return removeDirectory(this.#handle, path, options);
   }
 
   #run(options, submit) {

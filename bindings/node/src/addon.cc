@@ -11,6 +11,7 @@
 
 #include "arguments.h"
 #include "batch.h"
+#include "index.h"
 #include "instance.h"
 #include "keeping.h"
 #include "result.h"
@@ -269,6 +270,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   add_txn_functions(env, exports);
   add_watch_functions(env, exports);
   add_keeping_functions(env, exports);
+  add_index_functions(env, exports);
   add("parseNodeId", parse_node_id);
   add("formatNodeId", format_node_id);
   add("inspectTicket", inspect_ticket);

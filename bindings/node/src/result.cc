@@ -185,6 +185,28 @@ Napi::Value convert_quotas(Napi::Env env, aspen_op_t* op) {
   return flat;
 }
 
+Napi::Value convert_scan(Napi::Env env, aspen_op_t* op) {
+  size_t count = aspen_op_entry_count(op);
+  Napi::Array values = Napi::Array::New(env, count);
+  for (size_t i = 0; i < count; ++i) {
+    Napi::HandleScope scope(env);
+    size_t size = 0;
+    const uint8_t* data = aspen_op_index_value(op, i, &size);
+    values[static_cast<uint32_t>(i)] = bytes(env, data, size);
+  }
+  Napi::Array page = Napi::Array::New(env, 2);
+  page[0u] = values;
+  page[1u] = convert_page(env, op);
+  return page;
+}
+
+Napi::Value convert_listing(Napi::Env env, aspen_op_t* op) {
+  Napi::Array page = Napi::Array::New(env, 2);
+  page[0u] = convert_entries(env, op);
+  page[1u] = Napi::Boolean::New(env, aspen_op_more(op) != 0);
+  return page;
+}
+
 Napi::Value convert_page(Napi::Env env, aspen_op_t* op) {
   Napi::Array page = Napi::Array::New(env, 2);
   page[0u] = convert_entries(env, op);

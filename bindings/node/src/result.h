@@ -37,5 +37,9 @@ Napi::Value convert_watch(Napi::Env env, aspen_op_t* op);
 Napi::Value convert_events(Napi::Env env, aspen_op_t* op);
 // Five elements for each quota: prefix, bytesMax, keysMax, bytes, keys.
 Napi::Value convert_quotas(Napi::Env env, aspen_op_t* op);
+// [values, packed tuples, of the entries; a page as below]
+Napi::Value convert_scan(Napi::Env env, aspen_op_t* op);
+// [entries as above, whether there are more]
+Napi::Value convert_listing(Napi::Env env, aspen_op_t* op);
 // [entries as above, continuation or null]
 Napi::Value convert_page(Napi::Env env, aspen_op_t* op);

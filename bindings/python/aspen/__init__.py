@@ -27,6 +27,8 @@ from ._batch import NestedBatch
 from ._blocking import Batch, KeyValue, Node, connect, found, join, open
 from ._calls import NodeOptions, inspect_ticket
 from ._changes import Event, WatchBatch
+from ._directory import Directory
+from ._index import IndexEntry, IndexInfo
 from ._keeping import Quota
 from ._keys import KeyRange
 from ._transaction import Branch, Transaction
@@ -103,6 +105,9 @@ _LONG_LIVED: Sequence[type] = (
     WatchBatch,
 )
 _KEEPING: Sequence[type] = (
+    Directory,
+    IndexEntry,
+    IndexInfo,
     NodeOptions,
     Quota,
 )
@@ -160,12 +165,15 @@ __all__ = [
     "DeadlineExceeded",
     "DeleteRangeResult",
     "DeleteResult",
+    "Directory",
     "Entry",
     "Event",
     "Expect",
     "Expectation",
     "GrantExpired",
     "InUse",
+    "IndexEntry",
+    "IndexInfo",
     "Internal",
     "InvalidArgument",
     "Io",

@@ -7,14 +7,18 @@ from collections.abc import Callable, Iterator
 from typing import Self, TypeVar
 
 from . import _batch, _calls, _keeping, _lifetime, _native
+from . import _directory, _index
 from ._changes import watch_call
 from ._calls import NodeOptions
+from ._directory import Directory, Path
 from ._draft import ATTEMPTS
+from ._index import IndexEntry, IndexInfo
 from ._keeping import Quota
 from ._run import run, walk
 from ._transaction import Branch, Transaction, open_branch, transact
 from ._types import BatchResult, Bytes, CasResult, DeleteResult, Entry, Expectation, PutResult, Status
 from ._watch import Watch
+from .tuple import Item
 
 T = TypeVar("T")
 
@@ -203,6 +207,77 @@ class KeyValue:
         """All quotas, by prefix."""
         return run(_keeping.quotas(self._node, timeout))
 
+    def create_index(self, name: str, prefix: Bytes, extractor: str, *, timeout: float | None = None) -> None:
+        """Has the keys with `prefix` found by what is in their values: `scan_index(name, value)`.
+
+        The extractor is "json:/user/email" (a place in a JSON value), "number:/price" (the same, numbers only, all as
+        floats), "tuple:0" (an item of a packed tuple) or "value" (all of it, as bytes). It is kept in the same step as
+        every write; keys that are there already are entered in the background, which `indexes` tells. Errors:
+        AlreadyExists, InvalidArgument, LimitExceeded, PermissionDenied.
+        """
+        run(_index.create(self._node, name, prefix, extractor, timeout))
+
+    def drop_index(self, name: str, *, timeout: float | None = None) -> None:
+        """Its name is free at once. Errors: NotFound, PermissionDenied."""
+        run(_index.drop(self._node, name, timeout))
+
+    def indexes(self, *, timeout: float | None = None) -> tuple[IndexInfo, ...]:
+        """All indexes, by age."""
+        return run(_index.indexes(self._node, timeout))
+
+    def scan_index(
+        self,
+        name: str,
+        value: Item | _index.All = _index.ALL,
+        *,
+        start: Item | _index.All = _index.ALL,
+        end: Item | _index.All = _index.ALL,
+        limit: int | None = None,
+        reverse: bool = False,
+        keys_only: bool = False,
+        timeout: float | None = None,
+    ) -> Iterator[IndexEntry]:
+        """The entries of one value, or of those from `start` to `end` (exclusive), by value and then by key.
+
+        It sees what a read of the keys would. A key with several values comes once for each. Errors: NotFound, also
+        while the index is being built: the message says how far it is.
+        """
+        scan = _index.IndexScan(self._node, name, value, start, end, limit, reverse, keys_only, timeout)
+        return walk(scan)
+
+    def directory(
+        self,
+        path: Path,
+        *,
+        create: bool = True,
+        exist_ok: bool = True,
+        layer: Bytes = b"",
+        timeout: float | None = None,
+    ) -> Directory:
+        """The prefix that a path of names stands for; it is created, with its parents, when it is not there.
+
+        A `layer` says what kind of directory it is: a new one gets it, and one that exists must have it. Errors:
+        NotFound without `create`, AlreadyExists without `exist_ok`, InvalidArgument (another layer).
+        """
+        return run(_directory.open_directory(self._node, path, create, exist_ok, layer, timeout))
+
+    def directories(self, path: Path = (), *, timeout: float | None = None) -> Iterator[Directory]:
+        """The directories in one, by name; without a path, the outermost. Errors: NotFound."""
+        return walk(_directory.Directories(self._node, path, timeout))
+
+    def move_directory(self, source: Path, target: Path, *, timeout: float | None = None) -> Directory:
+        """Gives a directory, with all that is in it, another path; its prefix stays the same.
+
+        Errors: NotFound (also of the new place's parent), AlreadyExists, InvalidArgument (a place inside itself).
+        """
+        return run(_directory.move(self._node, source, target, timeout))
+
+    def remove_directory(self, path: Path, *, timeout: float | None = None) -> bool:
+        """Removes it with all directories and keys in it; whether it was there.
+
+        Errors: LimitExceeded when that is more than one step may change: delete keys under its prefix first.
+        """
+        return run(_directory.remove(self._node, path, timeout))
 
 
 class Node(_lifetime.NodeBase):
@@ -330,4 +405,3 @@ def connect(ticket: str, *, timeout: float | None = None) -> Node:
     Errors: TicketInvalid, GrantExpired, Unavailable or DeadlineExceeded (no member answered).
     """
     return Node(run(_calls.open_node(_native.MODE_CLIENT, ticket=ticket, timeout=timeout)))
-

@@ -53,4 +53,3 @@ def _quotas(op: _native.Op) -> tuple[Quota, ...]:
         Quota(prefix, bytes_max or None, keys_max or None, bytes, keys)
         for prefix, bytes_max, keys_max, bytes, keys in op.quotas()
     )
-

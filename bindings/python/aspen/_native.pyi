@@ -31,6 +31,9 @@ RESULT_TRANSACTION: int
 RESULT_END: int
 EVENT_PUT: int
 EVENT_DELETE: int
+DIRECTORY_OPEN: int
+DIRECTORY_CREATE: int
+DIRECTORY_OPEN_OR_CREATE: int
 
 class Queue:
     def __init__(self) -> None: ...
@@ -62,6 +65,8 @@ class Op:
         """(kind, revision, entry, previous entry) of each."""
     def quotas(self) -> list[tuple[bytes, int, int, int, int]]:
         """(prefix, bytes_max, keys_max, bytes, keys) of each."""
+    def index_values(self) -> list[bytes]:
+        """Of a scan: the value, a packed tuple, of each entry."""
     def revision(self) -> int: ...
     def succeeded(self) -> bool: ...
     def failed_condition(self) -> int: ...
@@ -193,6 +198,43 @@ class Node:
         /,
     ) -> Op: ...
     def quota_list(self, timeout_ns: int, queue: Queue | None, tag: int, /) -> Op: ...
+    def index_create(
+        self,
+        name: str,
+        prefix: bytes,
+        extractor: str,
+        timeout_ns: int,
+        queue: Queue | None,
+        tag: int,
+        /,
+    ) -> Op: ...
+    def index_drop(self, name: str, timeout_ns: int, queue: Queue | None, tag: int, /) -> Op: ...
+    def index_list(self, timeout_ns: int, queue: Queue | None, tag: int, /) -> Op: ...
+    def index_scan(
+        self,
+        name: str,
+        value: bytes | None,
+        start: bytes | None,
+        end: bytes | None,
+        continuation: bytes | None,
+        limit: int,
+        reverse: bool,
+        keys_only: bool,
+        timeout_ns: int,
+        queue: Queue | None,
+        tag: int,
+        /,
+    ) -> Op: ...
+    def directory_open(
+        self, path: bytes, how: int, layer: bytes, timeout_ns: int, queue: Queue | None, tag: int, /
+    ) -> Op: ...
+    def directory_list(
+        self, path: bytes, after: str | None, timeout_ns: int, queue: Queue | None, tag: int, /
+    ) -> Op: ...
+    def directory_move(
+        self, source: bytes, target: bytes, timeout_ns: int, queue: Queue | None, tag: int, /
+    ) -> Op: ...
+    def directory_remove(self, path: bytes, timeout_ns: int, queue: Queue | None, tag: int, /) -> Op: ...
 
 class Watch:
     def next(self, queue: Queue | None, tag: int, /) -> Op: ...

@@ -15,14 +15,18 @@ from collections.abc import Awaitable, Callable
 from typing import Self, TypeVar
 
 from . import _batch, _calls, _keeping, _lifetime, _native
+from . import _directory, _index
 from ._aio_run import Items, Range, run
 from ._aio_transaction import Branch, Transaction, open_branch, transact
 from ._aio_watch import Watch
 from ._changes import watch_call
 from ._calls import NodeOptions
+from ._directory import Directory, Path
 from ._draft import ATTEMPTS
+from ._index import IndexEntry, IndexInfo
 from ._keeping import Quota
 from ._types import BatchResult, Bytes, CasResult, DeleteResult, Entry, Expectation, PutResult, Status
+from .tuple import Item
 
 T = TypeVar("T")
 
@@ -167,6 +171,57 @@ class KeyValue:
         """As `aspen.KeyValue.quotas`."""
         return await run(_keeping.quotas(self._node, timeout))
 
+    async def create_index(self, name: str, prefix: Bytes, extractor: str, *, timeout: float | None = None) -> None:
+        """As `aspen.KeyValue.create_index`."""
+        await run(_index.create(self._node, name, prefix, extractor, timeout))
+
+    async def drop_index(self, name: str, *, timeout: float | None = None) -> None:
+        """As `aspen.KeyValue.drop_index`."""
+        await run(_index.drop(self._node, name, timeout))
+
+    async def indexes(self, *, timeout: float | None = None) -> tuple[IndexInfo, ...]:
+        """As `aspen.KeyValue.indexes`."""
+        return await run(_index.indexes(self._node, timeout))
+
+    def scan_index(
+        self,
+        name: str,
+        value: Item | _index.All = _index.ALL,
+        *,
+        start: Item | _index.All = _index.ALL,
+        end: Item | _index.All = _index.ALL,
+        limit: int | None = None,
+        reverse: bool = False,
+        keys_only: bool = False,
+        timeout: float | None = None,
+    ) -> Items[IndexEntry]:
+        """As `aspen.KeyValue.scan_index`."""
+        scan = _index.IndexScan(self._node, name, value, start, end, limit, reverse, keys_only, timeout)
+        return Items(self._node, scan)
+
+    async def directory(
+        self,
+        path: Path,
+        *,
+        create: bool = True,
+        exist_ok: bool = True,
+        layer: Bytes = b"",
+        timeout: float | None = None,
+    ) -> Directory:
+        """As `aspen.KeyValue.directory`."""
+        return await run(_directory.open_directory(self._node, path, create, exist_ok, layer, timeout))
+
+    def directories(self, path: Path = (), *, timeout: float | None = None) -> Items[Directory]:
+        """As `aspen.KeyValue.directories`."""
+        return Items(self._node, _directory.Directories(self._node, path, timeout))
+
+    async def move_directory(self, source: Path, target: Path, *, timeout: float | None = None) -> Directory:
+        """As `aspen.KeyValue.move_directory`."""
+        return await run(_directory.move(self._node, source, target, timeout))
+
+    async def remove_directory(self, path: Path, *, timeout: float | None = None) -> bool:
+        """As `aspen.KeyValue.remove_directory`."""
+        return await run(_directory.remove(self._node, path, timeout))
 
 
 class Node(_lifetime.NodeBase):

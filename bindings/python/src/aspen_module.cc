@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "gil.h"
+#include "index.h"
 #include "keeping.h"
 #include "objects.h"
 #include "watch.h"
@@ -296,6 +297,7 @@ PYBIND11_MODULE(_native, module) {
   py::class_<Node> node = bind_node(module);
   bind_watch(module, node, op);
   bind_keeping(module, node, op);
+  bind_index(module, node, op);
   bind_constants(module);
   module.def("ticket_inspect", &ticket_inspect);
   module.def("version", &aspen_version);
