@@ -88,7 +88,7 @@ class Case(unittest.TestCase):
 
 
 class Help(Case):
-    COMMANDS = ["up", "node", "status", "kv put", "kv get", "kv del", "kv range", "kv cas", "index create",
+    COMMANDS = ["up", "node", "status", "kv put", "kv get", "kv del", "kv range", "kv cas", "watch", "index create",
                 "index drop", "index list", "index scan", "kv compact", "quota set", "quota list", "bench kv",
                 "ticket inspect", "sim", "version"]  # fmt: skip
 
@@ -136,6 +136,9 @@ class Usage(Case):
             (["kv", "get", "k", "--timeout", "soon"], "not a duration", "500ms"),
             (["kv", "get", "k", "-o", "xml"], "--output", "table"),
             (["up", "--nodes", "99"], "--nodes", "1 to 16"),
+            (["watch", "--from", "-1"], "--from", "not a whole number", "aspen watch --help"),
+            (["watch", "a", "b"], "b", "aspen watch --help"),
+            (["watch", "a"], "no ticket", "$ASPEN_TICKET"),
             (["bench", "kv", "--clients", "0"], "--clients", "aspen bench kv --help"),
             (["bench", "kv"], "nothing to measure", "--nodes 3"),
             (["bench", "kv", "--nodes", "1", "--ticket", "aspen1x"], "--nodes", "one of the two"),
@@ -367,6 +370,40 @@ class OverUp(Case):
         self.assertIsNone(cas("5", "--present", status=3)["current"])
         said = self.run_aspen("kv", "cas", "c", "5", "--present")
         self.assertEqual((said.returncode, said.stdout), (3, b"not swapped: the key is absent\n"))
+
+    def test_watch(self):
+        watch = Server("watch", "w/", "-o", "json", "--previous", "--ticket", self.ticket)
+        self.addCleanup(watch.__exit__)
+        self.assertEqual(json.loads(watch.ready)["event"], "watching")
+        put = self.run_json("kv", "put", "w/a", "1")
+        self.run_aspen("kv", "put", "elsewhere", "1")
+        self.run_aspen("kv", "put", "w/a", "2")
+        gone = self.run_json("kv", "del", "w/a")
+        told = [json.loads(watch.process.stdout.readline()) for _ in range(3)]
+        self.assertEqual(list(told[0]), ["event", "revision", "key", "key_base64", "value", "value_base64",
+                                         "create_revision", "mod_revision", "version", "previous"])  # fmt: skip
+        self.assertEqual([line["event"] for line in told], ["put", "put", "delete"])
+        self.assertEqual((told[0]["key"], told[0]["value"], told[0]["previous"]), ("w/a", "1", None))
+        self.assertEqual((told[0]["revision"], told[2]["revision"]), (put["revision"], gone["revision"]))
+        self.assertEqual([line["previous"]["value"] for line in told[1:]], ["1", "2"])
+        self.assertEqual(watch.end(), (0, ""))
+        # The past, as far as it was asked for, and no further.
+        result = self.run_aspen("watch", "w/", "--from", str(put["revision"]), "--count", "3")
+        lines = result.stdout.decode().splitlines()
+        self.assertEqual([line.split()[1:] for line in lines],
+                         [["put", "w/a", "1"], ["put", "w/a", "2"], ["delete", "w/a"]])  # fmt: skip
+        self.assertRegex(result.stderr.decode(), r"^watching from after revision \d+; Ctrl-C ends it\n$")
+
+    def test_watch_ends_with_its_reader(self):
+        watch = subprocess.Popen([ASPEN, "watch", "w2/", "-o", "json", "--ticket", self.ticket],
+                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
+        self.addCleanup(watch.kill)
+        self.addCleanup(watch.stderr.close)
+        self.assertIn(b"watching", watch.stdout.readline())
+        watch.stdout.close()
+        self.run_aspen("kv", "put", "w2/a", "1")
+        self.assertEqual(watch.wait(timeout=SECONDS_MAX), 1)
+        self.assertIn(b"cannot write", watch.stderr.read())
 
     def test_limits_name_the_limit(self):
         result = self.run_aspen("kv", "put", "k" * 5000, "v")

@@ -22,11 +22,13 @@ struct Deleter {
   void operator()(aspen_node_t* node) const { aspen_node_free(node); }
   void operator()(aspen_cq_t* queue) const { aspen_cq_free(queue); }
   void operator()(aspen_batch_t* batch) const { aspen_batch_free(batch); }
+  void operator()(aspen_watch_t* watch) const { aspen_watch_free(watch); }
 };
 using Op = std::unique_ptr<aspen_op_t, Deleter>;
 using Node = std::unique_ptr<aspen_node_t, Deleter>;  // closes, waiting, when it goes
 using Queue = std::unique_ptr<aspen_cq_t, Deleter>;
 using Batch = std::unique_ptr<aspen_batch_t, Deleter>;
+using Watch = std::unique_ptr<aspen_watch_t, Deleter>;
 
 enum class Kind { READ, WRITE };
 

@@ -37,6 +37,8 @@ std::string usual_hint(int32_t code) {
       return "to start afresh, join as a new node with an empty --dir; keep the damaged one until then";
     case ASPEN_IO:
       return "look at the disk: space, permissions, the kernel log";
+    case ASPEN_COMPACTED:
+      return "the oldest revisions are forgotten; leave out --from, or give it a later one";
     case ASPEN_INTERNAL:
       return "please report this, with what you did";
     default:

@@ -76,6 +76,7 @@ Program::Program() : app_(kDescription, "aspen") {
   add_kv(*this);
   add_index(*this);
   add_quota(*this);
+  add_watch(*this);
   add_bench(*this);
   add_sim(*this);
   add_ticket(*this);

@@ -58,6 +58,7 @@ void add_kv_range(Program& program, CLI::App* kv);
 void add_kv_compact(Program& program, CLI::App* kv);
 void add_index(Program& program);
 void add_quota(Program& program);
+void add_watch(Program& program);
 void add_bench(Program& program);
 void add_sim(Program& program);
 void add_version(Program& program);
