@@ -92,6 +92,21 @@ TEST_F(OpenWatchesTest, OneThatFellTooFarBehindEndsAndSaysSo) {
   EXPECT_EQ(next(again)->items.at(0).events.at(0).record->value, "new");
 }
 
+TEST_F(OpenWatchesTest, NothingIsMissedThatHappenedWhileNobodyWatched) {
+  uint64_t before = node_.put("k", "1")->revision;
+  for (int round = 0; round < 5; ++round) {
+    uint64_t watch = open_watch({.start = "k", .end = "l", .first_revision = before});
+    EXPECT_EQ(next(watch)->items.at(0).revision, before);
+    node_.node->close_watch(watch);
+    // So long that the member has noticed, or not quite.
+    std::this_thread::sleep_for(std::chrono::milliseconds(10 * round));
+    before = node_.put("k", "2")->revision;
+  }
+  uint64_t watch = open_watch({.start = "k", .end = "l"});
+  uint64_t after = node_.put("k", "3")->revision;
+  EXPECT_EQ(next(watch)->items.at(0).revision, after) << "told of what was before it began";
+}
+
 TEST_F(OpenWatchesTest, ThoseThatWaitLeaveRoomForOperations) {
   std::vector<uint64_t> watches;
   std::vector<std::future<Result<WatchBatch>>> waiting;

@@ -48,6 +48,9 @@ Result<> WatchCursor::take(WatchPart part) {
                 part.revision);
   }
   for (kv::Event& event : part.events) {
+    if (outstanding_ <= 0 && !ASPEN_MUTANT("node-watch-takes-unpaid")) {
+      return fail(Code::PROTOCOL, "events of revision {} without credit", part.revision);
+    }
     size_t bytes = kv::cost(event, request_.previous);
     outstanding_ -= static_cast<int64_t>(bytes);
     partial_bytes_ += bytes;
@@ -86,6 +89,7 @@ Result<> WatchCursor::take(WatchMark mark) {
 
 std::optional<WatchItem> WatchCursor::pop() {
   if (ready_.empty()) return std::nullopt;
+  if (ready_.size() > 1 && ASPEN_MUTANT("node-watch-out-of-order")) std::swap(ready_[0], ready_[1]);
   Ready first = std::move(ready_.front());
   ready_.pop_front();
   ready_bytes_ -= first.bytes;

@@ -96,9 +96,18 @@ TEST(WatchCursor, ARevisionThatIsTooLargeEndsIt) {
   for (char key = 'a'; taken && key < 'z'; ++key) {
     event.key = Bytes(1, key);
     taken = cursor.take(part(1, false, {event}));
+    (void)cursor.credit();
   }
   ASSERT_FALSE(taken);
   EXPECT_EQ(taken.error().code, Code::LIMIT_EXCEEDED);
+}
+
+TEST(WatchCursor, RefusesWhatItGaveNoCreditFor) {
+  WatchCursor cursor({.first_revision = 1}, 1);
+  EXPECT_EQ(cursor.open(1).credit, 1u);
+  ASSERT_TRUE(cursor.take(WatchOpened{1, 1}));
+  EXPECT_TRUE(cursor.take(part(1, true, {put("a", 1)}))) << "one may overdraw it";
+  EXPECT_EQ(cursor.take(part(2, true, {put("a", 2)})).error().code, Code::PROTOCOL);
 }
 
 TEST(WatchCursor, GivesCreditForWhatTheUserHasTaken) {

@@ -46,19 +46,40 @@ WatchService::WatchService(rt::Executor& executor, Replica& replica)
       leader_seen_(executor.now()),
       work_([this] { work(); }),
       timer_(executor, [this] { tick(); }) {
-  replica_.machine().on_changes([this](kv::Changes changes) {
-    // A snapshot came between this call and the one before.
-    if (changes.after > hub_.head()) hub_.replaced(changes.after);
-    std::vector<kv::ChangeSetPtr> sets;
-    for (kv::ChangeSet& set : changes.sets) sets.push_back(std::make_shared<kv::ChangeSet>(std::move(set)));
-    hub_.publish(sets, changes.upto);
-    if (hub_.size() > 0) work_later();
-  });
   timer_.arm(executor_.now() + kTickPeriod);
 }
 
 WatchService::~WatchService() {
   replica_.machine().on_changes(nullptr);
+}
+
+// What was applied up to now is in the store, what comes is published.
+void WatchService::listen() {
+  catch_up_with_state();
+  if (std::exchange(listening_, true)) return;
+  replica_.machine().on_changes([this](kv::Changes changes) {
+    // A snapshot came between this call and the one before.
+    const bool missed = changes.after > hub_.head() && !ASPEN_MUTANT("node-watch-misses-snapshot");
+    if (missed) hub_.replaced(changes.after);
+    std::vector<kv::ChangeSetPtr> sets;
+    for (kv::ChangeSet& set : changes.sets) sets.push_back(std::make_shared<kv::ChangeSet>(std::move(set)));
+    hub_.publish(sets, changes.upto);
+    work_later();
+  });
+}
+
+void WatchService::stop_listening() {
+  if (!std::exchange(listening_, false)) return;
+  replica_.machine().on_changes(nullptr);
+  hub_.replaced(hub_.head());  // drops the ring
+}
+
+// The hub may not have heard of what was applied last: it came with a snapshot, or while nobody watched.
+void WatchService::catch_up_with_state() {
+  const uint64_t applied = replica_.machine().applied();
+  if (replica_.driver().replacing() || applied <= hub_.head()) return;
+  if (ASPEN_MUTANT("node-watch-deaf-is-quiet")) return hub_.publish({}, applied);
+  hub_.replaced(applied);
 }
 
 // Errors: of a member that should not be asked.
@@ -79,6 +100,7 @@ Result<> WatchService::usable() const {
 Result<WatchService::Opened> WatchService::open(kv::WatchRequest request, size_t credit, Sink sink) {
   ASPEN_CHECK(usable());
   ASPEN_CHECK(kv::validate(request));
+  listen();
   const uint64_t watcher = last_watcher_ + 1;
   ASPEN_TRY(uint64_t first, hub_.add(watcher, std::move(request), credit, executor_.now()));
   last_watcher_ = watcher;
@@ -162,16 +184,19 @@ Result<uint64_t> WatchService::open(const std::shared_ptr<Peer>& peer, WatchOpen
   ASPEN_CHECK(usable());
   ASPEN_CHECK(kv::validate(open.request));
   const Caller& caller = peer->caller;
-  if (!caller.scope.empty() && !within(open.request, caller.scope)) {
+  const bool all = caller.scope.empty() || ASPEN_MUTANT("node-watch-out-of-scope");
+  if (!all && !within(open.request, caller.scope)) {
     return fail(Code::PERMISSION_DENIED,
                 "the caller's grant covers only keys that start with its scope of {} bytes",
                 caller.scope.size());
   }
   size_t& count = peer_watchers_[caller.node];
-  if (count >= limits::kWatchersPerPeerMax || ASPEN_BUGGIFY("node-watch-refused")) {
+  const bool full = count >= limits::kWatchersPerPeerMax && !ASPEN_MUTANT("node-watch-peers-unlimited");
+  if (full || ASPEN_BUGGIFY("node-watch-refused")) {
     return fail(Code::OVERLOADED, "this node has {} watches at this member; at most {}", count,
                 limits::kWatchersPerPeerMax);
   }
+  listen();
   const uint64_t watcher = last_watcher_ + 1;
   ASPEN_TRY(uint64_t first, hub_.add(watcher, std::move(open.request), open.credit, executor_.now()));
   last_watcher_ = watcher;
@@ -271,11 +296,8 @@ void WatchService::tick() {
     hold(*peer, false);
     return true;
   });
-  if (hub_.size() == 0) return;
-  // A snapshot has brought the state forward, and nothing was applied since.
-  if (!driver.replacing() && replica_.machine().applied() > hub_.head()) {
-    hub_.replaced(replica_.machine().applied());
-  }
+  if (hub_.size() == 0) return stop_listening();
+  catch_up_with_state();
   hub_.tick(executor_.now());
   work_later();
 }

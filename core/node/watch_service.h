@@ -5,6 +5,9 @@
 // has not heard of a leader for kLeaderlessMax does not know what it misses, and one that has failed will not
 // hear of it: both end their watches with UNAVAILABLE, and their users go elsewhere.
 //
+// The state machine makes change sets only while somebody watches here: who begins later, and asks for what
+// came before, is served from the store.
+//
 // Events are encoded when the stream takes them. While more than limits::kWatchStreamBytesMax of a peer's
 // wait to be acknowledged, its watches are held; they go on later from the hub's ring or the store.
 //
@@ -64,6 +67,9 @@ class WatchService {
   };
 
   Result<> usable() const;
+  void listen();
+  void stop_listening();
+  void catch_up_with_state();
   void handle(const std::shared_ptr<Peer>& peer, WatchCall call);
   Result<uint64_t> open(const std::shared_ptr<Peer>& peer, WatchOpen open);
   void forget(Peer& peer, uint64_t id);
@@ -80,6 +86,7 @@ class WatchService {
   rt::Executor& executor_;
   Replica& replica_;
   kv::WatchHub hub_;
+  bool listening_ = false;
   std::unordered_map<uint64_t, Route> routes_;
   std::unordered_map<NodeId, size_t> peer_watchers_;
   std::vector<std::shared_ptr<Peer>> held_;
