@@ -47,7 +47,8 @@ node::NodeOptions Cluster::member_options(size_t i) const {
           .lease_reads = options_.lease_reads,
           .clock_drift_ppm_max = options_.clock_drift_ppm_max,
           .dead_voter_after = options_.dead_voter_after,
-          .member_reads = options_.member_reads && i % 2 == 0};
+          .member_reads = options_.member_reads && i % 2 == 0,
+          .history = options_.history};
 }
 
 bool Cluster::form() {
@@ -203,6 +204,7 @@ void Cluster::observe(size_t i) {
   if (replica->driver().replacing() || replica->driver().failure()) return;
   oracles_.observe(view_of(replica->driver().core(), replica->machine().applied()));
   report_oracles();
+  if (observed) observed(replica->driver().core());
 }
 
 // To what the member says, as far as others could hear it: a ghost says it to nobody.

@@ -31,6 +31,7 @@ struct ClusterOptions {
   uint32_t clock_drift_ppm_max = 0;
   bool member_reads = false;  // of every other member
   DurationNs dead_voter_after = 0;
+  kv::CompactionPolicy::Options history = node::NodeOptions{}.history;
   Machine::Transport transport = Machine::Transport::simulated;
 };
 
@@ -65,6 +66,8 @@ class Cluster {
   // Something may cost member `i` its data; lose_data() has to follow. False when that would be unsafe now.
   bool endanger(size_t i);
   bool all_have_data() const;
+  // Shown each member's core after each of its turns.
+  std::function<void(const raft::Core&)> observed;
   // Restarts after faults wait this long, at the mean.
   DurationNs repair_mean = kSecond;
 

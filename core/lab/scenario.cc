@@ -12,6 +12,7 @@
 #include "core/lab/cancel_injection.h"
 #include "core/lab/kv_check.h"
 #include "core/lab/scripts.h"
+#include "core/lab/watch_load.h"
 
 namespace aspen::lab {
 namespace {
@@ -37,6 +38,7 @@ struct Scenario {
   // Something that happens to the cluster besides faults, about every `every`.
   DurationNs every = kSecond;
   std::function<void(World&, Cluster&, Random&)> happens = {};
+  bool watched = false;  // by watchers on all machines, beside the clients (watch_load.h)
   // Instead of clients and faults: one cancel, at the point the seed chooses (cancel_injection.h).
   bool injects_cancel = false;
   // At the end, of what is left and what was recorded.
@@ -188,6 +190,11 @@ const std::vector<Scenario>& table() {
        .script = [](uint64_t client) { return mixed_script(client, 8, 0.6); },
        .every = 2 * kSecond,
        .happens = hand_on},
+      {.info = {"watch",
+                "watches on all machines, fast and slow: each is told all, once, in order and whole"},
+       .cluster = {.log_entries_max = 200, .history = {.keep_revisions = 400}},
+       .script = mixed,
+       .watched = true},
       {.info = {"dead-voters", "members fall silent, lose their votes and get them back"},
        .nodes = 5,
        .duration = 15 * kSecond,
@@ -316,7 +323,10 @@ const Scenario* find(const std::string& name) {
 }
 
 uint64_t run(World& world, Cluster& cluster, const Scenario& scenario, const RunOptions& options) {
+  std::optional<WatchLoad> watches;
+  if (scenario.watched) watches.emplace(world, cluster);
   if (!cluster.form()) return 0;
+  if (watches) watches->start();
   if (scenario.set_up) set_up(world, cluster, *scenario.set_up);
   FaultInjector injector(world, cluster, scenario.faults & options.faults);
   ClientOptions client{.pause_mean = scenario.pause_mean};
@@ -332,10 +342,12 @@ uint64_t run(World& world, Cluster& cluster, const Scenario& scenario, const Run
   }
   world.run_for(duration);
   injector.stop();
+  if (watches) watches->stop();
   if (!world.violation() && cluster.settle()) {
     read_everything(world, cluster);
     check_history(world, cluster.history());
     if (scenario.check) scenario.check(world, cluster);
+    if (watches) watches->finish();
     if (!world.violation()) cluster.close();
   }
   return injector.count();
