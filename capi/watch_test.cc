@@ -436,6 +436,26 @@ TEST_F(EmbeddedWatchTest, EndsWithItsNode) {
   aspen_watch_close(idle.get());
 }
 
+TEST_F(EmbeddedWatchTest, ThePastThatIsForgottenIsNamed) {
+  NodePtr node = embedded();
+  aspen_watch_options_t options = options_of("");
+  options.revision = aspen_op_revision(put(node.get(), "a", "1").get());
+  put(node.get(), "a", "2");
+  const uint64_t oldest = aspen_op_revision(put(node.get(), "a", "3").get());
+  aspen_op_t* op = nullptr;
+  ASSERT_EQ(aspen_kv_compact(node.get(), oldest, nullptr, nullptr, 0, &op), ASPEN_OK);
+  ASSERT_EQ(aspen_op_status(finished(op).get()), ASPEN_OK);
+  Watch watch = open(node.get(), options);
+  for (int i = 0; i < 2; ++i) {
+    Op ended = next(watch);
+    EXPECT_EQ(aspen_op_status(ended.get()), ASPEN_COMPACTED) << aspen_op_message(ended.get());
+    EXPECT_EQ(aspen_op_revision(ended.get()), oldest);
+    EXPECT_EQ(aspen_op_event_count(ended.get()), 0u);
+  }
+  options.revision = oldest;
+  EXPECT_EQ(told(open(node.get(), options), 1).text, "+a=3");
+}
+
 TEST_F(EmbeddedWatchTest, HasALimitAndOneThatIsNotTakenIsClosed) {
   NodePtr node = embedded();
   const auto most = aspen_limit_get(ASPEN_LIMIT_WATCHES);
