@@ -38,7 +38,7 @@ std::string usual_hint(int32_t code) {
     case ASPEN_IO:
       return "look at the disk: space, permissions, the kernel log";
     case ASPEN_COMPACTED:
-      return "the oldest revisions are forgotten; leave out --from, or give it a later one";
+      return "the oldest revisions are forgotten; ask for a later one";
     case ASPEN_INTERNAL:
       return "please report this, with what you did";
     default:
