@@ -54,7 +54,8 @@ Result<IndexScanReply> scan_index(const store::Reader& rows, uint32_t generation
       const IndexEntry& last = reply.entries.back();
       reply.more = true;
       reply.continuation = index_entry(last.value, last.key);
-      if (!request.reverse) reply.continuation.push_back(ASPEN_MUTANT("kv-index-scan-skips") ? '\xff' : '\0');
+      if (ASPEN_MUTANT("kv-index-scan-skips") && !request.reverse) reply.continuation = last.value + '\xff';
+      if (!request.reverse) reply.continuation.push_back('\0');
       return reply;
     }
     reply.entries.push_back(std::move(entry));
