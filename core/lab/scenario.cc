@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/lab/cancel_injection.h"
+#include "core/lab/index_lab.h"
 #include "core/lab/kv_check.h"
 #include "core/lab/scripts.h"
 #include "core/lab/watch_load.h"
@@ -204,6 +205,13 @@ const std::vector<Scenario>& table() {
        .script = mixed,
        .every = 1500 * kMillisecond,
        .happens = fall_silent},
+      {.info = {"index", "indexes are created, dropped and scanned while their records change"},
+       .cluster = {.log_entries_max = 200},
+       .pause_mean = 5 * kMillisecond,
+       .script = document_script,
+       .every = 60 * kMillisecond,
+       .happens = use_indexes,
+       .check = check_indexes},
       {.info = {"disk-faults", "disks stall, fail, fill up, tear and rot"},
        .faults =
            only({Fault::power_cut, Fault::torn_write, Fault::wipe, Fault::slow_disk, Fault::failed_write,

@@ -161,6 +161,8 @@ void Service::read(const Caller& caller, Request request, Respond respond) {
   if (stale && (replica_.driver().replacing() || ASPEN_BUGGIFY("node-service-replacing"))) {
     return respond(failure(Error(Code::UNAVAILABLE, "the state is being replaced by a snapshot")));
   }
+  const bool scans = request.kind == RequestKind::index_scan;
+  if (scans && ASPEN_MUTANT("node-index-scan-not-confirmed")) return respond(read_now(caller, request));
   if (fresh_enough(request.freshness)) return respond(read_now(caller, request));
   bool lease = request.freshness.kind == Freshness::Kind::lease;
   TimeNs began = executor_.env().now();
