@@ -10,8 +10,9 @@
 //                   memory for what it was not sent, and loses nothing until compaction passes its position:
 //                   then it ends with COMPACTED, unless the ring still has what it needs.
 //
-// Who asks for a revision that is compacted gets COMPACTED, whatever the ring has. A watcher begins behind when it asks for the past, and falls behind when it has used up its credit, which
-// is in bytes (cost()). One event may overdraw it, so that any event fits.
+// Who asks for a revision that is compacted gets COMPACTED, whatever the ring has. A watcher begins behind
+// when it asks for the past, and falls behind when it has used up its credit, which is in bytes (cost()). One
+// event may overdraw it, so that any event fits.
 //
 //   hub.publish(machine.take_changes(), machine.applied());  // after each apply()
 //   while (hub.catch_up(source)) ...                         // a bounded step each; let others run between
