@@ -131,7 +131,7 @@ class Usage(Case):
             (["kv", "get", "--base64", "YQ"], "not base64", "multiple of 4"),
             (["kv", "range", "--limit", "-1"], "--limit", "`-1` is not a whole number", "aspen kv range --help"),
             (["kv", "range", "--limit", "1.5"], "--limit", "`1.5` is not a whole number"),
-            (["kv", "range", "--limit", "18446744073709551616"], "--limit", "not a whole number"),
+            (["kv", "range", "--limit", "18446744073709551616"], "--limit", "too large"),
             (["kv", "cas", "k", "v", "--revision", "-1"], "--revision", "not a whole number"),
             (["kv", "get", "k", "--timeout", "soon"], "not a duration", "500ms"),
             (["kv", "get", "k", "-o", "xml"], "--output", "table"),
