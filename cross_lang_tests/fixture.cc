@@ -96,6 +96,7 @@ bool says(const Error& error, const std::string& reason) {
         "is of another revision",
         "some records of those erased",
         "without events",
+        "without leases",
         "that is not complete before",
         "a compacted revision with"}},
       {"address", {"address \""}},

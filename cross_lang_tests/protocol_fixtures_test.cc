@@ -44,7 +44,8 @@ TEST_P(ProtocolFixtures, OthersAreRefused) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Files, ProtocolFixtures, testing::Values("hello", "raft", "kv", "request", "watch"),
+INSTANTIATE_TEST_SUITE_P(Files, ProtocolFixtures,
+                         testing::Values("hello", "raft", "kv", "request", "lease", "watch"),
                          [](const auto& info) { return std::string(info.param); });
 
 // ---- hello.json

@@ -12,6 +12,7 @@
 #include "core/net/hello.h"
 #include "core/node/protocol.h"
 #include "core/raft/types.h"
+#include "cross_lang_tests/lease_forms.h"
 #include "cross_lang_tests/watch_forms.h"
 
 namespace aspen {
@@ -224,8 +225,11 @@ Json spell(const kv::Command& command) {
   }
   if (command.kind == write) out["transaction"] = spell(command.transaction);
   if (command.kind == compact) out["revision"] = number(command.revision);
-  if (command.kind == lease_grant) out["ttl"] = time_of(command.ttl);
-  if (command.kind == lease_revoke) out["lease"] = number(command.leases.at(0));
+  if (command.kind == lease_grant)
+    out.update({{"ttl", time_of(command.ttl)}, {"prefix", hex(command.prefix)}});
+  if (command.kind == lease_revoke) {
+    out.update({{"lease", number(command.leases.at(0))}, {"prefix", hex(command.prefix)}});
+  }
   if (command.kind == leases_expire) out["leases"] = each(command.leases, number);
   if (command.kind == quota_set) {
     out.update({{"prefix", hex(command.prefix)},
@@ -468,11 +472,9 @@ Result<Json> spell_row(BytesView key, BytesView value) {
     }
     case kv::layout::RowKind::lease: {
       ASPEN_TRY(kv::layout::LeaseRow row, kv::layout::decode_lease(value));
-      return Json{{"lease", number(name.number)},
-                  {"ttl", time_of(row.ttl)},
-                  {"granted", time_of(row.granted)},
-                  {"keys", number(row.keys)},
-                  {"key_bytes", number(row.key_bytes)}};
+      return Json{{"lease", number(name.number)},       {"ttl", time_of(row.ttl)},
+                  {"granted", time_of(row.granted)},    {"keys", number(row.keys)},
+                  {"key_bytes", number(row.key_bytes)}, {"prefix", hex(row.prefix)}};
     }
     case kv::layout::RowKind::attachment:
       return Json{{"attached_to", number(name.number)}, {"key", hex(name.key)}};
@@ -548,8 +550,10 @@ const Form& form(const Json& name) {
       {"quota_list", plain_form<node::QuotaList>(node::decode_quota_list)},
       {"member_list", plain_form<node::MemberList>(node::decode_member_list)},
   };
-  auto watch = watch_forms().find(str(name));
-  return watch != watch_forms().end() ? watch->second : forms.at(str(name));
+  for (const auto* others : {&watch_forms(), &lease_forms()}) {
+    if (auto found = others->find(str(name)); found != others->end()) return found->second;
+  }
+  return forms.at(str(name));
 }
 
 }  // namespace aspen

@@ -54,8 +54,9 @@ std::vector<Command> commands() {
   full.acknowledged_below = 5;
   full.transaction = everything();
   Command compact{.kind = Command::Kind::compact, .revision = 300};
-  Command grant{.kind = Command::Kind::lease_grant, .session = 1, .sequence = 2, .ttl = 10 * kSecond};
-  Command revoke{.kind = Command::Kind::lease_revoke, .leases = {300}};
+  Command grant{
+      .kind = Command::Kind::lease_grant, .session = 1, .sequence = 2, .ttl = 10 * kSecond, .prefix = "p"};
+  Command revoke{.kind = Command::Kind::lease_revoke, .leases = {300}, .prefix = "p"};
   Command expire{.kind = Command::Kind::leases_expire, .leases = {1, 300, UINT64_MAX}};
   Command quota{.kind = Command::Kind::quota_set, .prefix = "p", .bytes_max = 300, .keys_max = 1};
   Command create{.kind = Command::Kind::index_create, .prefix = "p", .name = "i", .extractor = "json:/a"};
@@ -373,7 +374,7 @@ TEST(Layout, RowsRoundTrip) {
   EXPECT_EQ(code_of(layout::decode_changes(
                 encode(layout::ChangeRow{{{Event::Kind::put, "a", 0}, {Event::Kind::put, "a", 0}}}))),
             Code::CORRUPT);
-  const Bytes lease = encode(layout::LeaseRow{kSecond, -1, 3, 300});
+  const Bytes lease = encode(layout::LeaseRow{kSecond, -1, 3, 300, "p"});
   EXPECT_EQ(encode(layout::decode_lease(lease).value()), lease);
   const Bytes quota = encode(layout::QuotaRow{1, 2, 3, 300});
   EXPECT_EQ(encode(layout::decode_quota(quota).value()), quota);

@@ -25,9 +25,11 @@ void encode_body(wire::Writer& writer, const Command& command) {
     case Kind::compact:
       return writer.u64(command.revision);
     case Kind::lease_grant:
-      return writer.i64(command.ttl);
+      writer.i64(command.ttl);
+      return writer.bytes(command.prefix);
     case Kind::lease_revoke:
-      return writer.u64(command.leases.at(0));
+      writer.u64(command.leases.at(0));
+      return writer.bytes(command.prefix);
     case Kind::leases_expire:
       writer.u64(command.leases.size());
       for (LeaseId lease : command.leases) writer.u64(lease);
@@ -61,9 +63,11 @@ void decode_body(wire::Reader& reader, Command& command) {
       return;
     case Kind::lease_grant:
       command.ttl = reader.i64();
+      command.prefix = reader.bytes(limits::kKeyBytesMax, "prefix");
       return;
     case Kind::lease_revoke:
       command.leases = {reader.u64()};
+      command.prefix = reader.bytes(limits::kKeyBytesMax, "prefix");
       return;
     case Kind::leases_expire:
       command.leases.resize(reader.count(limits::kLeasesExpireMax, "leases"));
@@ -89,6 +93,12 @@ void decode_body(wire::Reader& reader, Command& command) {
     case Kind::index_step:
       return;
   }
+}
+
+Result<> validate_prefix(const Command& command, const char* of) {
+  if (command.prefix.size() <= limits::kKeyBytesMax) return {};
+  return fail(Code::LIMIT_EXCEEDED, "the {}'s prefix is {} bytes; at most {}", of, command.prefix.size(),
+              limits::kKeyBytesMax);
 }
 
 }  // namespace
@@ -134,20 +144,20 @@ Result<> validate(const Command& command) {
     case Kind::write:
       return validate(command.transaction);
     case Kind::lease_grant:
-      if (command.ttl >= limits::kLeaseTtlMin && command.ttl <= limits::kLeaseTtlMax) return {};
+      if (command.ttl >= limits::kLeaseTtlMin && command.ttl <= limits::kLeaseTtlMax) {
+        return validate_prefix(command, "lease");
+      }
       return fail(Code::INVALID_ARGUMENT, "the lease's time is {} ns; {} to {}", command.ttl,
                   limits::kLeaseTtlMin, limits::kLeaseTtlMax);
     case Kind::lease_revoke:
-      if (command.leases.size() == 1) return {};
+      if (command.leases.size() == 1) return validate_prefix(command, "lease");
       return fail(Code::INVALID_ARGUMENT, "{} leases to revoke; 1", command.leases.size());
     case Kind::leases_expire:
       if (command.leases.size() <= limits::kLeasesExpireMax) return {};
       return fail(Code::LIMIT_EXCEEDED, "{} leases expire in one command; at most {}", command.leases.size(),
                   limits::kLeasesExpireMax);
     case Kind::quota_set:
-      if (command.prefix.size() <= limits::kKeyBytesMax) return {};
-      return fail(Code::LIMIT_EXCEEDED, "the quota's prefix is {} bytes; at most {}", command.prefix.size(),
-                  limits::kKeyBytesMax);
+      return validate_prefix(command, "quota");
     case Kind::index_create:
       return validate_index({command.name, command.prefix, command.extractor});
     case Kind::index_drop:

@@ -44,7 +44,9 @@ struct Command {
   DurationNs ttl = 0;                // of a grant: limits::kLeaseTtlMin to kLeaseTtlMax
   std::vector<LeaseId> leases = {};  // of a revoke: one; of an expiry: ascending
   // Of a quota_set: what all keys with the prefix may come to; both 0: no quota any more. A limit of 0 beside
-  // one that is not means that there is none. An index_create has the prefix too.
+  // one that is not means that there is none. An index_create has the prefix too. Of a lease_grant: of the
+  // keys that can be attached; of a lease_revoke: a lease ends only if it is of such a prefix or a longer
+  // one.
   Bytes prefix = {};
   uint64_t bytes_max = 0;
   uint64_t keys_max = 0;

@@ -143,12 +143,55 @@ TEST_F(HistoryTest, ALeaseTakesItsKeysWithIt) {
   put("b", "2");
   erase("c");
   EXPECT_EQ(must(machine_->lease(lease)), (Lease{lease, kSecond, 1 * kMillisecond, 1}));
-  EXPECT_EQ(must(machine_->lease_keys(lease)), std::vector<Bytes>{"a"});
+  EXPECT_EQ(must(machine_->lease_keys(lease, {})), std::vector<Bytes>{"a"});
   EXPECT_EQ(done(revoke(lease)), 1u);
   EXPECT_EQ(keys_at(0), "b ");
   EXPECT_EQ(code_of(machine_->lease(lease)), Code::NOT_FOUND);
   EXPECT_EQ(refusal(revoke(lease)).to_string(), "NOT_FOUND: lease 1 does not exist");
   EXPECT_EQ(log_.refusal(*machine_, write({kv::put("a", "", lease)})), Code::NOT_FOUND);
+}
+
+TEST_F(HistoryTest, ALeaseIsOfAPrefix) {
+  LeaseId lease = done({.kind = Command::Kind::lease_grant, .ttl = kSecond, .prefix = "user/"});
+  EXPECT_EQ(must(machine_->lease(lease)).prefix, "user/");
+  put("user/1", "", lease);
+  EXPECT_EQ(log_.refusal(*machine_, write({kv::put("user", "", lease)})), Code::INVALID_ARGUMENT);
+  EXPECT_EQ(log_.refusal(*machine_, write({kv::put("user/2", "", lease), kv::put("z", "", lease)})),
+            Code::INVALID_ARGUMENT);
+  auto revoke_within = [&](Bytes prefix) {
+    return refusal({.kind = Command::Kind::lease_revoke, .leases = {lease}, .prefix = std::move(prefix)})
+        .code;
+  };
+  EXPECT_EQ(revoke_within("user/1"), Code::NOT_FOUND);
+  EXPECT_EQ(revoke_within("z"), Code::NOT_FOUND);
+  EXPECT_EQ(revoke_within("us"), Code::OK);
+  EXPECT_EQ(code_of(machine_->lease(lease)), Code::NOT_FOUND);
+}
+
+TEST_F(HistoryTest, KeysOfALeaseComeInPages) {
+  LeaseId lease = done(grant());
+  for (BytesView key : {"a", "bb", "ccc", "d"}) put(key, "", lease);
+  auto page = [&](KeyPage page) { return must(machine_->lease_keys(lease, page)); };
+  EXPECT_EQ(page({.start = "bb", .keys_max = 2}), (std::vector<Bytes>{"bb", "ccc"}));
+  EXPECT_EQ(page({.start = "b", .bytes_max = 5}), (std::vector<Bytes>{"bb", "ccc"}));
+  EXPECT_EQ(page({.start = "c", .bytes_max = 1}), std::vector<Bytes>{"ccc"});
+  EXPECT_EQ(page({.start = "e"}), std::vector<Bytes>());
+}
+
+TEST_F(HistoryTest, TellsOfLeasesThatComeAndGo) {
+  std::string news;
+  machine_->on_leases([&](const std::vector<StateMachine::LeaseNews>& leases) {
+    for (const auto& [id, ttl] : leases) news += fmt::format("{}:{} ", id, ttl / kMillisecond);
+    news += "| ";
+  });
+  LeaseId first = done(grant());
+  LeaseId second = done({.kind = Command::Kind::lease_grant, .ttl = 100 * kMillisecond});
+  put("a", "", first);
+  refusal({.kind = Command::Kind::lease_grant, .ttl = 1});
+  done(revoke(first));
+  refusal(revoke(first));
+  done({.kind = Command::Kind::leases_expire, .leases = {first, second}});
+  EXPECT_EQ(news, "1:1000 | 2:100 | 1:0 | 2:0 | ");
 }
 
 TEST_F(HistoryTest, WhatManyLeasesHaveGoesInParts) {
@@ -252,7 +295,7 @@ class Follower {
       for (const auto& [key, record] : model_.now) {
         if (record.lease == lease.id) keys.push_back(key);
       }
-      EXPECT_EQ(must(machine_->lease_keys(lease.id)), keys);
+      EXPECT_EQ(must(machine_->lease_keys(lease.id, {})), keys);
       EXPECT_EQ(lease.keys, keys.size());
     }
   }

@@ -237,6 +237,7 @@ Bytes encode(const LeaseRow& lease) {
   writer.i64(lease.granted);
   writer.u64(lease.keys);
   writer.u64(lease.key_bytes);
+  writer.bytes(lease.prefix);
   return writer.take();
 }
 
@@ -342,6 +343,7 @@ Result<LeaseRow> decode_lease(BytesView bytes) {
   lease.granted = reader.i64();
   lease.keys = reader.u64_max(limits::kLeaseKeysMax, "keys of a lease");
   lease.key_bytes = reader.u64_max(limits::kLeaseKeyBytesMax, "bytes of a lease's keys");
+  lease.prefix = reader.bytes(limits::kKeyBytesMax, "prefix of a lease");
   ASPEN_CHECK(finish_row(reader, "lease"));
   return lease;
 }

@@ -6,7 +6,7 @@
 //   generation, 0x02, session, slot    session: counter, last use, acknowledged below, replies by sequence
 //   generation, 0x03, key, revision    history: the record of that mod revision, and the revision it ended at
 //   generation, 0x04, revision         changes: what the revision did, key by key
-//   generation, 0x05, lease            lease: its time, when it was granted, what is attached
+//   generation, 0x05, lease            lease: its time, when it was granted, what is and can be attached
 //   generation, 0x06, lease, key       attachment: nothing
 //   generation, 0x07, prefix           quota: its limits, what they are used by
 //   generation, 0x08, index            index: its name, prefix, extractor, how far it is built
@@ -90,6 +90,7 @@ struct LeaseRow {
   WallNs granted = 0;  // log time
   uint64_t keys = 0;   // attached
   uint64_t key_bytes = 0;
+  Bytes prefix = {};  // of the keys that can be
 };
 
 struct QuotaRow {

@@ -35,16 +35,22 @@ Result<Revision::Change*> Revision::note(BytesView key, Found& found) {
   return &change->second;
 }
 
-Result<> Revision::check_lease(LeaseId lease) {
-  if (lease == 0 || lease == known_lease_) return {};
-  ASPEN_TRY(std::optional<Bytes> row, rows_.get(layout::lease_key(generation_, lease)));
-  if (!row) return refuse(Code::NOT_FOUND, "lease {} does not exist", lease);
-  known_lease_ = lease;
-  return {};
+Result<> Revision::check_lease(LeaseId lease, BytesView key) {
+  if (lease == 0) return {};
+  if (lease != known_lease_) {
+    ASPEN_TRY(std::optional<Bytes> row, rows_.get(layout::lease_key(generation_, lease)));
+    if (!row) return refuse(Code::NOT_FOUND, "lease {} does not exist", lease);
+    ASPEN_TRY(layout::LeaseRow found, layout::decode_lease(*row));
+    known_lease_ = lease;
+    known_prefix_ = std::move(found.prefix);
+  }
+  if (key.starts_with(known_prefix_) || ASPEN_MUTANT("kv-lease-takes-any-key")) return {};
+  return refuse(Code::INVALID_ARGUMENT, "lease {} takes only keys that start with its prefix of {} bytes",
+                lease, known_prefix_.size());
 }
 
 Result<> Revision::put(BytesView key, Found found, BytesView value, LeaseId lease) {
-  ASPEN_CHECK(check_lease(lease));
+  ASPEN_CHECK(check_lease(lease, key));
   ASPEN_TRY(Change * change, note(key, found));
   change->exists = true;
   change->value_size = value.size();
@@ -64,8 +70,9 @@ Result<> Revision::erase(BytesView key, Found found) {
   return {};
 }
 
-void Revision::grant_lease(DurationNs ttl, WallNs now) {
-  rows_.put(layout::lease_key(generation_, index_), encode(layout::LeaseRow{ttl, now, 0, 0}));
+void Revision::grant_lease(DurationNs ttl, WallNs now, Bytes prefix) {
+  rows_.put(layout::lease_key(generation_, index_),
+            encode(layout::LeaseRow{ttl, now, 0, 0, std::move(prefix)}));
   ++granted_leases_;
 }
 

@@ -60,9 +60,10 @@ class Revision {
   bool changes(BytesView start, BytesView end) const;
 
   // A lease with no key yet, whose id is the index.
-  void grant_lease(DurationNs ttl, WallNs now);
+  void grant_lease(DurationNs ttl, WallNs now, Bytes prefix);
   // Requires: all keys of the lease are erased.
   void end_lease(LeaseId id) { ended_leases_.insert(id); }
+  const std::set<LeaseId>& ended_leases() const { return ended_leases_; }
   int64_t leases_added() const { return granted_leases_ - static_cast<int64_t>(ended_leases_.size()); }
 
   // Writes what is to be known of the changes: history, leases, quotas, index entries, the row of the
@@ -93,7 +94,7 @@ class Revision {
 
   // Notes that the key changes, as what it was when it is the first time.
   Result<Change*> note(BytesView key, Found& found);
-  Result<> check_lease(LeaseId lease);
+  Result<> check_lease(LeaseId lease, BytesView key);
   Result<> finish(BytesView key, const Change& change, layout::ChangeRow& row, Totals& totals);
   Result<> finish_indexes(BytesView key, const Change& change, const RecordView& before);
   Result<> finish_leases(const Totals& totals);
@@ -108,6 +109,7 @@ class Revision {
   std::map<Bytes, Change, std::less<>> changes_;
   size_t key_bytes_ = 0;
   LeaseId known_lease_ = 0;  // exists
+  Bytes known_prefix_;       // its
   std::set<LeaseId> ended_leases_;
   int64_t granted_leases_ = 0;
   bool refused_ = false;

@@ -34,6 +34,7 @@ struct StateMachine::Span {
   uint32_t generation;
   store::Batch others;  // rows that no command reads
   std::vector<ChangeSet> changes;
+  std::vector<LeaseNews> leases;
 };
 
 // Writes a snapshot into a generation of its own, and makes that the state.
@@ -196,6 +197,7 @@ Result<std::vector<Bytes>> StateMachine::apply(std::span<const raft::EntryPtr> e
   if (ASPEN_BUGGIFY("kv-apply-flushed")) ASPEN_CHECK(store_->flush());
   applied_.store(index, std::memory_order_release);
   if (on_changes_) on_changes_({before, index, std::move(span.changes)});
+  if (on_leases_ && !span.leases.empty()) on_leases_(span.leases);
   return replies;
 }
 
@@ -244,6 +246,8 @@ Result<Bytes> StateMachine::apply_command(const Command& command, const raft::En
     return encode_error_reply(reply.error());
   }
   leases_ = static_cast<size_t>(static_cast<int64_t>(leases_) + revision.leases_added());
+  if (command.kind == Command::Kind::lease_grant) span.leases.push_back({entry.index, command.ttl});
+  for (LeaseId ended : revision.ended_leases()) span.leases.push_back({ended, 0});
   return reply;
 }
 
@@ -262,11 +266,11 @@ Result<Bytes> StateMachine::carry_out(const Command& command, WallNs now, Revisi
       return encode(done);
     }
     case Command::Kind::lease_grant: {
-      ASPEN_TRY(done.result, grant_lease(command.ttl, now, revision));
+      ASPEN_TRY(done.result, grant_lease(command, now, revision));
       return encode(done);
     }
     case Command::Kind::lease_revoke: {
-      ASPEN_TRY(done.result, revoke_lease(revision, command.leases.at(0)));
+      ASPEN_TRY(done.result, revoke_lease(revision, command.leases.at(0), command.prefix));
       return encode(done);
     }
     case Command::Kind::leases_expire: {
@@ -302,12 +306,12 @@ Result<uint64_t> StateMachine::compact(uint64_t to, Revision& revision) {
   return compacted_ = std::max(compacted_, to);
 }
 
-Result<uint64_t> StateMachine::grant_lease(DurationNs ttl, WallNs now, Revision& revision) {
+Result<uint64_t> StateMachine::grant_lease(const Command& command, WallNs now, Revision& revision) {
   if (leases_ >= limits::kLeasesMax) {
     return revision.refuse(Code::LIMIT_EXCEEDED, "there are {} leases; at most {}", leases_,
                            limits::kLeasesMax);
   }
-  revision.grant_lease(ttl, now);
+  revision.grant_lease(command.ttl, now, command.prefix);
   return revision.index();
 }
 

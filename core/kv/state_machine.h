@@ -55,6 +55,15 @@ class StateMachine final : public raft::StateMachine {
   using OnChanges = std::function<void(Changes)>;
   void on_changes(OnChanges listener) { on_changes_ = std::move(listener); }
 
+  // Called at the end of every apply() that granted leases or ended some, in this order. A restored snapshot
+  // is not among that. Null: nobody asks.
+  struct LeaseNews {
+    LeaseId id;
+    DurationNs ttl;  // 0: it has ended
+  };
+  using OnLeases = std::function<void(const std::vector<LeaseNews>&)>;
+  void on_leases(OnLeases listener) { on_leases_ = std::move(listener); }
+
   // Changes from the revision `from` on, made from what is kept of them: whole revisions, as many as their
   // keys and values make `bytes_max`, at least one. Nothing when the store is not there yet. The previous
   // records are in only `with_previous`. Errors: COMPACTED.
@@ -62,7 +71,9 @@ class StateMachine final : public raft::StateMachine {
 
   // Errors: NOT_FOUND.
   Result<Lease> lease(LeaseId id) const { return find_lease(*store_, generation_, id); }
-  Result<std::vector<Bytes>> lease_keys(LeaseId id) const { return keys_of_lease(*store_, generation_, id); }
+  Result<std::vector<Bytes>> lease_keys(LeaseId id, const KeyPage& page) const {
+    return keys_of_lease(*store_, generation_, id, page);
+  }
   // Those with a higher id than `after`, by id.
   Result<std::vector<Lease>> leases(LeaseId after, size_t limit) const {
     return list_leases(*store_, generation_, after, limit);
@@ -94,7 +105,7 @@ class StateMachine final : public raft::StateMachine {
   Result<Bytes> apply_command(const Command& command, const raft::Entry& entry, Span& span);
   Result<Bytes> carry_out(const Command& command, WallNs now, Revision& revision);
   Result<uint64_t> compact(uint64_t to, Revision& revision);
-  Result<uint64_t> grant_lease(DurationNs ttl, WallNs now, Revision& revision);
+  Result<uint64_t> grant_lease(const Command& command, WallNs now, Revision& revision);
   Result<uint64_t> set_quota(const Command& command, Revision& revision);
   Result<> check_revision(uint64_t revision) const;
   // Erases some of what compaction made count for nothing.
@@ -114,6 +125,7 @@ class StateMachine final : public raft::StateMachine {
   Indexes indexes_;
   SessionTable sessions_;
   OnChanges on_changes_;
+  OnLeases on_leases_;
 };
 
 }  // namespace aspen::kv

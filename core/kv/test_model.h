@@ -31,8 +31,8 @@ class TestModel {
   std::map<uint64_t, State> states = {{0, {}}};  // by the revision after which they were so
   std::map<uint64_t, ChangeSet> changes;
   uint64_t compacted = 0;
-  std::map<LeaseId, DurationNs> leases;
-  std::map<Bytes, Quota> quotas;  // only their limits
+  std::map<LeaseId, Bytes> leases;  // their prefixes
+  std::map<Bytes, Quota> quotas;    // only their limits
 
   Quota usage(const Bytes& prefix) const {
     Quota quota = quotas.contains(prefix) ? quotas.at(prefix) : Quota{prefix};
@@ -76,11 +76,14 @@ class TestModel {
         done.result = compacted = std::max(compacted, command.revision);
         return encode(done);
       case Command::Kind::lease_grant:
-        leases[index_] = command.ttl;
+        leases[index_] = command.prefix;
         done.result = index_;
         return encode(done);
       case Command::Kind::lease_revoke:
-        if (!leases.contains(command.leases[0])) return fail(Code::NOT_FOUND, "no lease");
+        ASPEN_CHECK(lease_exists(command.leases[0]));
+        if (command.leases[0] == 0 || !leases.at(command.leases[0]).starts_with(command.prefix)) {
+          return fail(Code::NOT_FOUND, "no such lease");
+        }
         done.result = end_lease(command.leases[0]);
         return encode(done);
       case Command::Kind::leases_expire:
@@ -209,6 +212,9 @@ class TestModel {
             if (there) now.erase(it);
           } else {
             ASPEN_CHECK(lease_exists(op.lease));
+            if (op.lease != 0 && !op.key.starts_with(leases.at(op.lease))) {
+              return fail(Code::INVALID_ARGUMENT, "not of the lease's prefix");
+            }
             Record& record = now[op.key];
             record = {op.value, there ? record.create_revision : index_, index_, record.version + 1,
                       op.lease};
@@ -383,11 +389,13 @@ class TestPrograms {
       case 2:
         command.kind = Command::Kind::lease_grant;
         command.ttl = kSecond;
+        if (below(3) == 0) command.prefix = key().substr(0, 1);
         leases.push_back(latest + 1);
         break;
       case 3:
         command.kind = Command::Kind::lease_revoke;
         command.leases = {lease()};
+        if (below(4) == 0) command.prefix = key().substr(0, 1);
         break;
       case 4:
         command.kind = Command::Kind::leases_expire;

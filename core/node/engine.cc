@@ -224,12 +224,15 @@ rt::Task<Result<NodeFacts>> Engine::open(rt::Cx& cx) {
   if (replica_) {
     replica_->transport().attach(&replica_->driver(), endpoint_.get());
     background_.spawn("members", [this](rt::Cx& cx) { return replica_->keep_members(cx); });
+    background_.spawn("leases", [this](rt::Cx& cx) { return replica_->leases().run(cx); });
     background_.spawn("log check", [this](rt::Cx& cx) {
       return logs_->verify(cx, replica_->background(),
                            [this](const Error& error) { replica_->driver().storage_failed(error); });
     });
   }
   if (endpoint_) background_.spawn("expiry", [this](rt::Cx& cx) { return end_expired(cx); });
+  renewer_ = std::make_unique<LeaseRenewer>(platform_.executor(), *router_);
+  background_.spawn("lease renewal", [this](rt::Cx& cx) { return renewer_->run(cx); });
   background_.spawn("leader watch", [this](rt::Cx& cx) { return router_->watch_leader(cx); });
   if (identity_->invitation) {
     for (const crypto::TicketPeer& peer : identity_->invitation->peers)
@@ -336,6 +339,7 @@ rt::Task<Result<>> Engine::close(rt::Cx& cx) {
   service_.reset();
   replica_.reset();
   logs_.reset();
+  renewer_.reset();
   router_.reset();
   home_.reset();
   co_return Result<>();

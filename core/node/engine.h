@@ -13,6 +13,7 @@
 #include <string>
 #include <unordered_map>
 
+#include "core/node/lease_renewer.h"
 #include "core/node/node.h"
 #include "core/node/open_watches.h"
 #include "core/node/platform.h"
@@ -36,6 +37,7 @@ class Engine {
   Router& router() { return *router_; }
   WatchClient& watches() { return *watch_client_; }
   OpenWatches& open_watches() { return *open_watches_; }
+  LeaseRenewer& renewer() { return *renewer_; }
   rt::Region& operations() { return operations_; }
   // Null on a client. For who looks inside: the lab.
   Replica* replica() { return replica_.get(); }
@@ -72,6 +74,7 @@ class Engine {
   std::optional<crypto::KeyPair> key_;
   std::string address_;
   std::unique_ptr<Router> router_;
+  std::unique_ptr<LeaseRenewer> renewer_;
   std::unique_ptr<LogHost> logs_;
   std::unique_ptr<Replica> replica_;
   std::unique_ptr<Service> service_;

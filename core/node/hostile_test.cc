@@ -123,6 +123,36 @@ TEST_F(HostileTest, AScopeIsAlsoOfTheIndexesItsHolderUses) {
   EXPECT_EQ(node_.run({.kind = kv::Command::Kind::index_step}).error().code, Code::PERMISSION_DENIED);
 }
 
+TEST_F(HostileTest, ALeaseIsOfTheScopeOfWhoGrantedIt) {
+  TestNode app = open(options(Mode::client, "", ticket_for(crypto::kRoleClient, "app/")));
+  TestNode web = open(options(Mode::client, "", ticket_for(crypto::kRoleClient, "web/")));
+  const kv::LeaseId of_all = node_.grant(60 * kSecond);
+  const kv::LeaseId of_app = app.grant(60 * kSecond);
+  ASSERT_TRUE(app.attach("app/a", of_app));
+  EXPECT_EQ(node_.attach("other", of_app).error().code, Code::INVALID_ARGUMENT);
+  ASSERT_TRUE(node_.attach("app/b", of_all));
+
+  EXPECT_TRUE(app.keep_alive(of_app));
+  EXPECT_EQ(app.lease({of_app})->keys, std::vector<Bytes>{"app/a"});
+  EXPECT_EQ(app.leases({})->leases.size(), 1u);
+  EXPECT_EQ(node_.leases({})->leases.size(), 2u);
+  EXPECT_EQ(web.leases({})->leases.size(), 0u);
+  for (kv::LeaseId hidden : {of_all, of_app}) {
+    EXPECT_EQ(web.keep_alive(hidden).error().code, Code::NOT_FOUND);
+    EXPECT_EQ(web.lease({hidden}).error().code, Code::NOT_FOUND);
+    EXPECT_EQ(web.revoke(hidden).error().code, Code::NOT_FOUND);
+    EXPECT_EQ(web.attach("web/a", hidden).error().code, Code::NOT_FOUND);
+  }
+  EXPECT_EQ(app.revoke(of_all).error().code, Code::NOT_FOUND);
+  auto beyond = app.run({.kind = kv::Command::Kind::lease_grant, .ttl = kSecond, .prefix = "web/"});
+  EXPECT_EQ(beyond.error().code, Code::PERMISSION_DENIED);
+  EXPECT_TRUE(app.grant(60 * kSecond, "app/part/"));
+
+  EXPECT_TRUE(app.revoke(of_app));
+  EXPECT_EQ(node_.value("app/a"), "(absent)");
+  EXPECT_EQ(node_.value("app/b"), "v");
+}
+
 TEST_F(HostileTest, AScopeAndAReplicaExcludeEachOther) {
   std::string ticket = ticket_for(crypto::kRolesAll, "app/");
   EXPECT_EQ(try_open(options(Mode::join, "joiner", ticket)).error().code, Code::PERMISSION_DENIED);

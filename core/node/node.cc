@@ -45,6 +45,15 @@ struct NextBody {
   }
 };
 
+// As that; LeaseRenewer has the limit.
+struct KeepBody {
+  kv::LeaseId lease;
+  rt::Task<Result<>> operator()(Engine& engine, rt::Cx& cx) { return engine.renewer().keep(cx, lease); }
+};
+
+template <typename F>
+constexpr bool kMayWaitForEver = std::is_same_v<F, NextBody> || std::is_same_v<F, KeepBody>;
+
 }  // namespace
 
 Node::Node(NodeOptions options) : options_(std::move(options)) {}
@@ -127,7 +136,7 @@ Node::OperationId Node::submit(const char* name, DurationNs timeout, Done<T> don
     done(std::unexpected(Error(Code::SHUTDOWN, Applied::NO, "the node is closed")));
     return id;
   }
-  constexpr size_t kCounts = std::is_same_v<F, NextBody> ? 0 : 1;
+  constexpr size_t kCounts = kMayWaitForEver<F> ? 0 : 1;
   size_t in_flight = in_flight_.fetch_add(kCounts, std::memory_order_relaxed);
   if (in_flight >= limits::kOpsInFlightMax && kCounts > 0) {
     loop_.post([this, in_flight, done = std::move(done)]() mutable {
@@ -295,6 +304,40 @@ Node::OperationId Node::remove_directory(DirectoryPath path, DurationNs timeout,
                       [path = std::move(path)](Engine& engine, rt::Cx& cx) mutable {
                         return node::remove_directory(cx, engine.router(), std::move(path));
                       });
+}
+
+Node::OperationId Node::keep_alive(kv::LeaseId id, DurationNs timeout, Done<DurationNs> done) {
+  return submit<DurationNs>("keep-alive", timeout, std::move(done),
+                            [id](Engine& engine, rt::Cx& cx) -> rt::Task<Result<DurationNs>> {
+                              ASPEN_CO_TRY(LeasesKept kept, co_await engine.router().keep_alive(cx, {id}));
+                              if (kept.ttls.at(0) > 0) co_return kept.ttls.at(0);
+                              co_return fail(Code::NOT_FOUND, "lease {} does not exist", id);
+                            });
+}
+
+Node::OperationId Node::lease(LeaseRequest request, DurationNs timeout, Done<LeaseInfo> done) {
+  return submit<LeaseInfo>("lease", timeout, std::move(done),
+                           [request = std::move(request)](Engine& engine, rt::Cx& cx) mutable {
+                             return engine.router().lease(cx, std::move(request));
+                           });
+}
+
+Node::OperationId Node::leases(LeaseListRequest request, DurationNs timeout, Done<LeaseList> done) {
+  return submit<LeaseList>("leases", timeout, std::move(done), [request](Engine& engine, rt::Cx& cx) {
+    return engine.router().leases(cx, request);
+  });
+}
+
+Node::OperationId Node::keep_lease(kv::LeaseId id, Done<void> done) {
+  return submit<void>("keep lease", 0, std::move(done), KeepBody{id});
+}
+
+void Node::drop_lease(kv::LeaseId id) {
+  std::lock_guard lock(mutex_);
+  if (!accepting_) return;  // closing drops everything
+  loop_.post([this, id] {
+    if (engine_->serving()) engine_->renewer().drop(id);
+  });
 }
 
 Node::OperationId Node::status(DurationNs timeout, Done<std::string> done) {

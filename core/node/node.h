@@ -20,6 +20,7 @@
 #include "core/kv/index_read.h"
 #include "core/kv/read.h"
 #include "core/node/directories.h"
+#include "core/node/lease_protocol.h"
 #include "core/node/open_watches.h"
 #include "core/node/protocol.h"
 #include "core/node/shared_draft.h"
@@ -104,6 +105,13 @@ class Node {
   OperationId list_directory(DirectoryListRequest request, DurationNs timeout, Done<DirectoryList> done);
   OperationId move_directory(DirectoryPath from, DirectoryPath to, DurationNs timeout, Done<Directory> done);
   OperationId remove_directory(DirectoryPath path, DurationNs timeout, Done<bool> done);
+  // Says how long it lasts from the call on. Errors: NOT_FOUND.
+  OperationId keep_alive(kv::LeaseId id, DurationNs timeout, Done<DurationNs> done);
+  OperationId lease(LeaseRequest request, DurationNs timeout, Done<LeaseInfo> done);
+  OperationId leases(LeaseListRequest request, DurationNs timeout, Done<LeaseList> done);
+  // Renews it again and again (lease_renewer.h); `done` when that ends. Counts as next() does.
+  OperationId keep_lease(kv::LeaseId id, Done<void> done);
+  void drop_lease(kv::LeaseId id);
   OperationId status(DurationNs timeout, Done<std::string> done);
   OperationId ticket(DurationNs valid, Done<std::string> done);
   // Ends an operation early; one that has completed is not affected.

@@ -7,7 +7,7 @@ namespace aspen::node {
 namespace {
 
 enum ResponseKind : uint64_t { kReply = 1, kError = 2 };
-constexpr uint64_t kLastKind = static_cast<uint64_t>(RequestKind::indexes);
+constexpr uint64_t kLastKind = static_cast<uint64_t>(RequestKind::lease_list);
 enum SnapshotAnswerKind : uint64_t { kAccepted = 1, kRefused = 2 };
 
 bool has_freshness(RequestKind kind) {

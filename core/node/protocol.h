@@ -33,6 +33,10 @@ enum class RequestKind : uint8_t {
   quotas = 7,      // reply: QuotaList, of the prefixes in the caller's scope
   index_scan = 8,  // body: kv::IndexScanRequest; reply: kv::IndexScanReply
   indexes = 9,     // reply: kv::IndexList, of the prefixes in the caller's scope
+  // lease_protocol.h
+  lease_keep_alive = 10,  // body: LeaseKeepAlive; reply: LeasesKept
+  lease_info = 11,        // body: LeaseRequest; reply: LeaseInfo
+  lease_list = 12,        // body: LeaseListRequest; reply: LeaseList
 };
 
 struct Request {

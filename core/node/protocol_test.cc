@@ -42,7 +42,8 @@ void expect_canonical(const Bytes& good, Decode decode, Encode encode_again) {
 TEST(Protocol, RequestsAreReadBack) {
   for (RequestKind kind :
        {RequestKind::write, RequestKind::get, RequestKind::range, RequestKind::status, RequestKind::members,
-        RequestKind::join, RequestKind::quotas, RequestKind::index_scan, RequestKind::indexes}) {
+        RequestKind::join, RequestKind::quotas, RequestKind::index_scan, RequestKind::indexes,
+        RequestKind::lease_keep_alive, RequestKind::lease_info, RequestKind::lease_list}) {
     bool reads = kind == RequestKind::get || kind == RequestKind::range;
     bool has_body = kind != RequestKind::status && kind != RequestKind::members &&
                     kind != RequestKind::quotas && kind != RequestKind::indexes;
@@ -61,7 +62,7 @@ TEST(Protocol, RequestsAreReadBack) {
 }
 
 TEST(Protocol, ARequestOfAnUnknownKindIsRefusedByItsNumber) {
-  for (uint64_t kind : {0, 10, 1 << 20}) {
+  for (uint64_t kind : {0, 13, 1 << 20}) {
     wire::Writer writer;
     writer.begin(kind);
     writer.u64(1);

@@ -46,6 +46,7 @@ Result<std::unique_ptr<Replica>> Replica::open(Platform& platform, rt::Region& r
   if (replica->options_.log_entries_max > 0) driver.log_entries_max = replica->options_.log_entries_max;
   ASPEN_TRY(replica->driver_, raft::Driver::open(executor, *replica->background_, *replica->log_,
                                                  *replica->machine_, replica->transport_, std::move(driver)));
+  replica->leases_.emplace(executor, *replica->driver_, *replica->machine_);
   return replica;
 }
 

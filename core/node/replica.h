@@ -15,6 +15,7 @@
 #include "core/node/log_host.h"
 #include "core/node/platform.h"
 #include "core/node/raft_transport.h"
+#include "core/node/replica_leases.h"
 #include "core/raft/driver.h"
 #include "core/raft/steward.h"
 
@@ -61,6 +62,7 @@ class Replica {
   raft::Driver& driver() { return *driver_; }
   kv::StateMachine& machine() { return *machine_; }
   RaftTransport& transport() { return transport_; }
+  ReplicaLeases& leases() { return *leases_; }
   rt::Lane& background() { return *background_; }
   raft::PeerId peer() const { return driver_->core().self(); }
   // This incarnation is a voter in the configuration it knows.
@@ -91,6 +93,7 @@ class Replica {
   bool compacting_ = false;                         // one was proposed and is not answered yet
   bool indexing_ = false;                           // likewise a step of an index
   std::unique_ptr<raft::Driver> driver_;
+  std::optional<ReplicaLeases> leases_;
   raft::Steward steward_;
 };
 

@@ -388,6 +388,26 @@ rt::Task<Result<kv::DoneReply>> Router::run(rt::Cx& cx, kv::Command command) {
   return in_session(cx, std::move(command), kv::decode_done_reply);
 }
 
+rt::Task<Result<LeasesKept>> Router::keep_alive(rt::Cx& cx, std::vector<kv::LeaseId> ids) {
+  const size_t asked = ids.size();
+  Bytes body = encode(LeaseKeepAlive{std::move(ids)});
+  ASPEN_CO_TRY(Bytes reply,
+               co_await call(cx, {.kind = RequestKind::lease_keep_alive, .body = std::move(body)}));
+  ASPEN_CO_TRY(LeasesKept kept, decode_leases_kept(reply));
+  if (kept.ttls.size() == asked) co_return kept;
+  co_return fail(Code::PROTOCOL, "an answer about {} leases to a question about {}", kept.ttls.size(), asked);
+}
+
+rt::Task<Result<LeaseInfo>> Router::lease(rt::Cx& cx, LeaseRequest request) {
+  ASPEN_CO_TRY(Bytes reply, co_await call(cx, {.kind = RequestKind::lease_info, .body = encode(request)}));
+  co_return decode_lease_info(reply);
+}
+
+rt::Task<Result<LeaseList>> Router::leases(rt::Cx& cx, LeaseListRequest request) {
+  ASPEN_CO_TRY(Bytes reply, co_await call(cx, {.kind = RequestKind::lease_list, .body = encode(request)}));
+  co_return decode_lease_list(reply);
+}
+
 template <typename Reply>
 rt::Task<Result<Reply>> Router::in_session(rt::Cx& cx, kv::Command command,
                                            Result<Reply> (*decode)(BytesView)) {

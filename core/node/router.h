@@ -56,6 +56,11 @@ class Router {
   rt::Task<Result<kv::WriteReply>> write(rt::Cx& cx, kv::Command command);
   // Another command that is neither a write nor about a session, in the same way.
   rt::Task<Result<kv::DoneReply>> run(rt::Cx& cx, kv::Command command);
+  // For each of these leases, which ascend: how long it lasts from now on at least; 0: there is no such
+  // lease.
+  rt::Task<Result<LeasesKept>> keep_alive(rt::Cx& cx, std::vector<kv::LeaseId> ids);
+  rt::Task<Result<LeaseInfo>> lease(rt::Cx& cx, LeaseRequest request);
+  rt::Task<Result<LeaseList>> leases(rt::Cx& cx, LeaseListRequest request);
   // For other subprotocols: the members that were learnt and can probably be reached, in the order they were
   // learnt; and the connection to one of them, which may end at any time.
   std::vector<NodeId> reachable() const;

@@ -49,6 +49,7 @@ bool within(const kv::Command& command, BytesView scope) {
     case kv::Command::Kind::open_session:
     case kv::Command::Kind::close_session:
     case kv::Command::Kind::lease_grant:
+    case kv::Command::Kind::lease_revoke:
       return true;
     default:
       return scope.empty();
@@ -128,10 +129,14 @@ void Service::handle(const Caller& caller, Request request, Respond respond) {
       return counted(members());
     case RequestKind::join:
       return join(caller, request.body, std::move(counted));
+    case RequestKind::lease_keep_alive:
+    case RequestKind::lease_info:
+    case RequestKind::lease_list:
+      return about_leases(caller, request, std::move(counted));
   }
 }
 
-void Service::write(const Caller&, Bytes command, Respond respond) {
+void Service::write(const Caller& caller, Bytes command, Respond respond) {
   // Checked before it is replicated: what a peer sends must not cost every member a log entry.
   auto decoded = kv::decode_command(command);
   Result<> valid = decoded ? kv::validate(*decoded) : std::unexpected(decoded.error());
@@ -140,6 +145,10 @@ void Service::write(const Caller&, Bytes command, Respond respond) {
   }
   if (valid && decoded->kind == kv::Command::Kind::index_step) {
     valid = fail(Code::PERMISSION_DENIED, "only the leader says when an index is built further");
+  }
+  if (valid && !caller.scope.empty() && !replica_.driver().replacing()) {
+    valid = leases_.restrict(caller.scope, *decoded);
+    command = kv::encode(*decoded);
   }
   if (!valid) return respond(failure(valid.error()));
   replica_.driver().propose(std::move(command), [this, alive = std::weak_ptr<bool>(alive_),
@@ -174,6 +183,21 @@ void Service::read(const Caller& caller, Request request, Respond respond) {
                   fresh_as_of_ = std::max(fresh_as_of_, began);
                   respond(read_now(caller, request));
                 });
+}
+
+void Service::about_leases(const Caller& caller, const Request& request, Respond respond) {
+  auto answer = [this, alive = std::weak_ptr<bool>(alive_),
+                 respond = std::move(respond)](Result<Bytes> reply) mutable {
+    if (reply || alive.expired()) return respond({std::move(reply), std::nullopt});
+    respond(failure(std::move(reply).error()));
+  };
+  if (request.kind == RequestKind::lease_keep_alive) {
+    leases_.keep_alive(caller.scope, request.body, std::move(answer));
+  } else if (request.kind == RequestKind::lease_info) {
+    leases_.info(caller.scope, request.body, std::move(answer));
+  } else {
+    leases_.list(caller.scope, request.body, std::move(answer));
+  }
 }
 
 Response Service::read_now(const Caller& caller, const Request& request) const {

@@ -6,6 +6,10 @@
 // was not stale, and otherwise this one is confirmed as a linearizable one is, at any member. A member that
 // is not the leader says so and names the leader, but for reads that the node's options let it serve.
 //
+// Who may do what: a caller's scope is a prefix of all keys that it reads, compares or changes. What is about
+// no key in particular is for those who may touch all of them, but for sessions, and leases as
+// lease_service.h has it.
+//
 // Limits: limits::kRequestsPerPeerMax requests of one caller at a time, more are answered OVERLOADED.
 // Thread safety: none; the engine thread.
 #pragma once
@@ -14,6 +18,7 @@
 #include <unordered_map>
 
 #include "core/net/endpoint.h"
+#include "core/node/lease_service.h"
 #include "core/node/protocol.h"
 #include "core/node/replica.h"
 
@@ -33,6 +38,7 @@ class Service {
   Service(rt::Executor& executor, Replica& replica, std::function<std::string()> status)
       : executor_(executor),
         replica_(replica),
+        leases_(replica),
         status_(std::move(status)),
         alive_(std::make_shared<bool>(true)) {}
 
@@ -46,6 +52,7 @@ class Service {
   void read(const Caller& caller, Request request, Respond respond);
   bool fresh_enough(const Freshness& wanted) const;
   Response read_now(const Caller& caller, const Request& request) const;
+  void about_leases(const Caller& caller, const Request& request, Respond respond);
   void join(const Caller& caller, BytesView body, Respond respond);
   Response members() const;
   Bytes quotas(const Caller& caller) const;
@@ -56,6 +63,7 @@ class Service {
 
   rt::Executor& executor_;
   Replica& replica_;
+  LeaseService leases_;
   std::function<std::string()> status_;
   std::unordered_map<NodeId, size_t> in_flight_;
   TimeNs fresh_as_of_ = -1;      // what was acknowledged before is in the state; -1: nothing is known

@@ -53,6 +53,28 @@ struct TestNode {
   Result<kv::WriteReply> erase(Bytes key) {
     return write({.transaction = {.then = {{.kind = kv::Op::Kind::erase, .key = std::move(key)}}}});
   }
+  // 0 when that failed.
+  kv::LeaseId grant(DurationNs ttl, Bytes prefix = {}) {
+    auto granted = run({.kind = kv::Command::Kind::lease_grant, .ttl = ttl, .prefix = std::move(prefix)});
+    EXPECT_TRUE(granted) << granted.error().to_string();
+    return granted ? granted->result : 0;
+  }
+  Result<kv::DoneReply> revoke(kv::LeaseId id) {
+    return run({.kind = kv::Command::Kind::lease_revoke, .leases = {id}});
+  }
+  Result<kv::WriteReply> attach(Bytes key, kv::LeaseId lease) {
+    return write({.transaction = {.then = {{.key = std::move(key), .value = "v", .lease = lease}}}});
+  }
+  Result<DurationNs> keep_alive(kv::LeaseId id) {
+    return wait_for<DurationNs>([&](auto done) { node->keep_alive(id, kCallTimeout, std::move(done)); });
+  }
+  Result<LeaseInfo> lease(LeaseRequest request) {
+    return wait_for<LeaseInfo>(
+        [&](auto done) { node->lease(std::move(request), kCallTimeout, std::move(done)); });
+  }
+  Result<LeaseList> leases(LeaseListRequest request) {
+    return wait_for<LeaseList>([&](auto done) { node->leases(request, kCallTimeout, std::move(done)); });
+  }
   Result<std::optional<kv::Record>> get(Bytes key, Freshness freshness = {},
                                         DurationNs timeout = kCallTimeout) {
     auto reply = wait_for<kv::GetReply>(

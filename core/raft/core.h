@@ -190,6 +190,8 @@ class Core {
   Term term() const { return hard_.term; }
   PeerId leader() const { return leader_; }
   Index commit() const { return commit_; }
+  // It leads, and all that was committed under earlier leaders is applied here.
+  bool reigns() const { return committed_in_term() && applied_ >= term_start_; }
   const Config& config() const { return configs_.current(); }
   const Log& log() const { return log_; }
   Index first_index() const { return log_.first_index(); }

@@ -37,8 +37,8 @@ def transaction(row):
 COMMAND_BODIES = {
     2: lambda row: transaction(row["transaction"]),
     4: lambda row: varint(row["revision"]),
-    5: lambda row: signed(row["ttl"]),
-    6: lambda row: varint(row["lease"]),
+    5: lambda row: signed(row["ttl"]) + text(row["prefix"]),
+    6: lambda row: varint(row["lease"]) + text(row["prefix"]),
     7: lambda row: listed(row["leases"], varint),
     8: lambda row: text(row["prefix"]) + varint(row["bytes_max"]) + varint(row["keys_max"]),
     9: lambda row: text(row["name"]) + text(row["prefix"]) + text(row["extractor"]),
@@ -267,9 +267,10 @@ KV_VALID = [
     ("command", "eight inside each other", numbered(2, transaction=deep(8, txn([GET])))),
     ("command", "the highest numbers", write([], [REVISION | {"number": MOST}], MOST, MOST, MOST)),
     ("command", "compact", numbered(4, revision=300)),
-    ("command", "lease_grant", numbered(5, 300, 7, 5, ttl=10_000_000_000)),
-    ("command", "a lease that it will not grant", numbered(5, ttl=-1)),
-    ("command", "lease_revoke", numbered(6, lease=300)),
+    ("command", "lease_grant", numbered(5, 300, 7, 5, ttl=10_000_000_000, prefix=b"p")),
+    ("command", "a lease that it will not grant", numbered(5, ttl=-1, prefix=b"")),
+    ("command", "lease_revoke", numbered(6, lease=300, prefix=b"")),
+    ("command", "lease_revoke of a prefix", numbered(6, lease=300, prefix=b"p" * 4096)),
     ("command", "leases_expire", numbered(7, leases=[1, 300, MOST])),
     ("command", "quota_set", QUOTA),
     ("command", "index_create", CREATE),
@@ -437,7 +438,7 @@ def snapshot_row(row):
         return b"\4" + big(row["changes"]), listed(row["items"], change_item)
     if "lease" in row:
         value = signed(row["ttl"]) + signed(row["granted"]) + varint(row["keys"]) + varint(row["key_bytes"])
-        return b"\5" + big(row["lease"]), value
+        return b"\5" + big(row["lease"]), value + text(row["prefix"])
     if "attached_to" in row:
         return b"\6" + big(row["attached_to"]) + row["key"], b""
     if "quota" in row:
@@ -500,8 +501,8 @@ CHANGES = [
     {"changes": 300, "items": [{"kind": 2, "key": b"a", "previous": 299}, {"kind": 1, "key": b"k", "previous": 300}]},
 ]
 LEASES = [
-    {"lease": 150, "ttl": 10_000_000_000, "granted": 1_700_000_000_000_000_000, "keys": 2, "key_bytes": 3},
-    {"lease": 256, "ttl": 100_000_000, "granted": -1, "keys": 0, "key_bytes": 0},
+    {"lease": 150, "ttl": 10_000_000_000, "granted": 1_700_000_000_000_000_000, "keys": 2, "key_bytes": 3, "prefix": b""},
+    {"lease": 256, "ttl": 100_000_000, "granted": -1, "keys": 0, "key_bytes": 0, "prefix": b"k"},
     {"attached_to": 150, "key": b"k"},
     {"attached_to": 150, "key": b"k\0"},
 ]
@@ -600,6 +601,7 @@ def invalid_snapshots():
         ("changes descending", bodies(changed(change, items=change["items"][::-1]))),
         ("a lease of too many keys", bodies(changed(lease, keys=10_001))),
         ("a lease of too long keys", bodies(changed(lease, key_bytes=8_388_609))),
+        ("a lease of a prefix over the limit", bodies(changed(lease, prefix=b"p" * 4097))),
         ("an attached empty key", bodies(changed(LEASES[2], key=b""))),
         ("an attachment that says something", bodies([rows[0], text(b"\6" + big(150) + b"k") + text(b"\0")])),
         ("a quota of a prefix over the limit", bodies(changed(quota, quota=b"p" * 4097))),

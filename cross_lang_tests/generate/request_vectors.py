@@ -98,6 +98,7 @@ VALID = [
     ("request", "index_scan", ask(8, body=index_scan_request(SCAN))),
     ("request", "indexes", ask(9)),
     ("request", "join", ask(6, body=join_request(JOIN))),
+    *[("request", name, ask(kind, body=b"\1\7")) for kind, name in ((10, "lease_keep_alive"), (11, "lease_info"), (12, "lease_list"))],
     ("response", "empty", answer(b"")),
     ("response", "to a write", answer(reply(done(None)), 2**64 - 1)),
     ("response", "to a get", answer(get_reply({"record": RECORD, "revision": 300}), 0)),
@@ -121,12 +122,12 @@ VALID = [
 LONG_BODY = varint(2**24 + 1) + bytes(8)
 INVALID = [
     ("request", "kind 0", message(0, request_fields(ask(1))), "kind"),
-    ("request", "kind 10", message(10, request_fields(ask(1))), "kind"),
+    ("request", "kind 13", message(13, request_fields(ask(1))), "kind"),
     ("request", "freshness 3", ask(2, freshness=3), "limit"),
     ("request", "an age over the limit", ask(2, freshness=1, age_max=2**63), "limit"),
     *[("request", f"an age at freshness {freshness}", ask(2, freshness=freshness, age_max=1), "value") for freshness in (0, 2)],
-    *[("request", f"a stale one of kind {kind}", ask(kind, freshness=1), "value") for kind in (1, 4, 5, 6, 7, 8, 9)],
-    *[("request", f"a leased one of kind {kind}", ask(kind, freshness=2), "value") for kind in (1, 4, 5, 6, 7, 8, 9)],
+    *[("request", f"a stale one of kind {kind}", ask(kind, freshness=1), "value") for kind in (1, 4, 5, 6, 7, 8, 9, 10)],
+    *[("request", f"a leased one of kind {kind}", ask(kind, freshness=2), "value") for kind in (1, 4, 5, 6, 7, 8, 9, 10)],
     ("request", "status of something", ask(4, body=b"x"), "value"),
     ("request", "members of something", ask(5, body=b"x"), "value"),
     ("request", "quotas of something", ask(7, body=b"x"), "value"),

@@ -312,8 +312,8 @@ COMMANDS: Dict[int, Callable[[Decoder], Row]] = {
     2: numbered(lambda d: {"transaction": transaction(d)}),
     3: lambda d: fields(d, session="u64"),
     4: numbered(lambda d: fields(d, revision="u64")),
-    5: numbered(lambda d: fields(d, ttl="i64")),
-    6: numbered(lambda d: fields(d, lease="u64")),
+    5: numbered(lambda d: fields(d, ttl="i64", prefix=KEY)),
+    6: numbered(lambda d: fields(d, lease="u64", prefix=KEY)),
     7: numbered(leases),
     8: numbered(lambda d: fields(d, prefix=KEY, bytes_max="u64", keys_max="u64")),
     9: numbered(lambda d: fields(d, name={"bytes": 255}, prefix=KEY, extractor={"bytes": 1024})),
@@ -441,7 +441,7 @@ def get_reply(d: Decoder) -> Row:
 
 def request(d: Decoder) -> Row:
     form = lambda d: fields(d, id="u64", freshness={"u64": {"max": 2}}, age_max={"u64": {"max": 2**63 - 1}}, body=FRAME)
-    row = message(d, {kind: form for kind in range(1, 10)})
+    row = message(d, {kind: form for kind in range(1, 13)})
     require(row["kind"] in (2, 3) or row["freshness"] == 0)
     require(row["freshness"] == 1 or row["age_max"] == 0)
     require(row["kind"] not in (4, 5, 7, 9) or row["body"] == b"")
@@ -568,7 +568,8 @@ def changes_row(rest: bytes, d: Decoder, compacted: int) -> Row:
 
 def lease_row(rest: bytes, d: Decoder) -> Row:
     row = fields(d, ttl="i64", granted="i64")
-    return {"lease": number(rest), **row, "keys": d.limited(10_000), "key_bytes": d.limited(8_388_608)}
+    row = {"lease": number(rest), **row, "keys": d.limited(10_000), "key_bytes": d.limited(8_388_608)}
+    return {**row, "prefix": d.value(KEY)}
 
 
 def attachment_row(rest: bytes) -> Row:

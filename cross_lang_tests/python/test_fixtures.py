@@ -12,6 +12,7 @@ sys.path.insert(0, HERE)
 
 import aspen_protocol  # noqa: E402
 import aspen_tuple  # noqa: E402
+import aspen_lease  # noqa: E402, F401
 import aspen_watch  # noqa: E402, F401
 import aspen_wire  # noqa: E402
 import ed25519  # noqa: E402
@@ -150,7 +151,7 @@ def test_ticket_not_valid(row):
     assert error.value.code == row["code"]
 
 
-PROTOCOLS = ("hello", "raft", "kv", "request", "watch")
+PROTOCOLS = ("hello", "raft", "kv", "request", "lease", "watch")
 
 
 @pytest.mark.parametrize("row", [row for name in PROTOCOLS for row in rows(name, "valid")])
