@@ -12,6 +12,7 @@
 #include "core/lab/cancel_injection.h"
 #include "core/lab/index_lab.h"
 #include "core/lab/kv_check.h"
+#include "core/lab/lease_load.h"
 #include "core/lab/scripts.h"
 #include "core/lab/watch_load.h"
 
@@ -39,7 +40,8 @@ struct Scenario {
   // Something that happens to the cluster besides faults, about every `every`.
   DurationNs every = kSecond;
   std::function<void(World&, Cluster&, Random&)> happens = {};
-  bool watched = false;  // by watchers on all machines, beside the clients (watch_load.h)
+  bool watched = false;      // by watchers on all machines, beside the clients (watch_load.h)
+  size_t lease_holders = 0;  // beside the clients (lease_load.h)
   // Instead of clients and faults: one cancel, at the point the seed chooses (cancel_injection.h).
   bool injects_cancel = false;
   // At the end, of what is left and what was recorded.
@@ -144,6 +146,18 @@ void hand_on(World&, Cluster& cluster, Random&) {
   leader->host()->deliver([leader] { (void)leader->replica()->driver().transfer_leadership(raft::kNobody); });
 }
 
+// The leader hands on, or does not get to run for so long that another one leads before it goes on.
+void shake_leader(World& world, Cluster& cluster, Random& random) {
+  Machine* leader = cluster.leader();
+  if (leader == nullptr || leader->paused()) return;
+  if (random.chance(0.3)) return hand_on(world, cluster, random);
+  leader->pause();
+  world.events().after(random.exponential(1500 * kMillisecond),
+                       [leader, incarnation = leader->incarnation()] {
+                         if (leader->incarnation() == incarnation && leader->paused()) leader->resume();
+                       });
+}
+
 void storm(World&, Cluster& cluster, Random& random) {
   bool everybody = random.chance(0.1);
   for (size_t i = 0; i < cluster.size(); ++i) {
@@ -196,6 +210,13 @@ const std::vector<Scenario>& table() {
        .cluster = {.log_entries_max = 200, .history = {.keep_revisions = 400}},
        .script = mixed,
        .watched = true},
+      {.info = {"leases", "leases are kept alive, revoked or run out: never early, and at once for all keys"},
+       .clients = 2,
+       .pause_mean = 50 * kMillisecond,
+       .script = [](uint64_t client) { return writer_script(client, 100); },
+       .every = 2 * kSecond,
+       .happens = shake_leader,
+       .lease_holders = 6},
       {.info = {"dead-voters", "members fall silent, lose their votes and get them back"},
        .nodes = 5,
        .duration = 15 * kSecond,
@@ -341,6 +362,8 @@ uint64_t run(World& world, Cluster& cluster, const Scenario& scenario, const Run
   if (injector.chosen().has(Fault::cancel)) client.cancel = 0.1;
   if (options.operations_max > 0) client.operations_max = options.operations_max / scenario.clients + 1;
   cluster.add_clients(scenario.clients, scenario.script, client);
+  std::optional<LeaseLoad> leases;
+  if (scenario.lease_holders > 0) leases.emplace(world, cluster, scenario.lease_holders).start();
   injector.start();
   DurationNs duration = options.duration > 0 ? options.duration : scenario.duration;
   bool faulty = !options.faults.empty();
@@ -351,7 +374,9 @@ uint64_t run(World& world, Cluster& cluster, const Scenario& scenario, const Run
   world.run_for(duration);
   injector.stop();
   if (watches) watches->stop();
+  if (leases) leases->stop();
   if (!world.violation() && cluster.settle()) {
+    if (leases) leases->finish();
     read_everything(world, cluster);
     check_history(world, cluster.history());
     if (scenario.check) scenario.check(world, cluster);
