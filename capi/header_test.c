@@ -38,6 +38,8 @@ SAME(result_size, sizeof(aspen_result_t) == 40);
 SAME(result_previous, offsetof(aspen_result_t, previous_revision) == 8);
 SAME(result_entries, offsetof(aspen_result_t, entry_begin) == 24);
 SAME(quota_size, sizeof(aspen_quota_t) == 48);
+SAME(lease_size, sizeof(aspen_lease_t) == 32);
+SAME(lease_remaining, offsetof(aspen_lease_t, remaining_ns) == 16);
 SAME(conflict_size, sizeof(aspen_conflict_t) == 32);
 SAME(watch_options_size, sizeof(aspen_watch_options_t) == 104);
 SAME(watch_options_key, offsetof(aspen_watch_options_t, key) == 8);

@@ -40,8 +40,12 @@ constexpr Limit kLimits[] = {
     {"INDEX_VALUES", limits::kIndexValuesMax},
     {"INDEX_VALUE_BYTES", limits::kIndexValueBytesMax},
     {"INDEX_DOCUMENT_BYTES", limits::kIndexDocumentBytesMax},
+    {"LEASES", limits::kLeasesMax},
+    {"LEASE_KEYS", limits::kLeaseKeysMax},
+    {"LEASE_TTL_MIN_NS", limits::kLeaseTtlMin},
+    {"LEASE_TTL_MAX_NS", limits::kLeaseTtlMax},
 };
-static_assert(std::size(kLimits) == ASPEN_LIMIT_INDEX_DOCUMENT_BYTES);
+static_assert(std::size(kLimits) == ASPEN_LIMIT_LEASE_TTL_MAX_NS);
 
 #define ASPEN_ERROR(name, number, applied, retryable, text) static_assert(ASPEN_##name == (number));
 #include "capi/errors.def"

@@ -67,6 +67,7 @@ struct OpResult {
   std::vector<kv::Draft::Conflict> conflicts;
   std::vector<kv::Quota> quotas;
   std::vector<Bytes> index_values;  // of an index scan: of each entry
+  std::vector<aspen_lease_t> leases;
   bool more = false;
   Bytes continuation;
   std::vector<WatchEvent> events;

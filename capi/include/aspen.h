@@ -140,7 +140,11 @@ enum {
   ASPEN_LIMIT_INDEXES_OF_KEY = 18,
   ASPEN_LIMIT_INDEX_VALUES = 19, /* of one key */
   ASPEN_LIMIT_INDEX_VALUE_BYTES = 20,
-  ASPEN_LIMIT_INDEX_DOCUMENT_BYTES = 21
+  ASPEN_LIMIT_INDEX_DOCUMENT_BYTES = 21,
+  ASPEN_LIMIT_LEASES = 22,
+  ASPEN_LIMIT_LEASE_KEYS = 23,
+  ASPEN_LIMIT_LEASE_TTL_MIN_NS = 24,
+  ASPEN_LIMIT_LEASE_TTL_MAX_NS = 25
 };
 
 /* Limits run from 1 to aspen_limit_count(); an unknown one is 0 with the name "UNKNOWN". */
@@ -300,8 +304,7 @@ typedef struct aspen_call_options {
   /* Of reads: the store as it was right after this revision; 0: as it is. Errors: COMPACTED when that has
    * been forgotten, INVALID_ARGUMENT when it has not happened yet. */
   uint64_t revision;
-  uint64_t lease; /* of put and cas: the key goes when this lease does; 0: none. Errors: NOT_FOUND, which all
-                   * are so far: no function of this header grants leases yet. */
+  uint64_t lease;   /* of put and cas: the key goes when this lease does; 0: none. Errors: NOT_FOUND */
   uint8_t previous; /* of put and delete: the result's entry is what was there (none: nothing was) */
   /* Of STALE reads: sees at least every write that completed so long before the read began, by the clock of
    * the member that answers, which asks the leader when it cannot be sure; 0: any age. */
@@ -531,6 +534,73 @@ ASPEN_API int32_t aspen_quota_list(aspen_node_t* node, const aspen_call_options_
 ASPEN_API size_t aspen_op_quota_count(const aspen_op_t* op);
 /* ASPEN_OK, or ASPEN_NOT_FOUND past the end. The prefix is borrowed from the operation. */
 ASPEN_API int32_t aspen_op_quota(const aspen_op_t* op, size_t index, aspen_quota_t* quota);
+
+/* ---- leases ------------------------------------------------------------------------------------------ */
+
+/* A lease is time that keys are attached to when they are put (`lease` in aspen_call_options_t,
+ * aspen_batch_put_with, aspen_txn_put; a put without one detaches). When the time has run out, or the lease
+ * is revoked, all its keys are deleted in one step, at one revision.
+ *
+ *   aspen_lease_grant(node, 10000000000, NULL, NULL, 0, &op);      ... wait: 10 s ...
+ *   uint64_t lease = aspen_op_lease(op);
+ *   options.lease = lease;
+ *   aspen_kv_put(node, "member/1", 8, "here", 4, &options, NULL, 0, &op);
+ *   aspen_lease_keep(node, lease, queue, tag, &kept);              the engine renews it from now on
+ *
+ * The leader counts the time, on its monotonic clock. A lease does not run out before its time has passed
+ * since it was granted, since the latest keep-alive that succeeded was called, and since the leader came to
+ * lead: a new one begins with full leases. What holds the leader up (a pause, a disk that stalls, no
+ * majority) makes leases last longer, never shorter. Else its keys go within about 0.1 s.
+ *
+ * There are at most ASPEN_LIMIT_LEASES, of ASPEN_LIMIT_LEASE_KEYS keys each. A ticket that covers only some
+ * keys grants leases of such keys, and reaches no others: those do not exist for it. */
+typedef struct aspen_lease {
+  uint64_t lease;       /* its number, never 0 and never used again */
+  int64_t ttl_ns;       /* what it was granted for */
+  int64_t remaining_ns; /* before it runs out, if nobody keeps it alive */
+  uint64_t keys;        /* attached; of a revoke: deleted */
+} aspen_lease_t;
+
+/* The operation's lease is the new one. `ttl_ns` is ASPEN_LIMIT_LEASE_TTL_MIN_NS to _MAX_NS. Errors:
+ * INVALID_ARGUMENT, LIMIT_EXCEEDED when there are too many leases. */
+ASPEN_API int32_t aspen_lease_grant(aspen_node_t* node, int64_t ttl_ns, const aspen_call_options_t* options,
+                                    aspen_cq_t* queue, uint64_t tag, aspen_op_t** op);
+/* Deletes its keys and the lease, now. Errors: NOT_FOUND. */
+ASPEN_API int32_t aspen_lease_revoke(aspen_node_t* node, uint64_t lease, const aspen_call_options_t* options,
+                                     aspen_cq_t* queue, uint64_t tag, aspen_op_t** op);
+/* Gives it all its time again, once. `keys` of the result is 0. Errors: NOT_FOUND when it has run out. */
+ASPEN_API int32_t aspen_lease_keep_alive(aspen_node_t* node, uint64_t lease,
+                                         const aspen_call_options_t* options, aspen_cq_t* queue, uint64_t tag,
+                                         aspen_op_t** op);
+/* The lease, and as entries its keys in order, without values and revisions: at most
+ * ASPEN_LIMIT_RANGE_ENTRIES and ASPEN_LIMIT_RANGE_BYTES. While aspen_op_more, call again with
+ * aspen_op_continuation (NULL: from the first key on). Errors: NOT_FOUND. */
+ASPEN_API int32_t aspen_lease_info(aspen_node_t* node, uint64_t lease, const void* continuation,
+                                   size_t continuation_size, const aspen_call_options_t* options,
+                                   aspen_cq_t* queue, uint64_t tag, aspen_op_t** op);
+/* The leases with a higher number than `after` (0: all), by number, at most 10,000: while aspen_op_more, call
+ * again with the last one's number. */
+ASPEN_API int32_t aspen_lease_list(aspen_node_t* node, uint64_t after, const aspen_call_options_t* options,
+                                   aspen_cq_t* queue, uint64_t tag, aspen_op_t** op);
+
+/* Has the engine renew the lease, each time a third of its time has passed, all leases that it keeps in as
+ * few messages as it can, through failures of members, until the lease is dropped or gone. The operation
+ * completes when that ends: with ASPEN_OK when it was dropped, NOT_FOUND when a renewal finds that the lease
+ * has run out or was revoked, CANCELLED, SHUTDOWN; OVERLOADED when there are 10,000 of these at the node,
+ * which do not count among ASPEN_LIMIT_OPS_IN_FLIGHT. Cancelling or freeing it ends it too. The lease itself
+ * goes on until its time is over. */
+ASPEN_API int32_t aspen_lease_keep(aspen_node_t* node, uint64_t lease, aspen_cq_t* queue, uint64_t tag,
+                                   aspen_op_t** op);
+/* Ends every aspen_lease_keep of the lease at this node. ASPEN_OK, also when there is none; INVALID_ARGUMENT
+ * for a NULL node. */
+ASPEN_API int32_t aspen_lease_drop_keep(aspen_node_t* node, uint64_t lease);
+
+/* The number of the first lease of the result; 0 when it has none. */
+ASPEN_API uint64_t aspen_op_lease(const aspen_op_t* op);
+/* One of everything but a list. */
+ASPEN_API size_t aspen_op_lease_count(const aspen_op_t* op);
+/* ASPEN_OK, or ASPEN_NOT_FOUND past the end. */
+ASPEN_API int32_t aspen_op_lease_at(const aspen_op_t* op, size_t index, aspen_lease_t* lease);
 
 /* ---- optimistic transactions and branches ----------------------------------------------------------- */
 
