@@ -90,6 +90,7 @@ class Case(unittest.TestCase):
 class Help(Case):
     COMMANDS = ["up", "node", "status", "kv put", "kv get", "kv del", "kv range", "kv cas", "watch", "index create",
                 "index drop", "index list", "index scan", "kv compact", "quota set", "quota list", "bench kv",
+                "lease grant", "lease revoke", "lease keep-alive", "lease info", "lease list",
                 "ticket inspect", "sim", "version"]  # fmt: skip
 
     def test_every_command_teaches_with_examples(self):
@@ -404,6 +405,38 @@ class OverUp(Case):
         self.run_aspen("kv", "put", "w2/a", "1")
         self.assertEqual(watch.wait(timeout=SECONDS_MAX), 1)
         self.assertIn(b"cannot write", watch.stderr.read())
+
+    def test_leases(self):
+        lease = self.run_aspen("lease", "grant", "60s").stdout.decode().strip()
+        for key in ("l/a", "l/b"):
+            self.assertEqual(self.run_aspen("kv", "put", key, "v", "--lease", lease).returncode, 0)
+        info = self.run_json("lease", "info", lease)
+        self.assertEqual((info["lease"], info["ttl_ns"], info["keys"]), (int(lease), 60 * 10**9, 2))
+        self.assertEqual([attached["key"] for attached in info["attached"]], ["l/a", "l/b"])
+        self.assertLessEqual(info["remaining_ns"], 60 * 10**9)
+        self.assertIn("l/a", self.run_aspen("lease", "info", lease).stdout.decode())
+        self.assertEqual(self.run_json("lease", "keep-alive", lease)["remaining_ns"], 60 * 10**9)
+        self.assertEqual([one["lease"] for one in self.run_json("lease", "list")["leases"]], [int(lease)])
+        self.assertEqual(self.run_aspen("lease", "list").stderr, b"1 lease\n")
+        self.assertEqual(self.run_json("lease", "revoke", lease)["keys"], 2)
+        self.assertEqual(self.run_aspen("kv", "get", "l/a").returncode, 3)
+        for command in ("info", "revoke", "keep-alive"):
+            self.assert_fails(self.run_aspen("lease", command, lease), 3, f"lease {lease}", "NOT_FOUND")
+        self.assert_fails(self.run_aspen("kv", "put", "l/a", "v", "--lease", lease), 3, f"lease {lease}")
+        self.assert_fails(self.run_aspen("lease", "grant", "1ms"), 1, "100000000", "INVALID_ARGUMENT")
+        self.assert_fails(self.run_aspen("lease", "grant", "soon"), 2, "soon")
+
+    def test_a_lease_runs_out(self):
+        lease = self.run_aspen("lease", "grant", "2s").stdout.decode().strip()
+        self.run_aspen("kv", "put", "out", "v", "--lease", lease)
+        self.assertEqual(self.run_aspen("kv", "get", "out").returncode, 0)
+        with Server("lease", "keep-alive", lease, "--run", "--ticket", self.ticket) as keeper:
+            self.assertRegex(keeper.ready.decode(), r"^lasts 2.000 s\n$")
+            time.sleep(3)
+            self.assertEqual(self.run_aspen("kv", "get", "out").returncode, 0)
+        deadline = time.monotonic() + 20
+        while self.run_aspen("kv", "get", "out").returncode == 0:
+            self.assertLess(time.monotonic(), deadline)
 
     def test_limits_name_the_limit(self):
         result = self.run_aspen("kv", "put", "k" * 5000, "v")

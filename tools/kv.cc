@@ -21,6 +21,7 @@ constexpr const char* kPutExamples = R"(Examples:
   aspen kv put greeting hello
   aspen kv put config @config.json        the content of a file
   make-report | aspen kv put report -     standard input
+  aspen kv put member/1 here --lease 42   deleted when the lease ends (see `aspen lease`)
   aspen kv put --hex 00ff01 hello         a binary key
   aspen kv put -- -dash value             after --, nothing is an option)";
 
@@ -57,6 +58,7 @@ struct KeyArguments {
   Encoding encoding = Encoding::TEXT;
   bool literal = false;
   ReadArguments read;
+  uint64_t lease = 0;  // of put
 };
 
 struct CasArguments : KeyArguments {
@@ -110,7 +112,8 @@ Result<int> put(const Common& common, const KeyArguments& arguments) {
   TOOLS_TRY(const std::string value, value_argument(arguments, arguments.value));
   const Deadline deadline(common.timeout_ns);
   TOOLS_TRY(Node node, open_client(common, deadline, Kind::WRITE));
-  const aspen_call_options_t options = call_options(deadline);
+  aspen_call_options_t options = call_options(deadline);
+  options.lease = arguments.lease;
   TOOLS_TRY(Op op, call(Kind::WRITE, [&](aspen_op_t** out) {
               return aspen_kv_put(node.get(), key.data(), key.size(), value.data(), value.size(), &options,
                                   nullptr, 0, out);
@@ -271,6 +274,9 @@ void add_kv(Program& program) {
   auto for_put = std::make_shared<KeyArguments>();
   CLI::App* put_command = add(program, kv, "put", "write a key", kPutExamples, put, for_put);
   add_value(put_command, *for_put);
+  put_command->add_option("--lease", for_put->lease, "attach the key to this lease, with which it goes")
+      ->option_text("LEASE")
+      ->check(Program::whole_number());
   program.add_network(put_command);
 
   auto for_get = std::make_shared<KeyArguments>();

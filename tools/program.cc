@@ -77,6 +77,7 @@ Program::Program() : app_(kDescription, "aspen") {
   add_index(*this);
   add_quota(*this);
   add_watch(*this);
+  add_lease(*this);
   add_bench(*this);
   add_sim(*this);
   add_ticket(*this);

@@ -54,6 +54,7 @@ void add_node(Program& program);
 void add_status(Program& program);
 void add_ticket(Program& program);
 void add_kv(Program& program);
+void add_lease(Program& program);
 void add_kv_range(Program& program, CLI::App* kv);
 void add_kv_compact(Program& program, CLI::App* kv);
 void add_index(Program& program);
