@@ -7,6 +7,9 @@
 // Each run leaves out some kinds of the set and draws how often the others happen (swarm testing, Groce et
 // al. 2012): faults hide each other's effects, and a run with few kinds sees what a run with all never does.
 //
+// Every kind has a generator and a schedule of its own, so that a set without one of them gives the others
+// the same plan, and the same run when that kind was left out: this is what lets a failing run be shrunk.
+//
 // Thread safety: none.
 #pragma once
 
@@ -82,22 +85,24 @@ class FaultInjector {
   uint64_t count() const { return count_; }
 
  private:
-  void next();
+  Random& random_of(Fault fault) { return randoms_[static_cast<size_t>(fault)]; }
+  void schedule(Fault fault);
   void inject(Fault fault);
-  bool inject_network(Fault fault);
-  bool inject_node(Fault fault);
-  bool inject_disk(Fault fault);
+  bool inject_network(Fault fault, Random& random);
+  bool inject_node(Fault fault, Random& random);
+  bool inject_disk(Fault fault, Random& random);
   // Undoes something later; not at all once the injector is stopped, which heals everything.
-  void later(std::function<void()> undo);
-  size_t any_member() { return random_.below(cluster_.size()); }
-  std::string any_address();
-  void base_network();
+  void later(Random& random, std::function<void()> undo);
+  size_t any_member(Random& random) { return random.below(cluster_.size()); }
+  std::string any_address(Random& random);
+  void base_network(Random& random);
 
   World& world_;
   Cluster& cluster_;
-  Random random_;
+  Random random_;                // of what all kinds share
+  std::vector<Random> randoms_;  // by kind
   FaultSet chosen_;
-  DurationNs interval_mean_;
+  DurationNs interval_mean_;  // of each kind
   DurationNs lasts_mean_;
   bool running_ = false;
   uint64_t count_ = 0;

@@ -219,13 +219,13 @@ Result<RunReport> run_one(const RunOptions& options) {
 }
 
 Result<RunReport> shrink(const RunOptions& options, const RunReport& report, size_t attempts,
-                         const std::function<void(const RunReport&)>& progress) {
+                         const std::function<void(const RunReport&)>& progress, const Run& run) {
   RunOptions best = options;
   RunReport smallest = report;
   auto smaller = [&](const RunOptions& candidate) -> Result<bool> {
     if (attempts == 0) return false;
     --attempts;
-    ASPEN_TRY(RunReport result, run_one(candidate));
+    ASPEN_TRY(RunReport result, run(candidate));
     if (result.ok || result.oracle != report.oracle) return false;
     best = candidate;
     smallest = std::move(result);

@@ -17,7 +17,7 @@ namespace aspen::lab {
 // for any run, and more for one that was asked to last. Without optimisation a second takes a good part of
 // one.
 inline constexpr DurationNs kRunWallMax = 300 * kSecond;
-inline constexpr int64_t kRunWallPerVirtual = 2;
+inline constexpr int64_t kRunWallPerVirtual = 5;
 inline DurationNs run_wall_max(const RunOptions& options) {
   return kRunWallMax + kRunWallPerVirtual * options.duration;
 }
@@ -33,8 +33,9 @@ Result<RunReport> run_one(const RunOptions& options);
 
 // Smaller options that still fail by the same oracle as `report`: fewer kinds of faults, less time, fewer
 // operations. Tries at most `attempts` runs; `progress` hears of each step that succeeded. Errors: as
-// run_all().
+// run_all(); of `run`, which does one run.
+using Run = std::function<Result<RunReport>(const RunOptions&)>;
 Result<RunReport> shrink(const RunOptions& options, const RunReport& report, size_t attempts,
-                         const std::function<void(const RunReport&)>& progress);
+                         const std::function<void(const RunReport&)>& progress, const Run& run = run_one);
 
 }  // namespace aspen::lab

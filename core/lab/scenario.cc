@@ -381,6 +381,7 @@ uint64_t run(World& world, Cluster& cluster, const Scenario& scenario, const Run
     check_history(world, cluster.history());
     if (scenario.check) scenario.check(world, cluster);
     if (watches) watches->finish();
+    if (options.oracle) options.oracle(world, cluster);
     if (!world.violation()) cluster.close();
   }
   return injector.count();

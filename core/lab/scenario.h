@@ -10,6 +10,7 @@
 // Thread safety: none; one run at a time in a process.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -27,6 +28,8 @@ struct RunOptions {
   uint64_t operations_max = 0;  // clients stop after this many; 0: no limit
   std::string trace_file = {};  // where to write the trace; empty: nowhere
   bool verbose = false;         // the engine's log goes to stderr
+  // Another oracle, asked at the end about a run that is fine so far.
+  std::function<void(World&, Cluster&)> oracle = {};
 };
 
 struct RunReport {

@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "core/lab/runner.h"
 
@@ -124,6 +126,75 @@ TEST(Runner, ARunThatCannotBeDoneIsAnError) {
   ASSERT_FALSE(full);
   EXPECT_EQ(full.error().code, Code::IO);
   EXPECT_TRUE(full.error().message.contains("/dev/full")) << full.error().message;
+}
+
+// What a command of replay_command() asks for.
+RunOptions options_of(const std::string& command) {
+  std::istringstream words(command);
+  std::string word;
+  std::string value;
+  RunOptions options;
+  words >> word >> word;  // aspen sim
+  while (words >> word >> value) {
+    if (word == "--scenario") options.scenario = value;
+    if (word == "--seeds") options.seed = std::stoull(value);
+    if (word == "--faults") options.faults = *parse_faults(value);
+    if (word == "--nodes") options.nodes = std::stoull(value);
+    if (word == "--minutes-virtual") options.duration = std::llround(std::stod(value) * 60e9);
+    if (word == "--ops") options.operations_max = std::stoull(value);
+  }
+  return options;
+}
+
+TEST(Runner, AReplayIsTheSameRun) {
+  RunOptions options{.scenario = "kv-mixed", .seed = 9, .nodes = 5, .duration = 1'234'567'891};
+  options.faults = *parse_faults("partition,crash,latency");
+  options.operations_max = 60;
+  options.oracle = [](World& world, Cluster& cluster) {
+    world.violate("planted", fmt::format("after {} operations", cluster.operations()));
+  };
+  Result<RunReport> failed = run_one(options);
+  ASSERT_TRUE(failed);
+  ASSERT_EQ(failed->oracle, "planted");
+  RunOptions again = options_of(failed->replay);
+  again.oracle = options.oracle;
+  Result<RunReport> replayed = run_one(again);
+  ASSERT_TRUE(replayed);
+  EXPECT_EQ(replayed->trace_hash, failed->trace_hash);
+  EXPECT_EQ(replayed->detail, failed->detail);
+}
+
+// A run that fails when there are partitions, for a second or more, and ten operations.
+Result<RunReport> fragile(const RunOptions& options) {
+  RunReport report{.scenario = options.scenario, .seed = options.seed, .virtual_time = options.duration};
+  report.operations = options.operations_max > 0 ? options.operations_max : 1000;
+  report.ok = !options.faults.has(Fault::partition) || options.duration < kSecond || report.operations < 10;
+  report.oracle = report.ok ? "" : options.faults.has(Fault::crash) ? "fragile" : "another";
+  report.replay = replay_command(options);
+  return report;
+}
+
+TEST(Runner, ShrinksToWhatItTakes) {
+  RunOptions options{.scenario = "kv-mixed", .seed = 3, .duration = 10 * kSecond};
+  size_t steps = 0;
+  auto progress = [&](const RunReport& step) {
+    EXPECT_EQ(step.oracle, "fragile");
+    ++steps;
+  };
+  auto smallest = shrink(options, *fragile(options), 100, progress, fragile);
+  ASSERT_TRUE(smallest);
+  EXPECT_EQ(smallest->replay,
+            "aspen sim --scenario kv-mixed --seeds 3..3 --faults partition,crash "
+            "--minutes-virtual 0.020833333333333332 --ops 15");
+  EXPECT_GT(steps, kFaultCount - 2);
+
+  size_t runs = 0;
+  auto counted = [&](const RunOptions& tried) {
+    ++runs;
+    return fragile(tried);
+  };
+  ASSERT_TRUE(shrink(options, *fragile(options), 5, [](const RunReport&) {}, counted));
+  EXPECT_EQ(runs, 5u);
 }
 
 }  // namespace
