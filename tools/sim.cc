@@ -304,6 +304,7 @@ class Runs {
     wall_s_ += static_cast<double>(report.wall_time) / 1e9;
     if (!report.ok) ++failed_;
     print_run(stdout, format_, report);
+    if (!report.note.empty()) fmt::print(stderr, "{} {}: {}\n", report.scenario, report.seed, report.note);
     sites_.add(report);
     if (!report.ok && arguments_.shrink) shrink(report);
   }

@@ -25,7 +25,11 @@ bool off(const std::unique_ptr<Machine>& machine) {
 }  // namespace
 
 Cluster::Cluster(World& world, const ClusterOptions& options)
-    : world_(world), options_(options), random_(world.random("cluster")), care_(options.members) {
+    : world_(world),
+      options_(options),
+      random_(world.random("cluster")),
+      history_(options.history_max),
+      care_(options.members) {
   for (size_t i = 0; i < options.members; ++i) {
     members_.push_back(
         std::make_unique<Machine>(world, i + 1, fmt::format("10.0.0.{}:7000", i + 1), options.transport));

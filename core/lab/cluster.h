@@ -33,6 +33,7 @@ struct ClusterOptions {
   DurationNs dead_voter_after = 0;
   kv::CompactionPolicy::Options history = node::NodeOptions{}.history;
   Machine::Transport transport = Machine::Transport::simulated;
+  size_t history_max = kHistoryOperationsMax;  // clients stop when it is full
 };
 
 class Cluster {

@@ -33,6 +33,7 @@ kv::Command WriteCall::command() const {
 
 Result<size_t> History::invoke(uint64_t client, TimeNs now, Operation::Call call) {
   if (operations_.size() >= operations_max_) {
+    full_ = true;
     return ::aspen::fail(Code::LIMIT_EXCEEDED,
                          "the history has {} operations already; end the run or raise the limit",
                          operations_max_);

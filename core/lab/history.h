@@ -120,6 +120,8 @@ class History {
   const std::vector<Operation>& operations() const { return operations_; }
   const Operation& at(size_t id) const { return operations_.at(id); }
   size_t size() const { return operations_.size(); }
+  // Something could not be recorded.
+  bool full() const { return full_; }
 
   std::string text() const;
   // Errors: INVALID_ARGUMENT with the line's number; LIMIT_EXCEEDED.
@@ -129,6 +131,7 @@ class History {
   Operation& finish(size_t id, TimeNs now, Operation::Outcome outcome);
 
   size_t operations_max_;
+  bool full_ = false;
   uint64_t next_order_ = 0;
   std::vector<Operation> operations_;
 };

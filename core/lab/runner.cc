@@ -141,6 +141,7 @@ Result<RunReport> finish(const Child& child, int status) {
   report.faults = json["faults"];
   report.operations = json["ops"];
   report.trace_hash = json["trace_hash"];
+  report.note = json.value("note", "");
   report.oracle = json.value("oracle", "");
   report.detail = json.value("detail", "");
   report.replay = json.value("replay", "");

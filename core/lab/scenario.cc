@@ -387,6 +387,19 @@ uint64_t run(World& world, Cluster& cluster, const Scenario& scenario, const Run
   return injector.count();
 }
 
+std::string note_of(World& world, Cluster& cluster) {
+  std::string note;
+  if (cluster.history().full()) {
+    note = fmt::format("clients stopped, and nothing was read at the end: at most {} operations are recorded",
+                       cluster.history().size());
+  }
+  if (world.trace().truncated()) {
+    note += fmt::format("{}the trace has the first {} of {} events", note.empty() ? "" : "; ",
+                        world.trace().lines().size(), world.trace().count());
+  }
+  return note;
+}
+
 }  // namespace
 
 const std::vector<ScenarioInfo>& scenarios() {
@@ -431,8 +444,11 @@ Result<RunReport> run_scenario(const RunOptions& options) {
   bool record = !options.trace_file.empty();
   ClusterOptions cluster_options = found->cluster;
   cluster_options.members = options.nodes > 0 ? options.nodes : found->nodes;
+  cluster_options.history_max = options.history_max;
   ASPEN_TRY(Site site, site_of(*found, options, cluster_options.members));
-  World world({.seed = site.seed, .recording = record ? Trace::Recording::on : Trace::Recording::off});
+  World world({.seed = site.seed,
+               .recording = record ? Trace::Recording::on : Trace::Recording::off,
+               .trace_lines_max = options.trace_lines_max});
   RunReport report{.scenario = options.scenario, .seed = options.seed};
   {
     Cluster cluster(world, cluster_options);
@@ -441,6 +457,7 @@ Result<RunReport> run_scenario(const RunOptions& options) {
                                           : run(world, cluster, *found, options);
     report.virtual_time = world.now() - begin;
     report.operations = cluster.operations();
+    report.note = note_of(world, cluster);
   }
   report.events = world.events().count();
   report.trace_hash = to_hex(world.trace().hash());
@@ -482,6 +499,7 @@ std::string to_json(const RunReport& report) {
     json["detail"] = report.detail;
     json["replay"] = report.replay;
   }
+  if (!report.note.empty()) json["note"] = report.note;
   return json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 

@@ -30,6 +30,8 @@ struct RunOptions {
   bool verbose = false;         // the engine's log goes to stderr
   // Another oracle, asked at the end about a run that is fine so far.
   std::function<void(World&, Cluster&)> oracle = {};
+  size_t history_max = kHistoryOperationsMax;  // operations; what meets these two is in RunReport::note
+  size_t trace_lines_max = kTraceLinesMax;
 };
 
 struct RunReport {
@@ -42,6 +44,7 @@ struct RunReport {
   uint64_t faults = 0;
   uint64_t operations = 0;
   std::string trace_hash;
+  std::string note;  // which limit cut it short, if any
   // When it failed.
   std::string oracle;
   std::string detail;
@@ -66,7 +69,7 @@ Result<RunReport> run_scenario(const RunOptions& options);
 std::string replay_command(const RunOptions& options);
 
 // One line of JSON: {"scenario","seed","ok","virtual_s","wall_s","events","faults","ops","trace_hash"} and,
-// of a failure, "oracle","detail","replay".
+// of a failure, "oracle","detail","replay"; and "note" when there is one.
 std::string to_json(const RunReport& report);
 
 }  // namespace aspen::lab

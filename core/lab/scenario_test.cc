@@ -85,6 +85,25 @@ TEST(Scenario, RefusesWhatItDoesNotKnow) {
   EXPECT_EQ(parse_faults("none")->to_string(), "none");
 }
 
+TEST(Scenario, ALimitThatCutsARunShortIsNoted) {
+  std::string file = testing::TempDir() + "scenario_test_trace";
+  RunOptions options{.scenario = "kv-mixed", .duration = kSecond, .trace_file = file};
+  Result<RunReport> whole = run_one(options);
+  ASSERT_TRUE(whole);
+  EXPECT_EQ(whole->note, "");
+  options.history_max = 20;
+  options.trace_lines_max = 10;
+  Result<RunReport> cut = run_one(options);
+  ASSERT_TRUE(cut);
+  EXPECT_TRUE(cut->ok) << cut->detail;
+  EXPECT_TRUE(
+      cut->note.starts_with("clients stopped, and nothing was read at the end: at most 20 operations are "
+                            "recorded; the trace has the first 10 of "))
+      << cut->note;
+  EXPECT_EQ(nlohmann::json::parse(to_json(*cut))["note"], cut->note);
+  std::remove(file.c_str());
+}
+
 TEST(Runner, ReportsInOrder) {
   uint64_t next = 1;
   std::vector<uint64_t> seeds;

@@ -34,7 +34,7 @@ World::World(const WorldOptions& options)
       random_(options.seed),
       buggify_random_(random_.fork("buggify")),
       sodium_random_(random_.fork("sodium")),
-      trace_(options.recording),
+      trace_(options.recording, options.trace_lines_max),
       network_(events_, random_.fork("network")) {
   ASPEN_ASSERT(current == nullptr);
   current = this;

@@ -28,6 +28,7 @@ namespace aspen::lab {
 struct WorldOptions {
   uint64_t seed = 1;
   Trace::Recording recording = Trace::Recording::off;
+  size_t trace_lines_max = kTraceLinesMax;
 };
 
 // What an oracle saw. The first one ends the run.
