@@ -24,6 +24,14 @@ bool is_session(BytesView row_key) {
   return name && name->kind == layout::RowKind::session;
 }
 
+// Of the past, or of the clients, of the store that it came from.
+bool stays_behind(BytesView row_key) {
+  auto name = layout::parse_row_name(row_key);
+  if (!name) return false;
+  return name->kind == layout::RowKind::session || name->kind == layout::RowKind::history ||
+         name->kind == layout::RowKind::changes;
+}
+
 }  // namespace
 
 // What one apply() has done so far, before it is written.
@@ -40,11 +48,15 @@ struct StateMachine::Span {
 // Writes a snapshot into a generation of its own, and makes that the state.
 class StateMachine::Sink final : public raft::SnapshotSink {
  public:
-  Sink(StateMachine& machine, const raft::SnapshotMeta& meta, uint32_t generation)
+  // The state is another store's, which this one begins with.
+  enum class Of : uint8_t { group, other_store };
+
+  Sink(StateMachine& machine, const raft::SnapshotMeta& meta, uint32_t generation, Of of)
       : machine_(machine),
         meta_(meta),
         generation_(generation),
-        prefix_(layout::generation_prefix(generation)) {}
+        prefix_(layout::generation_prefix(generation)),
+        of_(of) {}
 
   ~Sink() override {
     if (finished_) return;
@@ -58,6 +70,7 @@ class StateMachine::Sink final : public raft::SnapshotSink {
     store::Batch batch;
     ASPEN_CHECK(parser_.parse(chunk, [&](BytesView key, BytesView value) -> Result<> {
       if (ASPEN_MUTANT("kv-snapshot-misses-sessions") && is_session(key)) return {};
+      if (of_ == Of::other_store && stays_behind(key)) return {};
       batch.put(prefix_ + Bytes(key), value);
       return {};
     }));
@@ -72,8 +85,13 @@ class StateMachine::Sink final : public raft::SnapshotSink {
     ASPEN_TRY(std::optional<Bytes> row, store.get(layout::progress_key(generation_)));
     if (!row) return fail(Code::CORRUPT, "snapshot: it does not say what it has applied");
     ASPEN_TRY(layout::Progress progress, layout::decode_progress(*row));
-    if (progress.applied != meta_.index && !ASPEN_MUTANT("kv-stale-snapshot-installed")) {
+    bool right = of_ == Of::group ? progress.applied == meta_.index : progress.applied <= meta_.index;
+    if (!right && !ASPEN_MUTANT("kv-stale-snapshot-installed")) {
       return fail(Code::CORRUPT, "snapshot: it is of index {}, not {}", progress.applied, meta_.index);
+    }
+    if (of_ == Of::other_store) {
+      progress.applied = meta_.index;
+      if (!ASPEN_MUTANT("kv-begun-store-reads-the-past")) progress.compacted = meta_.index;
     }
     ASPEN_TRY(SessionTable sessions, SessionTable::load(store, generation_));
     ASPEN_TRY(Quotas quotas, Quotas::load(store, generation_));
@@ -82,6 +100,7 @@ class StateMachine::Sink final : public raft::SnapshotSink {
 
     store::Batch batch;
     batch.put(layout::head_key(), encode(layout::Head{.generation = generation_, .restored = meta_}));
+    batch.put(layout::progress_key(generation_), encode(progress));
     batch.erase_range(layout::generation_prefix(machine_.generation_),
                       layout::generation_prefix(machine_.generation_ + 1));
     ASPEN_CHECK(store.write(std::move(batch), store::Sync::yes));
@@ -104,6 +123,7 @@ class StateMachine::Sink final : public raft::SnapshotSink {
   const raft::SnapshotMeta meta_;
   const uint32_t generation_;
   const Bytes prefix_;
+  const Of of_;
   SnapshotParser parser_;
   bool finished_ = false;
 };
@@ -456,7 +476,12 @@ Result<std::unique_ptr<raft::SnapshotSource>> StateMachine::snapshot() {
 
 Result<std::unique_ptr<raft::SnapshotSink>> StateMachine::restore(const raft::SnapshotMeta& meta) {
   if (last_generation_ >= UINT32_MAX - 1) return fail(Code::INTERNAL, "no generation is left for a restore");
-  return std::make_unique<Sink>(*this, meta, ++last_generation_);
+  return std::make_unique<Sink>(*this, meta, ++last_generation_, Sink::Of::group);
+}
+
+Result<std::unique_ptr<raft::SnapshotSink>> StateMachine::begin_with(const raft::SnapshotMeta& meta) {
+  if (last_generation_ >= UINT32_MAX - 1) return fail(Code::INTERNAL, "no generation is left for a restore");
+  return std::make_unique<Sink>(*this, meta, ++last_generation_, Sink::Of::other_store);
 }
 
 Result<Bytes> StateMachine::fingerprint() {
