@@ -101,6 +101,15 @@ Result<std::unique_ptr<PosixDirectory>> PosixDirectory::at(const std::string& pa
   return directory;
 }
 
+Result<std::unique_ptr<PosixDirectory>> PosixDirectory::existing(const std::string& path) {
+  int descriptor = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor < 0 && (errno == ENOENT || errno == ENOTDIR)) {
+    return fail(Code::NOT_FOUND, "there is no directory {}", path);
+  }
+  if (descriptor < 0) return io_error("open", path);
+  return std::unique_ptr<PosixDirectory>(new PosixDirectory(path, descriptor, SyncCall::dsync));
+}
+
 PosixDirectory::~PosixDirectory() {
   ::close(descriptor_);
 }
@@ -127,6 +136,9 @@ Result<std::vector<std::string>> PosixDirectory::list() const {
 
 Result<std::unique_ptr<File>> PosixDirectory::open_file(const std::string& name, int flags) {
   int descriptor = ::openat(descriptor_, name.c_str(), flags | O_RDWR | O_CLOEXEC, 0600);
+  if (descriptor < 0 && flags == 0 && (errno == EACCES || errno == EROFS)) {
+    descriptor = ::openat(descriptor_, name.c_str(), O_RDONLY | O_CLOEXEC);
+  }
   if (descriptor < 0) return failed(flags != 0 ? "create" : "open", name);
   return std::make_unique<PosixFile>(path_ + "/" + name, descriptor, sync_call_);
 }

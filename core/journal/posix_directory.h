@@ -18,11 +18,14 @@ class PosixDirectory final : public Directory {
   // Creates the directory when absent; its parent must exist, and is synced.
   static Result<std::unique_ptr<PosixDirectory>> at(const std::string& path,
                                                     SyncCall sync_call = SyncCall::dsync);
+  // Errors: NOT_FOUND, IO.
+  static Result<std::unique_ptr<PosixDirectory>> existing(const std::string& path);
   ~PosixDirectory() override;
   PosixDirectory(const PosixDirectory&) = delete;
 
   Result<std::vector<std::string>> list() const override;
   Result<std::unique_ptr<File>> create(const std::string& name) override;
+  // Only for reading what may not be written.
   Result<std::unique_ptr<File>> open(const std::string& name) override;
   Result<> rename(const std::string& from, const std::string& to) override;
   Result<> remove(const std::string& name) override;

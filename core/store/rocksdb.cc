@@ -253,7 +253,37 @@ Result<> create_directory(const std::string& path) {
   return sync_directory(parent.empty() ? "." : parent.string());
 }
 
+class RocksReader final : public Reader {
+ public:
+  RocksReader(std::unique_ptr<rocksdb::DB> db, const std::string& path) : db_(std::move(db)), path_(path) {}
+  Result<std::optional<Bytes>> get(BytesView key) const override { return read(*db_, {}, key, path_); }
+  std::unique_ptr<Iterator> iterate() const override {
+    return std::make_unique<RocksIterator>(std::unique_ptr<rocksdb::Iterator>(db_->NewIterator({})), path_);
+  }
+
+ private:
+  std::unique_ptr<rocksdb::DB> db_;
+  const std::string path_;
+};
+
 }  // namespace
+
+Result<std::unique_ptr<Reader>> check_rocksdb(const std::string& path) {
+  std::error_code error;
+  if (!std::filesystem::exists(path + "/CURRENT", error)) {
+    return fail(Code::NOT_FOUND, "{} holds no store", path);
+  }
+  rocksdb::Options options = tuned_options({.path = path});
+  options.create_if_missing = false;
+  options.avoid_unnecessary_blocking_io = false;  // RocksDB 7.8 asserts that only a store for writing does
+  rocksdb::DB* raw = nullptr;
+  rocksdb::Status status = rocksdb::DB::OpenForReadOnly(options, path, &raw);
+  if (!status.ok()) return fail(Code::CORRUPT, "{}: {}", path, status.ToString());
+  std::unique_ptr<rocksdb::DB> db(raw);
+  status = db->VerifyChecksum();
+  if (!status.ok()) return fail(Code::CORRUPT, "{}: {}", path, status.ToString());
+  return std::make_unique<RocksReader>(std::move(db), path);
+}
 
 Result<std::unique_ptr<Store>> open_rocksdb(const RocksOptions& options) {
   if (options.path.empty()) return fail(Code::INVALID_ARGUMENT, "a store's path is empty");

@@ -104,6 +104,10 @@ struct RocksOptions {
 // Errors: IN_USE when another process has it open, CORRUPT, IO (with the path in the text).
 Result<std::unique_ptr<Store>> open_rocksdb(const RocksOptions& options);
 
+// What a store that nobody has open holds, after all of it was compared with its checksums. Changes nothing.
+// Errors: NOT_FOUND when there is none, CORRUPT, IO.
+Result<std::unique_ptr<Reader>> check_rocksdb(const std::string& path);
+
 std::unique_ptr<Store> open_memory();
 
 // `store` with rows that were read from it in memory, `bytes_max` of them.
