@@ -89,8 +89,8 @@ class StateMachine final : public raft::StateMachine {
   Result<std::unique_ptr<raft::SnapshotSink>> restore(const raft::SnapshotMeta& meta) override;
   // The same for a store that begins with the state of another one, at meta.index, which is not before what
   // the snapshot stands for: between the two nothing happened. Records, leases (with their full time), quotas
-  // and indexes are taken over. Sessions are not: their clients belong to the other store, and a command that is
-  // sent again in a session that is unknown is refused. What was before meta.index counts as compacted.
+  // and indexes are taken over. Sessions are not: their clients belong to the other store, and a command that
+  // is sent again in a session that is unknown is refused. What was before meta.index counts as compacted.
   Result<std::unique_ptr<raft::SnapshotSink>> begin_with(const raft::SnapshotMeta& meta);
   std::optional<raft::SnapshotMeta> restored() const override { return restored_; }
   Result<Bytes> fingerprint() override;

@@ -79,6 +79,9 @@ class Machine::Incarnation final : public node::Platform {
   Result<std::unique_ptr<node::Home>> open_home(const std::string& dir) override {
     return DiskHome::open(mount_, dir);
   }
+  Result<std::unique_ptr<journal::Directory>> open_folder(const std::string& path, bool) override {
+    return mount_->open_directory(path);
+  }
   Result<std::unique_ptr<net::Endpoint>> open_endpoint(net::EndpointOptions options) override {
     Network& network = machine_.world_.network();
     std::string address = options.listen.empty() ? machine_.address_ : options.listen;

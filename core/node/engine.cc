@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/base/log.h"
+#include "core/base/mutant.h"
 #include "core/net/address.h"
 
 namespace aspen::node {
@@ -91,6 +92,16 @@ Result<> Engine::identify_by_dir() {
     ASPEN_TRY(ticket, crypto::parse_ticket(options_.ticket, env_.wall_now()));
   }
   ASPEN_TRY(home_, platform_.open_home(options_.dir));
+  const bool restores = !options_.restore_from.empty();
+  if (home_->node() && home_->node()->restoring && !restores && !ASPEN_MUTANT("node-restore-not-marked")) {
+    return fail(Code::CORRUPT,
+                "a restore into {} was interrupted: open it with `restore_from` again, or remove it",
+                options_.dir);
+  }
+  if (home_->node() && !home_->node()->restoring && restores) {
+    return fail(Code::ALREADY_EXISTS, "{} holds a node; a backup is restored into a new directory",
+                options_.dir);
+  }
   if (!home_->node()) {
     if (options_.mode == Mode::join && !ticket) {
       return fail(Code::INVALID_ARGUMENT, "{} is new: joining needs a ticket", options_.dir);
@@ -119,7 +130,44 @@ Result<> Engine::identify() {
   return {};
 }
 
+// --- restoring ---
+
+rt::Task<Result<>> Engine::check_backup(rt::Cx& cx) {
+  ASPEN_CO_TRY(auto directory, platform_.open_folder(options_.restore_from, false));
+  ASPEN_CO_TRY(restored_from_, BackupReader::open(std::move(directory), options_.restore_from));
+  BackupCheck check(*restored_from_);
+  for (bool more = !ASPEN_MUTANT("node-restore-unchecked"); more;) {
+    ASPEN_CO_TRY(more, co_await backup_lane_->run(cx, [&check] { return check.step(); }));
+  }
+  restored_from_->rewind();
+  co_return Result<>();
+}
+
+rt::Task<Result<>> Engine::restore(rt::Cx& cx) {
+  ASPEN_CO_CHECK(
+      co_await Replica::begin_with(cx, *backup_lane_, *home_, *logs_, *restored_from_, key_->id(), address_));
+  log(LogLevel::info, "{} is restored at revision {}", options_.restore_from,
+      restored_from_->manifest().revision());
+  restored_from_.reset();
+  identity_->restoring = false;
+  identity_->has_log = true;
+  co_return home_->save(*identity_);
+}
+
 // --- coming up ---
+
+Result<> Engine::open_logs() {
+  ASPEN_TRY(logs_, LogHost::open(platform_, *home_, options_.journal_segment_bytes));
+  return {};
+}
+
+// Streams that come while a backup is restored are for nobody yet.
+std::function<void(net::Stream&)> Engine::when_up(std::function<void(net::Stream&)> accept) {
+  return [this, accept = std::move(accept)](net::Stream& stream) {
+    if (backups_ != nullptr) return accept(stream);
+    stream.reset(Code::UNAVAILABLE, "the node is opening");
+  };
+}
 
 Result<> Engine::open_endpoint() {
   if (options_.mode == Mode::embedded) return {};
@@ -135,16 +183,19 @@ Result<> Engine::open_endpoint() {
   net::Subprotocol snapshot{.id = kSnapshot};
   net::Subprotocol store{.id = kStore};
   net::Subprotocol watch{.id = kWatch};
+  net::Subprotocol backup{.id = kBackup};
   if (has_replica()) {
     raft.required_roles = snapshot.required_roles = crypto::kRoleMember;
-    store.required_roles = watch.required_roles = crypto::kRoleClient;
-    raft.on_stream = [this](net::Stream& stream) { replica_->transport().accept_raft(stream); };
-    snapshot.on_stream = [this](net::Stream& stream) { replica_->transport().accept_snapshot(stream); };
-    store.on_stream = [this](net::Stream& stream) { service_->accept(stream); };
-    watch.on_stream = [this](net::Stream& stream) { watch_service_->accept(stream); };
-    options.subprotocols = {raft, snapshot, store, watch};
+    store.required_roles = watch.required_roles = backup.required_roles = crypto::kRoleClient;
+    raft.on_stream = when_up([this](net::Stream& stream) { replica_->transport().accept_raft(stream); });
+    snapshot.on_stream =
+        when_up([this](net::Stream& stream) { replica_->transport().accept_snapshot(stream); });
+    store.on_stream = when_up([this](net::Stream& stream) { service_->accept(stream); });
+    watch.on_stream = when_up([this](net::Stream& stream) { watch_service_->accept(stream); });
+    backup.on_stream = when_up([this](net::Stream& stream) { backups_->accept(stream); });
+    options.subprotocols = {raft, snapshot, store, watch, backup};
   } else {
-    options.subprotocols = {store, watch};
+    options.subprotocols = {store, watch, backup};
   }
   options.on_connected = [this](net::Connection& connection) { router_->on_connected(connection); };
   options.on_disconnected = [this](net::Connection& connection, const Error& why) {
@@ -186,7 +237,6 @@ Result<> Engine::open_replica() {
     for (const raft::Member& member : status.config.members) router_->learn(member.node, member.address);
     if (const raft::Member* leader = status.config.find(status.leader)) router_->set_leader(leader->node);
   };
-  ASPEN_TRY(logs_, LogHost::open(platform_, *home_, options_.journal_segment_bytes));
   ASPEN_TRY(replica_, Replica::open(platform_, background_, *home_, *logs_, std::move(options)));
   ASPEN_CHECK(begin_replica());
   service_ = std::make_unique<Service>(platform_.executor(), *replica_, [this] { return member_status(); });
@@ -212,11 +262,22 @@ Result<> Engine::begin_replica() {
 }
 
 rt::Task<Result<NodeFacts>> Engine::open(rt::Cx& cx) {
+  if (!options_.restore_from.empty() && options_.mode != Mode::embedded && options_.mode != Mode::found) {
+    co_return fail(Code::INVALID_ARGUMENT, "only a node that founds, or is embedded, restores a backup");
+  }
   ASPEN_CO_CHECK(identify());
+  backup_lane_ = platform_.open_lane(LaneUse::background);
+  const bool restores = !options_.restore_from.empty();
+  if (restores) ASPEN_CO_CHECK(co_await check_backup(cx));
   router_ = std::make_unique<Router>(platform_.executor(), key_->id());
   ASPEN_CO_CHECK(open_endpoint());
+  identity_->restoring = restores;
   if (home_ && !home_->node()) ASPEN_CO_CHECK(home_->save(*identity_));
+  if (has_replica()) ASPEN_CO_CHECK(open_logs());
+  if (restores) ASPEN_CO_CHECK(co_await restore(cx));
   ASPEN_CO_CHECK(open_replica());
+  backups_ = std::make_unique<Backups>(platform_, background_, *backup_lane_, *router_, replica_.get(),
+                                       identity_->network, key_->id());
   router_->attach(endpoint_.get(), service_.get());
   watch_client_ = std::make_unique<WatchClient>(*router_, key_->id());
   watch_client_->attach(watch_service_.get());
@@ -337,6 +398,9 @@ rt::Task<Result<>> Engine::close(rt::Cx& cx) {
   watch_client_.reset();
   watch_service_.reset();
   service_.reset();
+  backups_.reset();
+  restored_from_.reset();
+  backup_lane_.reset();
   replica_.reset();
   logs_.reset();
   renewer_.reset();

@@ -1,6 +1,7 @@
 // What lives on a node's engine thread, and the order in which it comes up and goes down.
 //
 //   up:    directory -> key and membership -> endpoint -> journal -> replica -> service and router -> serving
+//   (a node that restores checks the backup before anything else, and takes it over before the replica opens)
 //   down:  leadership handed on -> operations ended -> background work ended -> peers told -> state flushed
 //
 // Modes differ only in what comes up: embedded has no endpoint, a client no directory and no replica. A
@@ -13,6 +14,7 @@
 #include <string>
 #include <unordered_map>
 
+#include "core/node/backups.h"
 #include "core/node/lease_renewer.h"
 #include "core/node/node.h"
 #include "core/node/open_watches.h"
@@ -38,6 +40,7 @@ class Engine {
   WatchClient& watches() { return *watch_client_; }
   OpenWatches& open_watches() { return *open_watches_; }
   LeaseRenewer& renewer() { return *renewer_; }
+  Backups& backups() { return *backups_; }
   rt::Region& operations() { return operations_; }
   // Null on a client. For who looks inside: the lab.
   Replica* replica() { return replica_.get(); }
@@ -53,7 +56,12 @@ class Engine {
   Result<> create_identity();
   Result<> join_by_ticket(crypto::Ticket ticket, crypto::Roles roles);
   Result<> begin_replica();
+  Result<> open_logs();
+  // What a new node that restores does before it has a name on the disk, and after.
+  rt::Task<Result<>> check_backup(rt::Cx& cx);
+  rt::Task<Result<>> restore(rt::Cx& cx);
   Result<> open_endpoint();
+  std::function<void(net::Stream&)> when_up(std::function<void(net::Stream&)> accept);
   Result<> open_replica();
   rt::Task<Result<>> serve(rt::Cx& cx);
   rt::Task<Result<>> join(rt::Cx& cx);
@@ -76,7 +84,10 @@ class Engine {
   std::unique_ptr<Router> router_;
   std::unique_ptr<LeaseRenewer> renewer_;
   std::unique_ptr<LogHost> logs_;
+  std::unique_ptr<BackupReader> restored_from_;  // while it opens
   std::unique_ptr<Replica> replica_;
+  std::unique_ptr<rt::Lane> backup_lane_;  // finishes what it runs before the replica goes
+  std::unique_ptr<Backups> backups_;
   std::unique_ptr<Service> service_;
   std::unique_ptr<WatchService> watch_service_;
   std::unique_ptr<WatchClient> watch_client_;

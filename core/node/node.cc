@@ -345,6 +345,13 @@ Node::OperationId Node::status(DurationNs timeout, Done<std::string> done) {
                              [](Engine& engine, rt::Cx& cx) { return engine.status(cx); });
 }
 
+Node::OperationId Node::backup(BackupOptions options, DurationNs timeout, Done<BackupManifest> done) {
+  return submit<BackupManifest>("backup", timeout, std::move(done),
+                                [options = std::move(options)](Engine& engine, rt::Cx& cx) mutable {
+                                  return engine.backups().make(cx, std::move(options));
+                                });
+}
+
 Node::OperationId Node::ticket(DurationNs valid, Done<std::string> done) {
   return submit<std::string>(
       "ticket", 0, std::move(done),

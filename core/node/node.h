@@ -19,6 +19,7 @@
 #include "core/kv/compaction_policy.h"
 #include "core/kv/index_read.h"
 #include "core/kv/read.h"
+#include "core/node/backups.h"
 #include "core/node/directories.h"
 #include "core/node/lease_protocol.h"
 #include "core/node/open_watches.h"
@@ -53,6 +54,9 @@ struct NodeOptions {
   // never.
   DurationNs dead_voter_after = 0;
   bool member_reads = false;  // linearizable reads are served here, also when another member leads
+  // The directory of a backup that a node which is new begins with, in a network of its own (embedded and
+  // found); empty: none.
+  std::string restore_from;
   // Earlier revisions that stay readable, and watchable, whatever is more.
   kv::CompactionPolicy::Options history = {.keep_revisions = 10'000, .keep_time = 60 * kSecond};
 };
@@ -114,6 +118,8 @@ class Node {
   void drop_lease(kv::LeaseId id);
   OperationId status(DurationNs timeout, Done<std::string> done);
   OperationId ticket(DurationNs valid, Done<std::string> done);
+  // See Backups::make. `timeout` 0: none.
+  OperationId backup(BackupOptions options, DurationNs timeout, Done<BackupManifest> done);
   // Ends an operation early; one that has completed is not affected.
   void cancel(OperationId id);
   // Leaves in order: hands leadership on, ends all operations, tells the peers, flushes. Later requests

@@ -14,6 +14,9 @@ constexpr std::string_view kMagic = "aspen-node";
 constexpr uint64_t kFormatVersion = 2;
 constexpr std::string_view kChecksumDomain = "aspen/node-file/1";
 
+// How far its log and state are.
+enum Stage : uint64_t { kNew = 0, kHasLog = 1, kRestoring = 2 };
+
 crypto::Seed read_seed(wire::Reader& reader) {
   crypto::Seed seed{};
   BytesView bytes = reader.fixed(seed.size());
@@ -33,7 +36,7 @@ Bytes encode_node_file(const NodeFile& node) {
   writer.boolean(node.root_seed.has_value());
   if (node.root_seed) writer.fixed(as_bytes(node.root_seed->data(), node.root_seed->size()));
   writer.bytes(node.invitation ? crypto::format_ticket(*node.invitation) : "");
-  writer.boolean(node.has_log);
+  writer.u64(node.restoring ? kRestoring : node.has_log ? kHasLog : kNew);
   Hash checksum = hash(kChecksumDomain, {writer.view()});
   writer.fixed(hash_view(checksum));
   return writer.take();
@@ -69,7 +72,9 @@ Result<NodeFile> decode_node_file(BytesView bytes, const std::string& path) {
   node.membership = crypto::decode_chain(reader);
   if (reader.boolean()) node.root_seed = read_seed(reader);
   BytesView ticket = reader.bytes(limits::kTicketBytesMax, "ticket");
-  node.has_log = reader.boolean();
+  uint64_t stage = reader.u64_max(kRestoring, "stage");
+  node.has_log = stage == kHasLog;
+  node.restoring = stage == kRestoring;
   if (auto finished = reader.finish("node file"); !finished) {
     return fail(Code::CORRUPT, "{}: {}", path, finished.error().message);
   }

@@ -19,6 +19,7 @@ struct NodeFile {
   std::optional<crypto::Seed> root_seed;     // of the network, on its founder
   std::optional<crypto::Ticket> invitation;  // the ticket it joined with
   bool has_log = false;                      // the log was begun: an empty one means it was lost since
+  bool restoring = false;                    // what it has of a backup is not whole; then has_log is false
 };
 
 inline constexpr size_t kNodeFileBytesMax = 64u << 10;

@@ -39,6 +39,9 @@ class Platform {
   virtual rt::Executor& executor() = 0;
   // Creates the directory when absent (not its parent). Errors: IN_USE, WRONG_NODE, UNSUPPORTED, CORRUPT, IO.
   virtual Result<std::unique_ptr<Home>> open_home(const std::string& dir) = 0;
+  // A directory that the user names, for a backup; with `create` made when absent (not its parent). Errors:
+  // NOT_FOUND, IO.
+  virtual Result<std::unique_ptr<journal::Directory>> open_folder(const std::string& path, bool create) = 0;
   // Errors: as net::Endpoint::open.
   virtual Result<std::unique_ptr<net::Endpoint>> open_endpoint(net::EndpointOptions options) = 0;
   virtual std::unique_ptr<rt::Lane> open_lane(LaneUse use) = 0;

@@ -21,6 +21,7 @@ enum SubprotocolId : uint64_t {
   kSnapshot = 2,  // the offer, the chunks, end; then a SnapshotAnswer back
   kStore = 3,     // requests and responses
   kWatch = 4,     // watch_protocol.h
+  kBackup = 5,    // backup_protocol.h
 };
 
 enum class RequestKind : uint8_t {

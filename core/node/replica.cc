@@ -4,6 +4,7 @@
 
 #include "core/base/buggify.h"
 #include "core/base/log.h"
+#include "core/base/mutant.h"
 
 namespace aspen::node {
 namespace {
@@ -48,6 +49,37 @@ Result<std::unique_ptr<Replica>> Replica::open(Platform& platform, rt::Region& r
                                                  *replica->machine_, replica->transport_, std::move(driver)));
   replica->leases_.emplace(executor, *replica->driver_, *replica->machine_);
   return replica;
+}
+
+rt::Task<Result<>> Replica::begin_with(rt::Cx& cx, rt::Lane& lane, Home& home, LogHost& logs,
+                                       BackupReader& backup, NodeId node, std::string address) {
+  const BackupManifest& manifest = backup.manifest();
+  if (manifest.revision() > raft::kNumberMax - kRestoreLeap) {
+    co_return fail(Code::LIMIT_EXCEEDED, "the backup is of revision {}; at most {}", manifest.revision(),
+                   raft::kNumberMax - kRestoreLeap);
+  }
+  ASPEN_CO_TRY(auto log, raft::LogStore::open(logs.writer(), kStoreGroup, fresh_peer(cx.env())));
+  raft::SnapshotMeta meta{.index = manifest.revision() + kRestoreLeap,
+                          .term = manifest.origin.term,
+                          .config = {},
+                          .time = manifest.contents.time};
+  if (ASPEN_MUTANT("node-restore-repeats-revisions")) meta.index = manifest.revision();
+  meta.config.members = {
+      {.peer = log.peer(), .node = node, .address = address, .role = raft::MemberRole::voter}};
+  ASPEN_CO_TRY(auto state, home.open_state());
+  ASPEN_CO_TRY(auto machine, kv::StateMachine::open(std::move(state)));
+  // Shared with the lane, and gone before the machine.
+  ASPEN_CO_TRY(std::shared_ptr<raft::SnapshotSink> sink, machine->begin_with(meta));
+  for (bool more = true; more;) {
+    auto step = [&backup, sink]() -> Result<bool> {
+      ASPEN_TRY(Bytes chunk, backup.next());
+      ASPEN_CHECK(chunk.empty() ? sink->finish() : sink->write(chunk));
+      return !chunk.empty();
+    };
+    ASPEN_CO_TRY(more, co_await lane.run(cx, step));
+  }
+  // The log, which is not there yet, begins after what the state says: Driver::open.
+  co_return Result<>();
 }
 
 void Replica::bootstrap() {

@@ -12,6 +12,7 @@
 
 #include "core/kv/compaction_policy.h"
 #include "core/kv/state_machine.h"
+#include "core/node/backup_reader.h"
 #include "core/node/log_host.h"
 #include "core/node/platform.h"
 #include "core/node/raft_transport.h"
@@ -41,6 +42,12 @@ class Replica {
   // Opens or creates its log in `logs`, which outlives it, and the state in `home`. Blocks on the disk.
   static Result<std::unique_ptr<Replica>> open(Platform& platform, rt::Region& region, Home& home,
                                                LogHost& logs, ReplicaOptions options);
+
+  // Before it is opened for the first time: its state is that of a backup, which was checked, at the backup's
+  // revision and kRestoreLeap, and it is the first member of a new group. May be done again. Errors: those of
+  // the backup, IO; LIMIT_EXCEEDED.
+  static rt::Task<Result<>> begin_with(rt::Cx& cx, rt::Lane& lane, Home& home, LogHost& logs,
+                                       BackupReader& backup, NodeId node, std::string address);
 
   // Makes this the first member of a new group. Requires: empty().
   void bootstrap();

@@ -1,5 +1,6 @@
 #include "core/node/system_platform.h"
 
+#include "core/journal/posix_directory.h"
 #include "core/node/data_dir.h"
 #include "core/rt/blocking.h"
 
@@ -7,6 +8,11 @@ namespace aspen::node {
 
 Result<std::unique_ptr<Home>> SystemPlatform::open_home(const std::string& dir) {
   return DataDir::open(dir);
+}
+
+Result<std::unique_ptr<journal::Directory>> SystemPlatform::open_folder(const std::string& path,
+                                                                        bool create) {
+  return create ? journal::PosixDirectory::at(path) : journal::PosixDirectory::existing(path);
 }
 
 Result<std::unique_ptr<net::Endpoint>> SystemPlatform::open_endpoint(net::EndpointOptions options) {

@@ -13,6 +13,7 @@ class SystemPlatform final : public Platform {
 
   rt::Executor& executor() override { return loop_.executor(); }
   Result<std::unique_ptr<Home>> open_home(const std::string& dir) override;
+  Result<std::unique_ptr<journal::Directory>> open_folder(const std::string& path, bool create) override;
   Result<std::unique_ptr<net::Endpoint>> open_endpoint(net::EndpointOptions options) override;
   std::unique_ptr<rt::Lane> open_lane(LaneUse use) override;
 
