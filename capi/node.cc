@@ -53,10 +53,12 @@ Result<> check_mode(const NodeOptions& options, int32_t mode) {
       return require(options.listen, "listen", "FOUND");
     case ASPEN_MODE_JOIN:
       ASPEN_CHECK(require(options.dir, "dir", "JOIN"));
+      ASPEN_CHECK(forbid(options.restore_from, "restore_from", "JOIN"));
       return require(options.listen, "listen", "JOIN");
     case ASPEN_MODE_CLIENT:
       ASPEN_CHECK(require(options.ticket, "ticket", "CLIENT"));
       ASPEN_CHECK(forbid(options.listen, "listen", "CLIENT"));
+      ASPEN_CHECK(forbid(options.restore_from, "restore_from", "CLIENT"));
       return forbid(options.dir, "dir", "CLIENT");
     default:
       return aspen::fail(Code::INVALID_ARGUMENT, "mode {} is unknown; 0 to 3", mode);
@@ -97,6 +99,7 @@ Result<NodeOptions> convert(const aspen_node_options_t& in) {
   options.listen = text_or_empty(in.listen);
   options.advertise = text_or_empty(in.advertise);
   options.ticket = text_or_empty(in.ticket);
+  options.restore_from = text_or_empty(in.restore_from);
   ASPEN_CHECK(check_mode(options, in.mode));
   if (in.open_timeout_ns < 0 || in.heartbeat_ns < 0 || in.election_ns < 0) {
     return aspen::fail(Code::INVALID_ARGUMENT, "times must not be negative");

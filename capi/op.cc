@@ -114,6 +114,12 @@ std::optional<WatchHandle> OpState::take_watch() {
   return std::exchange(watch_, std::nullopt);
 }
 
+void OpState::hold_thread(std::thread thread) {
+  std::lock_guard lock(mutex_);
+  thread_ = std::move(thread);
+  thread_process_ = getpid();
+}
+
 void OpState::release() {
   cancel();
   std::shared_ptr<NodeHandle> node;  // these go after the lock
@@ -121,6 +127,13 @@ void OpState::release() {
   std::unique_lock lock(mutex_);
   released_ = true;
   watch = std::exchange(watch_, std::nullopt);
+  if (thread_.joinable()) {
+    std::thread thread = std::move(thread_);
+    lock.unlock();
+    // A child of a fork has the handle, but not the thread.
+    thread_process_ == getpid() ? thread.join() : thread.detach();
+    lock.lock();
+  }
   if (node_ != nullptr && !node_->forked()) completed_.wait(lock, [this] { return done_; });
   node = std::exchange(node_, nullptr);
   if (queue_ != nullptr && done_) queue_->forget(handle_);

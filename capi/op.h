@@ -14,6 +14,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "capi/cq.h"
@@ -102,6 +103,8 @@ class OpState : public std::enable_shared_from_this<OpState> {
   bool hold_watch(WatchHandle watch);
   // None unless it was opened, and the second time.
   std::optional<WatchHandle> take_watch();
+  // A thread of its own that completes it. The caller's handle waits for its end. Requires: before it starts.
+  void hold_thread(std::thread thread);
   // The caller's handle goes. An open's node goes with it, which waits for its end; a watch is closed.
   void release();
 
@@ -120,6 +123,8 @@ class OpState : public std::enable_shared_from_this<OpState> {
   std::weak_ptr<NodeHandle> draft_node_;
   std::optional<WatchHandle> watch_;
   bool released_ = false;
+  std::thread thread_;
+  pid_t thread_process_ = 0;
 };
 
 }  // namespace aspen::capi

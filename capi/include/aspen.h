@@ -243,6 +243,10 @@ typedef struct aspen_node_options {
   uint8_t lease_reads;     /* 1: promises the leader not to vote for another, so that it has a lease.
                             * ASPEN_READ_LEASE     helps when most members do */
   uint8_t member_reads; /* 1: linearizable reads at this node are served by it also when another one leads */
+  /* Of EMBEDDED and FOUND, with a `dir` that is new: a backup's directory (aspen_backup) that it begins with.
+   * All of the backup is checked first, within open_timeout_ns; errors: NOT_FOUND, CORRUPT naming the file,
+   * UNSUPPORTED; ALREADY_EXISTS when `dir` holds a node. NULL: none. */
+  const char* restore_from;
 } aspen_node_options_t;
 
 ASPEN_API void aspen_node_options_init(aspen_node_options_t* options, size_t struct_size);
@@ -875,6 +879,47 @@ ASPEN_API int32_t aspen_directory_move(aspen_node_t* node, const void* from, siz
 ASPEN_API int32_t aspen_directory_remove(aspen_node_t* node, const void* path, size_t path_size,
                                          const aspen_call_options_t* options, aspen_cq_t* queue, uint64_t tag,
                                          aspen_op_t** op);
+
+/* ---- backup, restore, verification ------------------------------------------------------------------- */
+
+typedef struct aspen_backup_options {
+  uint32_t struct_size;
+  /* LINEARIZABLE: everything that was acknowledged before the call is in it. STALE: what the member has
+   * applied; needs no leader. */
+  int32_t consistency;
+  int64_t timeout_ns; /* 0: none */
+  /* With a NULL `dir`: a descriptor, not 0, into which the directory is written as a tar archive; it stays
+   * the caller's. A reader that takes nothing for 60 s is taken for gone (IO). */
+  int32_t stream;
+  uint32_t reserved;
+} aspen_backup_options_t;
+
+ASPEN_API void aspen_backup_options_init(aspen_backup_options_t* options, size_t struct_size);
+
+/* Writes the store as it is at one revision, aspen_op_revision, into the directory `dir` of this machine,
+ * which is made (not its parent) or must be empty. Any node can be asked, while the cluster goes on: a member
+ * copies its own state, a client asks a member for its. A backup that fails or is interrupted has no
+ * manifest.json and is never restored. Text: JSON {"format","version","network_id","node_id","revision",
+ * "term","time_unix_ns","compacted","keys","key_bytes","leases","quotas","indexes","sessions","rows",
+ * "chunks","bytes","state","files"}. Errors: ALREADY_EXISTS when there is something in `dir`, IO, CORRUPT,
+ * UNAVAILABLE, OVERLOADED when the member makes too many already, PERMISSION_DENIED with a ticket for some
+ * keys only.
+ *
+ * To restore one, open a node with `restore_from`: a new network with its keys, leases (with their full
+ * time), quotas and indexes. Its revisions go on far above the backup's, so that none is used twice; earlier
+ * ones cannot be read or watched (COMPACTED). docs/backup.md has the whole of it. */
+ASPEN_API int32_t aspen_backup(aspen_node_t* node, const char* dir, const aspen_backup_options_t* options,
+                               aspen_cq_t* queue, uint64_t tag, aspen_op_t** op);
+
+/* Checks a directory that no node is using, a node's or a backup's: everything is read and compared with its
+ * checksums, and what belongs together is compared with each other. Nothing is changed. Two members' stores
+ * of the same revision have the same fingerprint. Text: JSON {"kind": "node" or "backup","path","ok",
+ * "problems":[{"code","message"}]}; of a node also {"node_id","network_id","log":{"groups","segments",
+ * "first","last","term"},"state":{"revision","compacted","keys","key_bytes","leases","quotas","indexes",
+ * "sessions","fingerprint"}}, of a backup {"backup"} with aspen_backup's text. When there are problems, the
+ * status is the code of the first of them, mostly CORRUPT, and the text is there too. Errors: NOT_FOUND when
+ * it is neither, IN_USE. Freeing a pending operation waits until it has ended. */
+ASPEN_API int32_t aspen_verify(const char* dir, aspen_cq_t* queue, uint64_t tag, aspen_op_t** op);
 
 /* ---- tuples ----------------------------------------------------------------------------------------- */
 
