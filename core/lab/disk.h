@@ -97,6 +97,8 @@ class Disk {
   Random& random() { return random_; }
 
   bool mounted() const { return mount_ != nullptr; }
+  // What is mounted, else mounts it: for who looks into a disk beside its machine.
+  std::shared_ptr<Mount> look() { return mounted() ? mount_ : mount(); }
   const DiskCounters& counters() const { return counters_; }
   uint64_t bytes_used() const;
   const std::map<std::string, DiskFile>& files() const { return files_; }

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "core/lab/backup_drill.h"
 #include "core/lab/cancel_injection.h"
 #include "core/lab/index_lab.h"
 #include "core/lab/kv_check.h"
@@ -42,6 +43,7 @@ struct Scenario {
   std::function<void(World&, Cluster&, Random&)> happens = {};
   bool watched = false;      // by watchers on all machines, beside the clients (watch_load.h)
   size_t lease_holders = 0;  // beside the clients (lease_load.h)
+  bool backs_up = false;     // about as often somebody makes a backup, and one is restored (backup_drill.h)
   // Instead of clients and faults: one cancel, at the point the seed chooses (cancel_injection.h).
   bool injects_cancel = false;
   // At the end, of what is left and what was recorded.
@@ -239,6 +241,14 @@ const std::vector<Scenario>& table() {
                  Fault::failed_sync, Fault::full_disk, Fault::bit_flip, Fault::buggify}),
        .cluster = {.log_entries_max = 100},
        .script = mixed},
+      {.info = {"backup",
+                "backups are made while members fail, and what begins with them has what there was"},
+       .faults = only({Fault::partition, Fault::one_way, Fault::loss, Fault::latency, Fault::crash,
+                       Fault::power_cut, Fault::pause, Fault::torn_write, Fault::wipe, Fault::slow_disk,
+                       Fault::failed_write, Fault::failed_sync, Fault::full_disk, Fault::buggify}),
+       .cluster = {.log_entries_max = 100},
+       .script = mixed,
+       .backs_up = true},
       {.info = {"transport-loss", "real QUIC over datagrams that are lost, repeated and reordered"},
        .clients = 3,
        .duration = 5 * kSecond,
@@ -253,13 +263,15 @@ const std::vector<Scenario>& table() {
   return scenarios;
 }
 
-void happen_again(World& world, Cluster& cluster, const Scenario& scenario, std::shared_ptr<Random> random,
-                  TimeNs end) {
-  world.events().after(random->exponential(scenario.every), [&world, &cluster, &scenario, random, end] {
-    if (world.now() >= end) return;
-    scenario.happens(world, cluster, *random);
-    happen_again(world, cluster, scenario, random, end);
-  });
+// About every so often.
+void happen_again(World& world, DurationNs every, std::shared_ptr<Random> random, TimeNs end,
+                  std::function<void(Random&)> happens) {
+  world.events().after(random->exponential(every),
+                       [&world, every, random, end, happens = std::move(happens)] {
+                         if (world.now() >= end) return;
+                         happens(*random);
+                         happen_again(world, every, random, end, happens);
+                       });
 }
 
 class OneCall final : public Script {
@@ -368,8 +380,13 @@ uint64_t run(World& world, Cluster& cluster, const Scenario& scenario, const Run
   DurationNs duration = options.duration > 0 ? options.duration : scenario.duration;
   bool faulty = !options.faults.empty();
   if (scenario.happens && faulty) {
-    happen_again(world, cluster, scenario, std::make_shared<Random>(world.random("happens")),
-                 world.now() + duration);
+    happen_again(world, scenario.every, std::make_shared<Random>(world.random("happens")),
+                 world.now() + duration, [&](Random& random) { scenario.happens(world, cluster, random); });
+  }
+  BackupDrill drill(world, cluster);
+  if (scenario.backs_up) {
+    happen_again(world, scenario.every, std::make_shared<Random>(world.random("backups")),
+                 world.now() + duration, [&](Random& random) { drill.begin(random); });
   }
   world.run_for(duration);
   injector.stop();
@@ -378,9 +395,11 @@ uint64_t run(World& world, Cluster& cluster, const Scenario& scenario, const Run
   if (!world.violation() && cluster.settle()) {
     if (leases) leases->finish();
     read_everything(world, cluster);
+    drill.collect();
     check_history(world, cluster.history());
     if (scenario.check) scenario.check(world, cluster);
     if (watches) watches->finish();
+    drill.restore();
     if (options.oracle) options.oracle(world, cluster);
     if (!world.violation()) cluster.close();
   }
