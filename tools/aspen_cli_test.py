@@ -91,7 +91,7 @@ class Help(Case):
     COMMANDS = ["up", "node", "status", "kv put", "kv get", "kv del", "kv range", "kv cas", "watch", "index create",
                 "index drop", "index list", "index scan", "kv compact", "quota set", "quota list", "bench kv",
                 "lease grant", "lease revoke", "lease keep-alive", "lease info", "lease list",
-                "ticket inspect", "sim", "version"]  # fmt: skip
+                "ticket inspect", "backup", "verify", "sim", "version"]  # fmt: skip
 
     def test_every_command_teaches_with_examples(self):
         for command in self.COMMANDS:
@@ -622,6 +622,56 @@ class Processes(Case):
         self.assertEqual(ids[0], ids[1])
         result = aspen("up", "--nodes", "2", "--dir", self.path("up"))
         self.assert_fails(result, 2, "holds 3 nodes", "3 or more")
+
+    def test_backup_verify_and_restore(self):
+        backup, archive = self.path("backup"), self.path("backup.tar")
+        with Server("up", "--nodes", "3", "--dir", self.path("up"), "-o", "json") as up:
+            ready = json.loads(up.ready)
+            ticket, data = ready["ticket"], ready["nodes"][0]["dir"]
+            put = self.json_of(aspen("kv", "put", "kept", "yes", "-o", "json", ticket=ticket))
+            made = self.json_of(aspen("backup", backup, "-o", "json", ticket=ticket))
+            self.assertGreaterEqual(made["revision"], put["revision"])
+            self.assertEqual(made["keys"], 1)
+            self.assert_fails(aspen("backup", backup, ticket=ticket), 1, "ALREADY_EXISTS", "empty or new")
+            missing = aspen("backup", self.path("no/such"), ticket=ticket)
+            self.assert_fails(missing, 1, "does not exist")
+            self.assertIn("revision", aspen("backup", self.path("as text"), ticket=ticket).stdout.decode())
+            streamed = aspen("backup", "-", ticket=ticket)
+            self.assertEqual(streamed.returncode, 0, streamed.stderr)
+            with open(archive, "wb") as file:
+                file.write(streamed.stdout)
+            self.assert_fails(aspen("verify", data), 1, "IN_USE")
+        for good in (data, backup):
+            report = self.json_of(aspen("verify", good, "-o", "json"))
+            self.assertEqual((report["ok"], report["problems"]), (True, []))
+            self.assertTrue(aspen("verify", good).stdout.decode().endswith("\nok\n"))
+        self.assert_fails(aspen("verify", self.dir), 1, "NOT_FOUND")
+
+        os.mkdir(self.path("unpacked"))
+        subprocess.run(["tar", "-xf", archive, "-C", self.path("unpacked")], check=True)
+        node = ["--dir", self.path("n"), "--listen", "127.0.0.1:0"]
+        first = self.start(*node, "--restore-from", self.path("unpacked"))
+        ticket = json.loads(first.ready)["ticket"]
+        self.assertEqual(aspen("kv", "get", "kept", ticket=ticket).stdout, b"yes")
+        again = self.json_of(aspen("kv", "put", "kept", "still", "-o", "json", ticket=ticket))
+        self.assertGreater(again["revision"], made["revision"] + 2**40)
+        self.assertEqual(first.end()[0], 0)
+        refused = self.start(*node, "--restore-from", self.path("unpacked"))
+        self.assertIn("ALREADY_EXISTS", refused.end()[1])
+        with Server("up", "--restore-from", backup, "-o", "json") as up:
+            ticket = json.loads(up.ready)["ticket"]
+            self.assertEqual(aspen("kv", "get", "kept", ticket=ticket).stdout, b"yes")
+
+        with open(os.path.join(backup, "1.chunks"), "r+b") as file:
+            file.seek(40)
+            byte = file.read(1)[0]
+            file.seek(40)
+            file.write(bytes([byte ^ 1]))
+        damaged = aspen("verify", backup)
+        self.assertEqual(damaged.returncode, 1)
+        self.assertIn("1.chunks", damaged.stdout.decode())
+        report = self.json_of(aspen("verify", backup, "-o", "json"), status=1)
+        self.assertEqual(report["problems"][0]["code"], "CORRUPT")
 
     def test_up_prints_only_the_ticket_and_leaves_nothing(self):
         before = set(os.listdir(tempfile.gettempdir()))

@@ -24,10 +24,11 @@ Examples:
   aspen node --dir /var/lib/a --listen 127.0.0.1:7001 --bootstrap --ticket-file cluster.ticket
   aspen node --dir /var/lib/b --listen 127.0.0.1:7002 --join @cluster.ticket
   aspen node --dir /var/lib/a --listen 127.0.0.1:7001              start it again
+  aspen node --dir /var/lib/n --listen 127.0.0.1:7001 --restore-from /backup/monday --timeout 10m
   aspen node --dir /var/lib/c --listen 0.0.0.0:7003 --advertise c.example.net:7003 --join @cluster.ticket)";
 
 struct NodeArguments {
-  std::string dir, listen, advertise, join, ticket_file;
+  std::string dir, listen, advertise, join, ticket_file, restore_from;
   bool bootstrap = false;
   NodeOptions options;  // those that need no second thought
 };
@@ -38,10 +39,11 @@ Result<NodeOptions> node_options(const Common& common, const NodeArguments& argu
   options.listen = arguments.listen;
   options.advertise = arguments.advertise;
   options.timeout_ns = common.timeout_ns;
+  options.restore_from = arguments.restore_from;
   if (!arguments.join.empty()) {
     options.mode = ASPEN_MODE_JOIN;
     TOOLS_TRY(options.ticket, read_ticket(arguments.join));
-  } else if (!arguments.bootstrap && !holds_node(arguments.dir)) {
+  } else if (!arguments.bootstrap && arguments.restore_from.empty() && !holds_node(arguments.dir)) {
     return fail_hint(kUsage, fmt::format("{} holds no node yet", arguments.dir),
                      "--bootstrap founds a new network there; --join TICKET joins one");
   }
@@ -120,6 +122,11 @@ void add_node(Program& program) {
   command->add_option("--join", arguments->join, "join the network of this ticket (or @FILE)")
       ->option_text("TICKET")
       ->excludes(bootstrap);
+  command
+      ->add_option("--restore-from", arguments->restore_from,
+                   "found a new network with this backup; --dir has to be new")
+      ->option_text("DIR")
+      ->excludes("--join");
   command
       ->add_option("--ticket-file", arguments->ticket_file, "also write the ticket to this file, mode 0600")
       ->option_text("FILE");

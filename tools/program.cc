@@ -79,6 +79,8 @@ Program::Program() : app_(kDescription, "aspen") {
   add_watch(*this);
   add_lease(*this);
   add_bench(*this);
+  add_backup(*this);
+  add_verify(*this);
   add_sim(*this);
   add_ticket(*this);
   add_version(*this);
@@ -129,12 +131,12 @@ void Program::add_time(CLI::App* command, const std::string& name, int64_t& time
       ->option_text("TIME");
 }
 
-void Program::add_network(CLI::App* command) {
+void Program::add_network(CLI::App* command, const std::string& timeout) {
   command
       ->add_option("--ticket", common_.ticket,
                    "of the network; @FILE reads it from a file; else $ASPEN_TICKET")
       ->option_text("TICKET");
-  add_timeout(command, common_.timeout_ns, "for the whole command, such as 500ms, 10s (the default), 2m");
+  add_timeout(command, common_.timeout_ns, timeout + ", such as 500ms, 10s (the default), 2m");
   add_output(command);
 }
 

@@ -28,7 +28,8 @@ class Program {
 
   // The shared options. `common()` holds what they were set to when the command runs.
   void add_output(CLI::App* command);
-  void add_network(CLI::App* command);  // --ticket, --timeout, -o
+  // --ticket, --timeout (which is for what `timeout` says), -o
+  void add_network(CLI::App* command, const std::string& timeout = "for the whole command");
   void add_timeout(CLI::App* command, int64_t& timeout_ns, const std::string& description);
   // An option that is a time, such as 500ms.
   static void add_time(CLI::App* command, const std::string& name, int64_t& time_ns,
@@ -61,6 +62,8 @@ void add_index(Program& program);
 void add_quota(Program& program);
 void add_watch(Program& program);
 void add_bench(Program& program);
+void add_backup(Program& program);
+void add_verify(Program& program);
 void add_sim(Program& program);
 void add_version(Program& program);
 

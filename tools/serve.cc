@@ -37,6 +37,7 @@ Result<std::vector<Node>> open_nodes(std::span<const NodeOptions> all, aspen_cq_
     options.listen = one.listen.c_str();
     options.advertise = one.advertise.empty() ? nullptr : one.advertise.c_str();
     options.ticket = one.ticket.empty() ? nullptr : one.ticket.c_str();
+    options.restore_from = one.restore_from.empty() ? nullptr : one.restore_from.c_str();
     options.open_timeout_ns = one.timeout_ns;
     options.history_ns = one.history_ns;
     options.history_revisions = one.history_revisions;

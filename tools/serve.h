@@ -23,6 +23,7 @@ struct NodeOptions {
   int64_t dead_voter_ns = 0;
   bool lease_reads = false;
   bool member_reads = false;
+  std::string restore_from = {};  // a backup that a new network begins with
 };
 
 // True when a node was made in `dir` before.

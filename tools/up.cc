@@ -25,6 +25,7 @@ Examples:
   aspen up                              one node, nothing kept
   aspen up --nodes 3                    three nodes, nothing kept
   aspen up --nodes 3 --dir ./data       kept; the same command starts it again
+  aspen up --restore-from ./monday      look into a backup, nothing kept
   aspen up -o json | head -1            {"event":"ready","ticket":"...","nodes":[...]})";
 
 constexpr size_t kNodesMax = 16;
@@ -33,6 +34,7 @@ constexpr const char* kAnyPort = "127.0.0.1:0";
 struct UpArguments {
   size_t nodes = 0;  // 0: as many as there were, else 1
   std::string dir;
+  std::string restore_from;
 };
 
 std::string node_dir(const std::string& dir, size_t index) {
@@ -109,6 +111,7 @@ struct Up {
   Queue queue;
   std::vector<Node> nodes;
   std::string ticket;
+  std::string restore_from;  // of the first node of a new network
 
   Result<> open(const std::vector<std::string>& addresses, size_t count);
 
@@ -122,7 +125,8 @@ Result<> Up::add(int32_t mode) {
                             .listen = kAnyPort,
                             .advertise = {},
                             .ticket = ticket,
-                            .timeout_ns = 0};
+                            .timeout_ns = 0,
+                            .restore_from = mode == ASPEN_MODE_FOUND ? restore_from : ""};
   TOOLS_TRY(std::vector<Node> opened, open_nodes({&options, 1}, queue.get(), signals));
   nodes.push_back(std::move(opened.front()));
   return save_addresses(dir, nodes);
@@ -200,8 +204,13 @@ Result<int> run_up(const Common& common, const UpArguments& arguments) {
         .signals = signals,
         .queue = Queue(queue),
         .nodes = {},
-        .ticket = {}};
+        .ticket = {},
+        .restore_from = arguments.restore_from};
   TOOLS_TRY(const std::vector<std::string> addresses, load_addresses(up.dir));
+  if (!arguments.restore_from.empty() && !addresses.empty()) {
+    return fail_hint(ASPEN_ALREADY_EXISTS, fmt::format("{} holds a network", up.dir),
+                     "a backup is restored into a new directory");
+  }
   if (arguments.nodes && arguments.nodes < addresses.size()) {
     return fail_hint(kUsage, fmt::format("{} holds {} nodes", up.dir, addresses.size()),
                      fmt::format("leave out --nodes, or give {} or more", addresses.size()));
@@ -225,6 +234,8 @@ void add_up(Program& program) {
       ->option_text("N")
       ->check(CLI::Range(size_t{1}, kNodesMax));
   command->add_option("--dir", arguments->dir, "where to keep their data; without it, nothing is kept")
+      ->option_text("DIR");
+  command->add_option("--restore-from", arguments->restore_from, "begin with this backup")
       ->option_text("DIR");
   program.add_log(command);
   program.add_output(command);
