@@ -645,7 +645,7 @@ class Processes(Case):
             report = self.json_of(aspen("verify", good, "-o", "json"))
             self.assertEqual((report["ok"], report["problems"]), (True, []))
             self.assertTrue(aspen("verify", good).stdout.decode().endswith("\nok\n"))
-        self.assert_fails(aspen("verify", self.dir), 1, "NOT_FOUND")
+        self.assert_fails(aspen("verify", self.dir), 3, "NOT_FOUND")
 
         os.mkdir(self.path("unpacked"))
         subprocess.run(["tar", "-xf", archive, "-C", self.path("unpacked")], check=True)
