@@ -32,7 +32,7 @@ Result<> copy_directory(journal::Directory& from, journal::Directory& to) {
 }
 
 // Everything, past the limit of one reply.
-Result<kv::RangeReply> read_all(const kv::StateMachine& machine) {
+Result<kv::RangeReply> records_of(const kv::StateMachine& machine) {
   kv::RangeReply all;
   kv::RangeRequest request;
   do {
@@ -103,7 +103,7 @@ Result<kv::RangeReply> BackupDrill::read(const Backup& backup) {
     ASPEN_CHECK(sink->write(chunk));
   }
   ASPEN_CHECK(sink->finish());
-  ASPEN_TRY(kv::RangeReply content, read_all(*restored));
+  ASPEN_TRY(kv::RangeReply content, records_of(*restored));
   content.revision = revision;
   return content;
 }
@@ -150,6 +150,19 @@ Result<Reply> BackupDrill::ask(Machine& machine,
   return std::move(**answer);
 }
 
+// Page by page: a reply may be short.
+Result<kv::RangeReply> BackupDrill::read_all(Machine& machine) {
+  kv::RangeReply all;
+  for (kv::RangeRequest request;;) {
+    ASPEN_TRY(kv::RangeReply page, ask<kv::RangeReply>(machine, [request](node::Engine& engine, rt::Cx& cx) {
+                return engine.router().range(cx, request);
+              }));
+    std::ranges::move(page.entries, std::back_inserter(all.entries));
+    if (!page.more) return all;
+    request.start = page.continuation;
+  }
+}
+
 // Whatever happens to it on the way.
 bool BackupDrill::open_restored(Machine& machine, Random& random) {
   for (int starts = 0;; ++starts) {
@@ -193,8 +206,7 @@ void BackupDrill::restore() {
     ASPEN_ASSERT(source && target && copy_directory(**source, **target));
   }
   if (!open_restored(restored, random)) return;
-  auto found = ask<kv::RangeReply>(
-      restored, [](node::Engine& engine, rt::Cx& cx) { return engine.router().range(cx, {}); });
+  auto found = read_all(restored);
   auto written = ask<kv::WriteReply>(restored, [](node::Engine& engine, rt::Cx& cx) {
     kv::Command put{.transaction = {.then = {{.key = "restored", .value = "v"}}}};
     return engine.router().write(cx, put);

@@ -34,7 +34,7 @@ class BackupDrill {
   struct Backup {
     size_t machine = 0;
     std::string path;
-    size_t operation = 0;  // in the history
+    size_t operation = 0;                  // in the history
     std::optional<uint64_t> acknowledged;  // its revision
     std::optional<kv::RangeReply> content;
   };
@@ -43,6 +43,7 @@ class BackupDrill {
   Result<kv::RangeReply> read(const Backup& backup);
   void judge(Backup& backup);
   bool open_restored(Machine& machine, Random& random);
+  Result<kv::RangeReply> read_all(Machine& machine);
   template <typename Reply>
   Result<Reply> ask(Machine& machine, std::function<rt::Task<Result<Reply>>(node::Engine&, rt::Cx&)> body);
 
