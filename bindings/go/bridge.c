@@ -54,6 +54,10 @@ void aspen_go_events(const aspen_op_t* op, size_t first, aspen_watch_event_t* ev
   for (size_t i = 0; i < count; ++i) aspen_op_watch_event(op, first + i, &events[i]);
 }
 
+void aspen_go_leases(const aspen_op_t* op, size_t first, aspen_lease_t* leases, size_t count) {
+  for (size_t i = 0; i < count; ++i) aspen_op_lease_at(op, first + i, &leases[i]);
+}
+
 static aspen_call_options_t call_options(int32_t consistency, int64_t timeout_ns) {
   aspen_call_options_t options;
   aspen_call_options_init(&options, sizeof options);
@@ -250,6 +254,54 @@ aspen_go_started_t aspen_go_watch_open(aspen_node_t* node, const uint8_t* key, i
 aspen_go_started_t aspen_go_watch_next(aspen_watch_t* watch, aspen_cq_t* queue, uint64_t tag) {
   aspen_go_started_t started = {NULL, 0};
   started.status = aspen_watch_next(watch, queue, tag, &started.op);
+  return started;
+}
+
+aspen_go_started_t aspen_go_lease_grant(aspen_node_t* node, int64_t ttl_ns, int64_t timeout_ns,
+                                        aspen_cq_t* queue, uint64_t tag) {
+  aspen_call_options_t options = call_options(ASPEN_READ_LINEARIZABLE, timeout_ns);
+  aspen_go_started_t started = {NULL, 0};
+  started.status = aspen_lease_grant(node, ttl_ns, &options, queue, tag, &started.op);
+  return started;
+}
+
+aspen_go_started_t aspen_go_lease_revoke(aspen_node_t* node, uint64_t lease, int64_t timeout_ns,
+                                         aspen_cq_t* queue, uint64_t tag) {
+  aspen_call_options_t options = call_options(ASPEN_READ_LINEARIZABLE, timeout_ns);
+  aspen_go_started_t started = {NULL, 0};
+  started.status = aspen_lease_revoke(node, lease, &options, queue, tag, &started.op);
+  return started;
+}
+
+aspen_go_started_t aspen_go_lease_keep_alive(aspen_node_t* node, uint64_t lease, int64_t timeout_ns,
+                                             aspen_cq_t* queue, uint64_t tag) {
+  aspen_call_options_t options = call_options(ASPEN_READ_LINEARIZABLE, timeout_ns);
+  aspen_go_started_t started = {NULL, 0};
+  started.status = aspen_lease_keep_alive(node, lease, &options, queue, tag, &started.op);
+  return started;
+}
+
+aspen_go_started_t aspen_go_lease_info(aspen_node_t* node, uint64_t lease, const uint8_t* continuation,
+                                       size_t continuation_size, int64_t timeout_ns, aspen_cq_t* queue,
+                                       uint64_t tag) {
+  aspen_call_options_t options = call_options(ASPEN_READ_LINEARIZABLE, timeout_ns);
+  aspen_go_started_t started = {NULL, 0};
+  started.status =
+      aspen_lease_info(node, lease, continuation, continuation_size, &options, queue, tag, &started.op);
+  return started;
+}
+
+aspen_go_started_t aspen_go_lease_list(aspen_node_t* node, uint64_t after, int64_t timeout_ns,
+                                       aspen_cq_t* queue, uint64_t tag) {
+  aspen_call_options_t options = call_options(ASPEN_READ_LINEARIZABLE, timeout_ns);
+  aspen_go_started_t started = {NULL, 0};
+  started.status = aspen_lease_list(node, after, &options, queue, tag, &started.op);
+  return started;
+}
+
+aspen_go_started_t aspen_go_lease_keep(aspen_node_t* node, uint64_t lease, aspen_cq_t* queue, uint64_t tag) {
+  aspen_go_started_t started = {NULL, 0};
+  started.status = aspen_lease_keep(node, lease, queue, tag, &started.op);
   return started;
 }
 

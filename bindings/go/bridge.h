@@ -52,6 +52,7 @@ void aspen_go_results(const aspen_op_t* op, size_t first, aspen_result_t* result
 
 // The same of what a watch tells, and of leases.
 void aspen_go_events(const aspen_op_t* op, size_t first, aspen_watch_event_t* events, size_t count);
+void aspen_go_leases(const aspen_op_t* op, size_t first, aspen_lease_t* leases, size_t count);
 
 // `numbers` has what is no text.
 aspen_go_started_t aspen_go_open(const aspen_node_options_t* numbers, const char* dir, const char* listen,
@@ -104,6 +105,19 @@ aspen_go_started_t aspen_go_watch_open(aspen_node_t* node, const uint8_t* key, i
                                        uint8_t no_deletes, int64_t progress_ns, uint64_t buffer_bytes,
                                        int64_t timeout_ns, aspen_cq_t* queue, uint64_t tag);
 aspen_go_started_t aspen_go_watch_next(aspen_watch_t* watch, aspen_cq_t* queue, uint64_t tag);
+
+aspen_go_started_t aspen_go_lease_grant(aspen_node_t* node, int64_t ttl_ns, int64_t timeout_ns,
+                                        aspen_cq_t* queue, uint64_t tag);
+aspen_go_started_t aspen_go_lease_revoke(aspen_node_t* node, uint64_t lease, int64_t timeout_ns,
+                                         aspen_cq_t* queue, uint64_t tag);
+aspen_go_started_t aspen_go_lease_keep_alive(aspen_node_t* node, uint64_t lease, int64_t timeout_ns,
+                                             aspen_cq_t* queue, uint64_t tag);
+aspen_go_started_t aspen_go_lease_info(aspen_node_t* node, uint64_t lease, const uint8_t* continuation,
+                                       size_t continuation_size, int64_t timeout_ns, aspen_cq_t* queue,
+                                       uint64_t tag);
+aspen_go_started_t aspen_go_lease_list(aspen_node_t* node, uint64_t after, int64_t timeout_ns,
+                                       aspen_cq_t* queue, uint64_t tag);
+aspen_go_started_t aspen_go_lease_keep(aspen_node_t* node, uint64_t lease, aspen_cq_t* queue, uint64_t tag);
 
 aspen_go_started_t aspen_go_compact(aspen_node_t* node, uint64_t revision, int64_t timeout_ns,
                                     aspen_cq_t* queue, uint64_t tag);

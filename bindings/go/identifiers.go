@@ -7,6 +7,7 @@ import "C"
 import (
 	"encoding/json"
 	"strings"
+	"time"
 	"unsafe"
 )
 
@@ -89,6 +90,10 @@ type LimitTable struct {
 	WatchBufferBytes   uint64
 	WatchRevisionBytes uint64 // what one revision may change of what a watch is of
 	Quotas             uint64
+	Leases             uint64
+	LeaseKeys          uint64 // attached to one lease
+	LeaseTTLMin        time.Duration
+	LeaseTTLMax        time.Duration
 	Indexes            uint64
 	IndexesOfKey       uint64 // that one key may be under
 	IndexValues        uint64 // of one key
@@ -117,6 +122,10 @@ func Limits() LimitTable {
 		WatchBufferBytes:   get(C.ASPEN_LIMIT_WATCH_BUFFER_BYTES),
 		WatchRevisionBytes: get(C.ASPEN_LIMIT_WATCH_REVISION_BYTES),
 		Quotas:             get(C.ASPEN_LIMIT_QUOTAS),
+		Leases:             get(C.ASPEN_LIMIT_LEASES),
+		LeaseKeys:          get(C.ASPEN_LIMIT_LEASE_KEYS),
+		LeaseTTLMin:        time.Duration(get(C.ASPEN_LIMIT_LEASE_TTL_MIN_NS)),
+		LeaseTTLMax:        time.Duration(get(C.ASPEN_LIMIT_LEASE_TTL_MAX_NS)),
 		Indexes:            get(C.ASPEN_LIMIT_INDEXES),
 		IndexesOfKey:       get(C.ASPEN_LIMIT_INDEXES_OF_KEY),
 		IndexValues:        get(C.ASPEN_LIMIT_INDEX_VALUES),

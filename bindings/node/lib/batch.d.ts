@@ -1,6 +1,7 @@
 /** Transactions: what is checked, what then happens, what happens else, and what it came to. */
 
 import type { Bytes, CallOptions, Entry } from './index.js';
+import type { Lease } from './lease.js';
 
 /** A range of keys: those that begin with `prefix`, or from `start` (inclusive) to `end` (exclusive). */
 export type Keys =
@@ -40,7 +41,7 @@ export interface LeaseOptions {
    * The key goes when this lease, or the one with this number, does; 0n, the default: it stays. Fails with NOT_FOUND
    * when there is no such lease.
    */
-  lease?: bigint | undefined;
+  lease?: bigint | Lease | undefined;
 }
 
 /** A range that is read. Default: all keys. */

@@ -17,6 +17,7 @@ import type { Batch, LeaseOptions, PreviousOptions, RangeSelection } from './bat
 import type { Directory, DirectoryOptions } from './directory.js';
 import type { IndexEntry, IndexInfo, IndexScanOptions } from './index_scan.js';
 import type { Quota, QuotaLimits } from './keeping.js';
+import type { Lease, LeaseInfo } from './lease.js';
 import type { Watch, WatchOptions } from './watch.js';
 import type { Branch, TransactOptions, Transaction } from './transaction.js';
 
@@ -28,6 +29,7 @@ export {
 export { Directory, type DirectoryOptions } from './directory.js';
 export { type IndexEntry, type IndexInfo, type IndexScanOptions } from './index_scan.js';
 export { type Quota, type QuotaLimits } from './keeping.js';
+export { Lease, type LeaseInfo } from './lease.js';
 export { Watch, type WatchBatch, type WatchEvent, type WatchOptions } from './watch.js';
 export { Branch, type Draft, type TransactOptions, Transaction } from './transaction.js';
 
@@ -190,6 +192,12 @@ export class KV {
   branch(prefix: Bytes, options?: CallOptions): Promise<Branch>;
   /** Tells what changes, from now on or from a revision on. Fails with LIMIT_EXCEEDED (too many), PERMISSION_DENIED. */
   watch(options?: WatchOptions): Promise<Watch>;
+  /** A new lease, for the option `lease` of puts. Fails with INVALID_ARGUMENT (the time), LIMIT_EXCEEDED (too many). */
+  grant(ttlMs: number, options?: CallOptions): Promise<Lease>;
+  /** The lease with this number, such as that of an entry; nobody is asked. */
+  lease(id: bigint): Lease;
+  /** All leases, by number. */
+  leases(options?: CallOptions): AsyncGenerator<LeaseInfo, void, undefined>;
   /**
    * Forgets what the keys were before `revision`: reads at earlier ones fail with COMPACTED. Resolves with the oldest
    * revision that can still be read. Fails with INVALID_ARGUMENT (one to come), PERMISSION_DENIED.
@@ -443,6 +451,10 @@ export const limits: {
   readonly watchBufferBytes: number;
   readonly watchRevisionBytes: number;
   readonly quotas: number;
+  readonly leases: number;
+  readonly leaseKeys: number;
+  readonly leaseTtlMinNs: number;
+  readonly leaseTtlMaxNs: number;
   readonly indexes: number;
   readonly indexesOfKey: number;
   readonly indexValues: number;

@@ -4,6 +4,7 @@ import aspen from './index.js';
 export const {
   open, found, join, connect, Node, KV, Batch, Branch, Transaction, Watch, tuple, Subspace, AspenError, ConflictError,
   errors, parseNodeId, formatNodeId, inspectTicket, limits, version,
+  Lease,
   Directory,
 } = aspen;
 export default aspen;

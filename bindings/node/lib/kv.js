@@ -7,6 +7,7 @@ const { expectation } = require('./compare.js');
 const { directories, moveDirectory, openDirectory, removeDirectory } = require('./directory.js');
 const { createIndex, dropIndex, indexes, scanIndex } = require('./index_scan.js');
 const { compact, quotas, setQuota } = require('./keeping.js');
+const { grant, leaseOf, leases } = require('./lease.js');
 const { pages } = require('./pages.js');
 const { firstEntry, outcome } = require('./result.js');
 const { openBranch, transact } = require('./transaction.js');
@@ -74,6 +75,18 @@ class KV {
 
   async watch(options) {
     return openWatch(this.#handle, options);
+  }
+
+  async grant(ttlMs, options) {
+    return grant(this.#handle, ttlMs, options);
+  }
+
+  lease(id) {
+    return leaseOf(this.#handle, id);
+  }
+
+  leases(options) {
+    return leases(this.#handle, checkOptions(options));
   }
 
   async compact(revision, options) {

@@ -14,6 +14,7 @@
 #include "index.h"
 #include "instance.h"
 #include "keeping.h"
+#include "lease.h"
 #include "result.h"
 #include "txn.h"
 #include "watch.h"
@@ -269,6 +270,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   add_batch_functions(env, exports);
   add_txn_functions(env, exports);
   add_watch_functions(env, exports);
+  add_lease_functions(env, exports);
   add_keeping_functions(env, exports);
   add_index_functions(env, exports);
   add("parseNodeId", parse_node_id);

@@ -169,6 +169,25 @@ Napi::Value convert_events(Napi::Env env, aspen_op_t* op) {
   return told;
 }
 
+Napi::Value convert_leases(Napi::Env env, aspen_op_t* op) {
+  size_t count = aspen_op_lease_count(op);
+  Napi::Array flat = Napi::Array::New(env, 4 * count);
+  aspen_lease_t lease;
+  for (size_t i = 0; i < count && aspen_op_lease_at(op, i, &lease) == ASPEN_OK; ++i) {
+    Napi::HandleScope scope(env);
+    auto at = static_cast<uint32_t>(4 * i);
+    flat[at] = bigint(env, lease.lease);
+    flat[at + 1] = number(env, static_cast<uint64_t>(lease.ttl_ns));
+    flat[at + 2] = number(env, static_cast<uint64_t>(lease.remaining_ns));
+    flat[at + 3] = number(env, lease.keys);
+  }
+  Napi::Array page = Napi::Array::New(env, 3);
+  page[0u] = flat;
+  page[1u] = convert_page(env, op);
+  page[2u] = Napi::Boolean::New(env, aspen_op_more(op) != 0);
+  return page;
+}
+
 Napi::Value convert_quotas(Napi::Env env, aspen_op_t* op) {
   size_t count = aspen_op_quota_count(op);
   Napi::Array flat = Napi::Array::New(env, 5 * count);

@@ -35,6 +35,9 @@ Napi::Value convert_watch(Napi::Env env, aspen_op_t* op);
 // [revision, events: nine elements for each, which are kind, revision, the entry's six, and the previous
 // entry's six as an array, or null]
 Napi::Value convert_events(Napi::Env env, aspen_op_t* op);
+// [leases: lease, ttl and remaining time in ns, keys of each; the page of its keys as below; whether there
+// are more]
+Napi::Value convert_leases(Napi::Env env, aspen_op_t* op);
 // Five elements for each quota: prefix, bytesMax, keysMax, bytes, keys.
 Napi::Value convert_quotas(Napi::Env env, aspen_op_t* op);
 // [values, packed tuples, of the entries; a page as below]

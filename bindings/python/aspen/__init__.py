@@ -31,6 +31,8 @@ from ._directory import Directory
 from ._index import IndexEntry, IndexInfo
 from ._keeping import Quota
 from ._keys import KeyRange
+from ._lease import Lease
+from ._leases import LeaseInfo
 from ._transaction import Branch, Transaction
 from ._types import (
     BatchResult,
@@ -100,6 +102,8 @@ _READS: Sequence[type] = (Entry, Expect, KeyRange, KeyValue, NestedBatch, Nested
 _LONG_LIVED: Sequence[type] = (
     Branch,
     Event,
+    Lease,
+    LeaseInfo,
     Transaction,
     Watch,
     WatchBatch,
@@ -179,6 +183,8 @@ __all__ = [
     "Io",
     "KeyRange",
     "KeyValue",
+    "Lease",
+    "LeaseInfo",
     "LimitExceeded",
     "Member",
     "NestedBatch",

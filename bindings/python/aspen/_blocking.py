@@ -8,12 +8,15 @@ from typing import Self, TypeVar
 
 from . import _batch, _calls, _keeping, _lifetime, _native
 from . import _directory, _index
+from . import _leases
 from ._changes import watch_call
 from ._calls import NodeOptions
 from ._directory import Directory, Path
 from ._draft import ATTEMPTS
+from ._lease import Lease
 from ._index import IndexEntry, IndexInfo
 from ._keeping import Quota
+from ._leases import LeaseInfo
 from ._run import run, walk
 from ._transaction import Branch, Transaction, open_branch, transact
 from ._types import BatchResult, Bytes, CasResult, DeleteResult, Entry, Expectation, PutResult, Status
@@ -180,6 +183,21 @@ class KeyValue:
             self._node, prefix, key, start, end, revision, previous, puts, deletes, progress, buffer, timeout
         )
         return Watch(self._node, *run(call))
+
+    def grant(self, ttl: float, *, timeout: float | None = None) -> Lease:
+        """A new lease of `ttl` seconds, for the `lease` of puts: `with node.kv.grant(10) as lease:`.
+
+        Errors: InvalidArgument (the ttl), LimitExceeded (too many leases).
+        """
+        return Lease(self._node, run(_leases.grant(self._node, ttl, timeout)).lease)
+
+    def lease(self, number: int) -> Lease:
+        """The lease with this number, such as that of an entry; nobody is asked."""
+        return Lease(self._node, number)
+
+    def leases(self, *, timeout: float | None = None) -> Iterator[LeaseInfo]:
+        """All leases, by number."""
+        return walk(_leases.Leases(self._node, timeout))
 
     def compact(self, revision: int, *, timeout: float | None = None) -> int:
         """Forgets what the keys were before `revision`: reads at earlier ones raise Compacted.

@@ -16,6 +16,8 @@ from typing import Self, TypeVar
 
 from . import _batch, _calls, _keeping, _lifetime, _native
 from . import _directory, _index
+from . import _leases
+from ._aio_lease import Lease
 from ._aio_run import Items, Range, run
 from ._aio_transaction import Branch, Transaction, open_branch, transact
 from ._aio_watch import Watch
@@ -25,6 +27,7 @@ from ._directory import Directory, Path
 from ._draft import ATTEMPTS
 from ._index import IndexEntry, IndexInfo
 from ._keeping import Quota
+from ._leases import LeaseInfo
 from ._types import BatchResult, Bytes, CasResult, DeleteResult, Entry, Expectation, PutResult, Status
 from .tuple import Item
 
@@ -151,6 +154,18 @@ class KeyValue:
             self._node, prefix, key, start, end, revision, previous, puts, deletes, progress, buffer, timeout
         )
         return Watch(self._node, *await run(call))
+
+    async def grant(self, ttl: float, *, timeout: float | None = None) -> Lease:
+        """As `aspen.KeyValue.grant`: `async with await node.kv.grant(10) as lease:`."""
+        return Lease(self._node, (await run(_leases.grant(self._node, ttl, timeout))).lease)
+
+    def lease(self, number: int) -> Lease:
+        """As `aspen.KeyValue.lease`."""
+        return Lease(self._node, number)
+
+    def leases(self, *, timeout: float | None = None) -> Items[LeaseInfo]:
+        """As `aspen.KeyValue.leases`, for `async for`."""
+        return Items(self._node, _leases.Leases(self._node, timeout))
 
     async def compact(self, revision: int, *, timeout: float | None = None) -> int:
         """As `aspen.KeyValue.compact`."""
@@ -332,6 +347,7 @@ __all__ = [
     "Branch",
     "Items",
     "KeyValue",
+    "Lease",
     "Node",
     "Range",
     "Transaction",
@@ -345,6 +361,7 @@ __all__ = [
 for _class in (
     Branch,
     Items,
+    Lease,
     Range,
     Transaction,
     Watch,

@@ -13,6 +13,7 @@
 #include "gil.h"
 #include "index.h"
 #include "keeping.h"
+#include "lease.h"
 #include "objects.h"
 #include "watch.h"
 
@@ -296,6 +297,7 @@ PYBIND11_MODULE(_native, module) {
   bind_txn(module);
   py::class_<Node> node = bind_node(module);
   bind_watch(module, node, op);
+  bind_lease(node, op);
   bind_keeping(module, node, op);
   bind_index(module, node, op);
   bind_constants(module);

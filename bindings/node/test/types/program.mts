@@ -71,6 +71,15 @@ export async function every(signal: AbortSignal): Promise<void> {
   const told: aspen.WatchBatch = await watch.read({ signal });
   console.log(watch.revision - told.revision);
   watch.close();
+  {
+    await using kept = (await node.kv.grant(1000, { signal })).keep((error) => console.log(error.code));
+    await node.kv.put('k', 'v', { lease: kept });
+    for await (const key of kept.keys()) console.log(key.length, kept.lost);
+    const info: aspen.LeaseInfo = await node.kv.lease(kept.id).info();
+    for await (const { id, remainingMs } of node.kv.leases()) console.log(id === info.id, remainingMs + 1);
+    const milliseconds: number = await kept.keepAlive();
+    console.log(milliseconds + await kept.revoke());
+  }
   const status = await node.status({ timeoutMs: 5 });
   console.log(status.members.map((member) => member.reachable), status.commit - status.applied);
   const ticket: string = await node.ticket({ validMs: 1000 });
