@@ -75,6 +75,7 @@ aspen_go_started_t aspen_go_open(const aspen_node_options_t* numbers, const char
   options.listen = listen;
   options.advertise = advertise;
   options.ticket = ticket;
+  options.restore_from = restore_from;
   aspen_go_started_t started = {NULL, 0};
   started.status = aspen_node_open(&options, queue, tag, &started.op);
   return started;
@@ -328,6 +329,24 @@ aspen_go_started_t aspen_go_quota_list(aspen_node_t* node, int64_t timeout_ns, a
   aspen_call_options_t options = call_options(ASPEN_READ_LINEARIZABLE, timeout_ns);
   aspen_go_started_t started = {NULL, 0};
   started.status = aspen_quota_list(node, &options, queue, tag, &started.op);
+  return started;
+}
+
+aspen_go_started_t aspen_go_backup(aspen_node_t* node, const char* dir, int32_t stream, int32_t consistency,
+                                   int64_t timeout_ns, aspen_cq_t* queue, uint64_t tag) {
+  aspen_backup_options_t options;
+  aspen_backup_options_init(&options, sizeof options);
+  options.stream = stream;
+  options.consistency = consistency;
+  options.timeout_ns = timeout_ns;
+  aspen_go_started_t started = {NULL, 0};
+  started.status = aspen_backup(node, dir, &options, queue, tag, &started.op);
+  return started;
+}
+
+aspen_go_started_t aspen_go_verify(const char* dir, aspen_cq_t* queue, uint64_t tag) {
+  aspen_go_started_t started = {NULL, 0};
+  started.status = aspen_verify(dir, queue, tag, &started.op);
   return started;
 }
 

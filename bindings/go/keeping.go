@@ -6,6 +6,9 @@ import "C"
 
 import (
 	"context"
+	"encoding/json"
+	"os"
+	"strings"
 	"unsafe"
 )
 
@@ -68,4 +71,97 @@ func (kv *KV) Quotas(ctx context.Context) ([]Quota, error) {
 		}
 	}
 	return quotas, nil
+}
+
+// A BackupManifest is what a backup holds.
+type BackupManifest struct {
+	Revision  uint64          `json:"revision"`
+	NetworkID string          `json:"network_id"`
+	NodeID    string          `json:"node_id"` // of the member that made it
+	Keys      uint64          `json:"keys"`
+	Bytes     uint64          `json:"bytes"` // of its files
+	JSON      json.RawMessage `json:"-"`     // all of it, as aspen.h describes it
+}
+
+// A BackupOption changes how a backup is made.
+type BackupOption func(*backupOptions)
+
+type backupOptions struct{ consistency C.int32_t }
+
+// BackupStale takes what the nearest member has; otherwise a backup holds what was acknowledged before it began.
+func BackupStale() BackupOption {
+	return func(options *backupOptions) { options.consistency = C.ASPEN_READ_STALE }
+}
+
+// Backup writes the store, as it is at one revision, into the directory dir, which is made or must be empty. Any node
+// can be asked, while the network goes on; without a deadline it takes as long as it takes. A new node begins with it:
+// NodeOptions.RestoreFrom. Errors: ErrAlreadyExists (something is in the directory), ErrIO, ErrCorrupt, ErrOverloaded,
+// ErrPermissionDenied.
+func (n *Node) Backup(ctx context.Context, dir string, options ...BackupOption) (*BackupManifest, error) {
+	if strings.IndexByte(dir, 0) >= 0 {
+		return nil, localError(ErrInvalidArgument, "text with a NUL in it")
+	}
+	text := C.CString(dir)
+	defer C.free(unsafe.Pointer(text))
+	return n.backup(ctx, text, 0, options)
+}
+
+// BackupTo is as Backup, but writes a tar archive to the file, which may be a pipe.
+func (n *Node) BackupTo(ctx context.Context, file *os.File, options ...BackupOption) (*BackupManifest, error) {
+	return n.backup(ctx, nil, C.int32_t(file.Fd()), options)
+}
+
+func (n *Node) backup(ctx context.Context, dir *C.char, stream C.int32_t, given []BackupOption) (*BackupManifest, error) {
+	options := backupOptions{consistency: C.ASPEN_READ_LINEARIZABLE}
+	for _, option := range given {
+		option(&options)
+	}
+	op, err := n.run(ctx, func(queue *C.aspen_cq_t, tag C.uint64_t) C.aspen_go_started_t {
+		return C.aspen_go_backup(n.pointer, dir, stream, options.consistency, timeout(ctx), queue, tag)
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer op.free()
+	manifest := &BackupManifest{JSON: json.RawMessage(C.GoString(op.result.text))}
+	if err := json.Unmarshal(manifest.JSON, manifest); err != nil {
+		return nil, localError(ErrInternal, "the manifest is not what this package expects: "+err.Error())
+	}
+	return manifest, nil
+}
+
+// A Verification is what a look at all of a directory has found.
+type Verification struct {
+	OK       bool            `json:"ok"`   // nothing is wrong with it
+	Kind     string          `json:"kind"` // node or backup
+	Problems []Problem       `json:"problems"`
+	JSON     json.RawMessage `json:"-"` // all of it, as aspen.h describes it
+}
+
+// A Problem is what is wrong with a directory.
+type Problem struct {
+	Code    string `json:"code"` // a name of the error table, mostly CORRUPT
+	Message string `json:"message"`
+}
+
+// Verify looks at all of a node's or a backup's directory that no node is using, and changes nothing. What is damaged
+// is in the result. Errors: ErrNotFound (it is neither), ErrInUse.
+func Verify(ctx context.Context, dir string) (*Verification, error) {
+	if strings.IndexByte(dir, 0) >= 0 {
+		return nil, localError(ErrInvalidArgument, "text with a NUL in it")
+	}
+	text := C.CString(dir)
+	defer C.free(unsafe.Pointer(text))
+	var report string
+	err := runReporting(ctx, func(queue *C.aspen_cq_t, tag C.uint64_t) C.aspen_go_started_t {
+		return C.aspen_go_verify(text, queue, tag)
+	}, &report)
+	if report == "" {
+		return nil, err
+	}
+	found := &Verification{JSON: json.RawMessage(report)}
+	if err := json.Unmarshal(found.JSON, found); err != nil {
+		return nil, localError(ErrInternal, "the report is not what this package expects: "+err.Error())
+	}
+	return found, nil
 }

@@ -29,6 +29,7 @@ type Node struct {
 
 // NodeOptions are how a node goes about its work.
 type NodeOptions struct {
+	RestoreFrom         string        // of a node that is new, not by Join: a backup's directory to begin with
 	HistoryRevisions    uint64        // the leader forgets earlier revisions when more than so many are kept (0: 10,000) ...
 	History             time.Duration // ... and what it forgets is older than this; 0: 60 s; negative: it never does
 	DeadVoter           time.Duration // one that is dead or lags for so long, at least 10 elections, has no vote; 0: never
@@ -75,7 +76,7 @@ func Connect(ctx context.Context, ticket string) (*Node, error) {
 
 func open(ctx context.Context, mode C.int32_t, options MemberOptions, ticket string) (*Node, error) {
 	var texts [5]*C.char
-	for i, text := range []string{options.Dir, options.Listen, options.Advertise, ticket} {
+	for i, text := range []string{options.Dir, options.Listen, options.Advertise, ticket, options.RestoreFrom} {
 		if strings.IndexByte(text, 0) >= 0 {
 			return nil, localError(ErrInvalidArgument, "text with a NUL in it")
 		}

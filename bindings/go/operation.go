@@ -35,6 +35,20 @@ func run(ctx context.Context, begin start) (*operation, error) {
 	return op, err
 }
 
+// runReporting is run, of an operation whose text is wanted although it fails.
+func runReporting(ctx context.Context, begin start, text *string) error {
+	op, err := complete(ctx, begin)
+	if err != nil {
+		return err
+	}
+	defer op.free()
+	*text = C.GoString(op.result.text)
+	if op.result.status != C.ASPEN_OK {
+		return op.err(ctx)
+	}
+	return nil
+}
+
 // complete gives a completed operation, which is the caller's to free.
 func complete(ctx context.Context, begin start) (*operation, error) {
 	if ctx.Err() != nil {

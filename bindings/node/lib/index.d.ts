@@ -17,6 +17,7 @@ import type { Batch, LeaseOptions, PreviousOptions, RangeSelection } from './bat
 import type { Directory, DirectoryOptions } from './directory.js';
 import type { IndexEntry, IndexInfo, IndexScanOptions } from './index_scan.js';
 import type { Quota, QuotaLimits } from './keeping.js';
+import type { BackupManifest, Verification } from './keeping.js';
 import type { Lease, LeaseInfo } from './lease.js';
 import type { Watch, WatchOptions } from './watch.js';
 import type { Branch, TransactOptions, Transaction } from './transaction.js';
@@ -29,6 +30,7 @@ export {
 export { Directory, type DirectoryOptions } from './directory.js';
 export { type IndexEntry, type IndexInfo, type IndexScanOptions } from './index_scan.js';
 export { type Quota, type QuotaLimits } from './keeping.js';
+export { type BackupManifest, type Verification } from './keeping.js';
 export { Lease, type LeaseInfo } from './lease.js';
 export { Watch, type WatchBatch, type WatchEvent, type WatchOptions } from './watch.js';
 export { Branch, type Draft, type TransactOptions, Transaction } from './transaction.js';
@@ -282,6 +284,13 @@ export class Node {
    * Valid for `validMs`; without limit when not given.
    */
   ticket(options?: CallOptions & { validMs?: number | undefined }): Promise<string>;
+  /**
+   * Writes the store, as it is at one revision, into a new directory, or as a tar archive to a descriptor. It holds
+   * what was acknowledged before the call; with `stale`, what the nearest member has. Any node can be asked, while the
+   * network goes on; without `timeoutMs` it takes as long as it takes. A new node begins with it: `restoreFrom`. Fails
+   * with ALREADY_EXISTS (something is in the directory), IO, CORRUPT, OVERLOADED, PERMISSION_DENIED.
+   */
+  backup(target: string | number, options?: CallOptions & { stale?: boolean | undefined }): Promise<BackupManifest>;
   /** Completes operations in flight with SHUTDOWN, hands leadership on, closes the data. Idempotent. */
   close(): Promise<void>;
   /** Keeps the process running while the node is open: the default of members, which serve others. */
@@ -303,6 +312,8 @@ export interface NodeOptions extends CallOptions {
 
 /** Of a node that is new. */
 export interface RestoreOptions {
+  /** A backup's directory to begin with, all of which is checked first. Fails with NOT_FOUND, CORRUPT, ALREADY_EXISTS. */
+  restoreFrom?: string | undefined;
 }
 
 export interface MemberOptions extends NodeOptions {
@@ -332,6 +343,11 @@ export function open(dir: string, options?: NodeOptions & RestoreOptions): Promi
 export function found(options: MemberOptions & RestoreOptions): Promise<Node>;
 /** A further member: resolves when it is one and has caught up. */
 export function join(options: MemberOptions & { ticket: string }): Promise<Node>;
+/**
+ * Looks at all of a node's or a backup's directory that no node is using, and changes nothing. What is damaged is in
+ * the result. Fails with NOT_FOUND (it is neither), IN_USE.
+ */
+export function verify(dir: string, options?: { signal?: AbortSignal | undefined }): Promise<Verification>;
 /** A client: uses the network, stores nothing. */
 export function connect(ticket: string, options?: CallOptions): Promise<Node>;
 

@@ -9,6 +9,7 @@ const { Branch, Transaction } = require('./transaction.js');
 const { Watch } = require('./watch.js');
 const { Lease } = require('./lease.js');
 const { Directory } = require('./directory.js');
+const { verify } = require('./keeping.js');
 const { tuple, Subspace } = require('./tuple.js');
 const { parseNodeId, formatNodeId, inspectTicket } = require('./identifiers.js');
 
@@ -32,6 +33,7 @@ exports.Transaction = Transaction;
 exports.Watch = Watch;
 exports.Lease = Lease;
 exports.Directory = Directory;
+exports.verify = verify;
 exports.tuple = tuple;
 exports.Subspace = Subspace;
 exports.AspenError = AspenError;

@@ -6,5 +6,6 @@ export const {
   errors, parseNodeId, formatNodeId, inspectTicket, limits, version,
   Lease,
   Directory,
+  verify,
 } = aspen;
 export default aspen;

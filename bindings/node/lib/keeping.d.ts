@@ -1,5 +1,7 @@
 /** What keeps a store in order: quotas, backups and their verification. */
 
+import type { ErrorCode } from './index.js';
+
 /** What all keys with a prefix may come to, and do. */
 export interface Quota {
   readonly prefix: Buffer;
@@ -16,4 +18,22 @@ export interface QuotaLimits {
   bytesMax?: number | undefined;
   /** Default: any. */
   keysMax?: number | undefined;
+}
+
+/** A backup's manifest. */
+export interface BackupManifest {
+  readonly revision: number;
+  readonly keys: number;
+  readonly bytes: number;
+  readonly [name: string]: unknown;
+}
+
+/** What a look at all of a directory has found. */
+export interface Verification {
+  readonly kind: 'node' | 'backup';
+  readonly path: string;
+  /** Nothing is wrong with it. */
+  readonly ok: boolean;
+  readonly problems: readonly { readonly code: ErrorCode; readonly message: string }[];
+  readonly [name: string]: unknown;
 }

@@ -3,6 +3,7 @@
 
 const native = require('./native.js');
 const { bytes, checkOptions, count, runOn, uint64 } = require('./call.js');
+const { run, text } = require('./call.js');
 
 const QUOTA_SIZE = 5;
 
@@ -27,4 +28,27 @@ async function quotas(handle, options) {
   });
 }
 
+async function backup(handle, target, options) {
+  const descriptor = typeof target === 'number';
+  if (descriptor && !(Number.isSafeInteger(target) && target > 0)) {
+    throw new RangeError('target must be a directory, or a descriptor above 0');
+  }
+  const rest = descriptor ? [undefined, target] : [text(target, 'target'), 0];
+  const { timeoutMs, signal, stale } = checkOptions(options);
+  return JSON.parse(await runOn(handle, { timeoutMs, signal, stale }, (...call) => native.backup(...call, ...rest)));
+}
+
+// A report of damage comes with a failure, and is what was asked for all the same.
+async function verify(dir, options) {
+  const path = text(dir, 'dir');
+  const { signal } = checkOptions(options);
+  try {
+    return JSON.parse(await run((tag) => native.verify(path, tag), signal));
+  } catch (error) {
+    if (!error.report) throw error;
+    return JSON.parse(error.report);
+  }
+}
+
+Object.assign(exports, { backup, verify });
 Object.assign(exports, { compact, quotas, setQuota });

@@ -2,6 +2,7 @@
 
 const native = require('./native.js');
 const { text, nanoseconds, checkOptions, count, run, runOn } = require('./call.js');
+const { backup } = require('./keeping.js');
 const { KV } = require('./kv.js');
 
 const EMBEDDED = 0;
@@ -53,6 +54,10 @@ class Node {
     return this.#run(options, (...call) => native.ticket(...call, validNs));
   }
 
+  async backup(target, options) {
+    return backup(this.#handle, target, options);
+  }
+
   // Idempotent: every call gets the promise of the first.
   close() {
     this.#closing ??= run((tag) => native.close(this.#handle, tag));
@@ -92,6 +97,7 @@ async function openNode(mode, names, options) {
     heartbeatNs: nanoseconds(options.heartbeatMs, 'heartbeatMs'),
     electionNs: nanoseconds(options.electionMs, 'electionMs'),
   };
+  if (options.restoreFrom !== undefined) request.restoreFrom = text(options.restoreFrom, 'restoreFrom');
   Object.assign(request, {
     historyRevisions: count(options.historyRevisions, 'historyRevisions'),
     historyNs: options.historyMs === Infinity ? -1 : nanoseconds(options.historyMs, 'historyMs'),

@@ -34,6 +34,7 @@ Napi::Value open(Info info) {
   auto listen = get_text(object.Get("listen"));
   auto advertise = get_text(object.Get("advertise"));
   auto ticket = get_text(object.Get("ticket"));
+  auto restore_from = get_text(object.Get("restoreFrom"));
   aspen_node_options_t options;
   aspen_node_options_init(&options, sizeof options);
   options.mode = static_cast<int32_t>(get_integer(object.Get("mode")));
@@ -44,6 +45,7 @@ Napi::Value open(Info info) {
   options.open_timeout_ns = get_integer(object.Get("openTimeoutNs"));
   options.heartbeat_ns = get_integer(object.Get("heartbeatNs"));
   options.election_ns = get_integer(object.Get("electionNs"));
+  options.restore_from = restore_from ? restore_from->c_str() : nullptr;
   options.history_revisions = static_cast<uint64_t>(get_integer(object.Get("historyRevisions")));
   options.history_ns = get_integer(object.Get("historyNs"));
   options.dead_voter_ns = get_integer(object.Get("deadVoterNs"));

@@ -42,6 +42,33 @@ Napi::Value quota_list(Info info) {
                        });
 }
 
+// backup(node, tag, timeoutNs, consistency, dir or undefined, descriptor)
+Napi::Value backup(Info info) {
+  auto call = Call::from(info);
+  if (!call) return type_error(info.Env(), "backup: arguments");
+  auto dir = get_text(info[4]);
+  aspen_backup_options_t options;
+  aspen_backup_options_init(&options, sizeof options);
+  options.consistency = call->options.consistency;
+  options.timeout_ns = call->options.timeout_ns;
+  options.stream = static_cast<int32_t>(get_integer(info[5]));
+  return call->promise(info.Env(), convert_text,
+                       [&](aspen_node_t* node, aspen_cq_t* queue, uint64_t tag, aspen_op_t** op) {
+                         return aspen_backup(node, dir ? dir->c_str() : nullptr, &options, queue, tag, op);
+                       });
+}
+
+// verify(dir, tag)
+Napi::Value verify(Info info) {
+  auto dir = get_text(info[0]);
+  if (!dir) return type_error(info.Env(), "verify: dir");
+  return Instance::of(info.Env())
+      .promise(static_cast<uint64_t>(get_integer(info[1])), convert_text,
+               [&](aspen_cq_t* queue, uint64_t tag, aspen_op_t** op) {
+                 return aspen_verify(dir->c_str(), queue, tag, op);
+               });
+}
+
 }  // namespace
 
 void add_keeping_functions(Napi::Env env, Napi::Object exports) {
@@ -51,4 +78,6 @@ void add_keeping_functions(Napi::Env env, Napi::Object exports) {
   add("compact", compact);
   add("quotaSet", quota_set);
   add("quotaList", quota_list);
+  add("backup", backup);
+  add("verify", verify);
 }

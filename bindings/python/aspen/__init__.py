@@ -25,11 +25,13 @@ from . import _native, aio
 from . import tuple as tuple
 from ._batch import NestedBatch
 from ._blocking import Batch, KeyValue, Node, connect, found, join, open
+from ._blocking import verify
 from ._calls import NodeOptions, inspect_ticket
 from ._changes import Event, WatchBatch
 from ._directory import Directory
 from ._index import IndexEntry, IndexInfo
 from ._keeping import Quota
+from ._keeping import Problem, Verification
 from ._keys import KeyRange
 from ._lease import Lease
 from ._leases import LeaseInfo
@@ -113,6 +115,8 @@ _KEEPING: Sequence[type] = (
     IndexEntry,
     IndexInfo,
     NodeOptions,
+    Problem,
+    Verification,
     Quota,
 )
 for _class in (*_WRITES, *_READS, *_LONG_LIVED, *_KEEPING, Member, Node, Peer, Status, Subspace, TicketInfo):
@@ -198,6 +202,7 @@ __all__ = [
     "Overloaded",
     "Peer",
     "PermissionDenied",
+    "Problem",
     "Protocol",
     "PutResult",
     "Quota",
@@ -213,6 +218,7 @@ __all__ = [
     "Transaction",
     "Unavailable",
     "Unsupported",
+    "Verification",
     "Watch",
     "WatchBatch",
     "WrongNode",
@@ -227,4 +233,5 @@ __all__ = [
     "log_to_stderr",
     "open",
     "parse_node_id",
+    "verify",
 ]

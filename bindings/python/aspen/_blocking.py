@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from typing import Self, TypeVar
+from typing import Any
 
 from . import _batch, _calls, _keeping, _lifetime, _native
 from . import _directory, _index
@@ -16,6 +17,7 @@ from ._draft import ATTEMPTS
 from ._lease import Lease
 from ._index import IndexEntry, IndexInfo
 from ._keeping import Quota
+from ._keeping import Verification
 from ._leases import LeaseInfo
 from ._run import run, walk
 from ._transaction import Branch, Transaction, open_branch, transact
@@ -321,6 +323,18 @@ class Node(_lifetime.NodeBase):
         """
         return run(_calls.ticket(self._native, valid))
 
+    def backup(
+        self, target: str | os.PathLike[str] | int, *, stale: bool = False, timeout: float | None = None
+    ) -> dict[str, Any]:
+        """Writes the store, as it is at one revision, into a new directory, or as a tar archive to a descriptor.
+
+        It holds what was acknowledged before the call; with `stale`, what the nearest member has. Any node can be
+        asked, while the network goes on. Gives the backup's manifest. `open` and `found` begin with a backup
+        (`restore_from`). Errors: AlreadyExists (something is in the directory), Io, Corrupt, Overloaded,
+        PermissionDenied.
+        """
+        return run(_keeping.backup(self, target, stale, timeout))
+
     def close(self) -> None:
         """Leaves: hands leadership on, ends all operations with Shutdown, flushes. Safe to call again."""
         if not self._closed:
@@ -340,18 +354,22 @@ class Node(_lifetime.NodeBase):
 def open(
     dir: str | os.PathLike[str],
     *,
+    restore_from: str | os.PathLike[str] | None = None,
     options: NodeOptions | None = None,
     timeout: float | None = None,
 ) -> Node:
     """A node by itself: a durable store in the directory `dir`, no network.
 
     `dir` is created when absent (its parent must exist) and reopened when it holds an embedded node.
+    A new one begins with the backup in the directory `restore_from`, all of which is checked first (errors: NotFound,
+    Corrupt, AlreadyExists when `dir` is not new).
     `timeout` is in seconds (30 when None). Errors: InUse (open in another node or process), WrongNode (it holds
     a member of a network), Corrupt, Unsupported (a later format), Io.
     """
     call = _calls.open_node(
         _native.MODE_EMBEDDED,
         dir=dir,
+        restore_from=restore_from,
         options=options,
         timeout=timeout,
     )
@@ -365,6 +383,7 @@ def found(
     advertise: str | None = None,
     heartbeat: float | None = None,
     election: float | None = None,
+    restore_from: str | os.PathLike[str] | None = None,
     options: NodeOptions | None = None,
     timeout: float | None = None,
 ) -> Node:
@@ -381,6 +400,7 @@ def found(
         advertise=advertise,
         heartbeat=heartbeat,
         election=election,
+        restore_from=restore_from,
         options=options,
         timeout=timeout,
     )
@@ -423,3 +443,12 @@ def connect(ticket: str, *, timeout: float | None = None) -> Node:
     Errors: TicketInvalid, GrantExpired, Unavailable or DeadlineExceeded (no member answered).
     """
     return Node(run(_calls.open_node(_native.MODE_CLIENT, ticket=ticket, timeout=timeout)))
+
+
+
+def verify(dir: str | os.PathLike[str]) -> Verification:
+    """Looks at all of a node's or a backup's directory that no node is using, and changes nothing.
+
+    What is damaged is in the result, which is then false. Errors: NotFound (it is neither), InUse.
+    """
+    return run(_keeping.Verify(dir))

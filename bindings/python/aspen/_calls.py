@@ -212,6 +212,7 @@ def open_node(
     ticket: str | None = None,
     heartbeat: float | None = None,
     election: float | None = None,
+    restore_from: str | os.PathLike[str] | None = None,
     options: NodeOptions | None = None,
     timeout: float | None = None,
 ) -> Call[_native.Node]:
@@ -223,6 +224,7 @@ def open_node(
     given.listen = to_optional_text(listen, "listen")
     given.advertise = to_optional_text(advertise, "advertise")
     given.ticket = None if ticket is None else to_text(ticket, "ticket").strip()
+    given.restore_from = to_optional_text(restore_from, "restore_from")
     given.open_timeout_ns = to_nanoseconds(timeout)
     given.heartbeat_ns = to_nanoseconds(heartbeat, "heartbeat")
     given.election_ns = to_nanoseconds(election, "election")

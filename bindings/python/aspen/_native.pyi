@@ -209,6 +209,16 @@ class Node:
         /,
     ) -> Op: ...
     def quota_list(self, timeout_ns: int, queue: Queue | None, tag: int, /) -> Op: ...
+    def backup(
+        self,
+        dir: str | None,
+        stream: int,
+        consistency: int,
+        timeout_ns: int,
+        queue: Queue | None,
+        tag: int,
+        /,
+    ) -> Op: ...
     def index_create(
         self,
         name: str,
@@ -280,6 +290,7 @@ class NodeOptions:
     listen: str | None
     advertise: str | None
     ticket: str | None
+    restore_from: str | None
     open_timeout_ns: int
     heartbeat_ns: int
     election_ns: int
@@ -293,6 +304,7 @@ class NodeOptions:
     def __init__(self) -> None: ...
 
 def node_open(options: NodeOptions, queue: Queue | None, tag: int, /) -> Op: ...
+def verify(dir: str, queue: Queue | None, tag: int, /) -> Op: ...
 def ticket_inspect(ticket: str, /) -> Op: ...
 def version() -> str: ...
 def abi_version() -> int: ...

@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 from collections.abc import Awaitable, Callable
 from typing import Self, TypeVar
+from typing import Any
 
 from . import _batch, _calls, _keeping, _lifetime, _native
 from . import _directory, _index
@@ -27,6 +28,7 @@ from ._directory import Directory, Path
 from ._draft import ATTEMPTS
 from ._index import IndexEntry, IndexInfo
 from ._keeping import Quota
+from ._keeping import Verification
 from ._leases import LeaseInfo
 from ._types import BatchResult, Bytes, CasResult, DeleteResult, Entry, Expectation, PutResult, Status
 from .tuple import Item
@@ -255,6 +257,12 @@ class Node(_lifetime.NodeBase):
         """As `aspen.Node.ticket`."""
         return await run(_calls.ticket(self._native, valid))
 
+    async def backup(
+        self, target: str | os.PathLike[str] | int, *, stale: bool = False, timeout: float | None = None
+    ) -> dict[str, Any]:
+        """As `aspen.Node.backup`."""
+        return await run(_keeping.backup(self, target, stale, timeout))
+
     async def close(self) -> None:
         """As `aspen.Node.close`."""
         if not self._closed:
@@ -274,6 +282,7 @@ class Node(_lifetime.NodeBase):
 async def open(
     dir: str | os.PathLike[str],
     *,
+    restore_from: str | os.PathLike[str] | None = None,
     options: NodeOptions | None = None,
     timeout: float | None = None,
 ) -> Node:
@@ -281,6 +290,7 @@ async def open(
     call = _calls.open_node(
         _native.MODE_EMBEDDED,
         dir=dir,
+        restore_from=restore_from,
         options=options,
         timeout=timeout,
     )
@@ -294,6 +304,7 @@ async def found(
     advertise: str | None = None,
     heartbeat: float | None = None,
     election: float | None = None,
+    restore_from: str | os.PathLike[str] | None = None,
     options: NodeOptions | None = None,
     timeout: float | None = None,
 ) -> Node:
@@ -305,6 +316,7 @@ async def found(
         advertise=advertise,
         heartbeat=heartbeat,
         election=election,
+        restore_from=restore_from,
         options=options,
         timeout=timeout,
     )
@@ -342,6 +354,11 @@ async def connect(ticket: str, *, timeout: float | None = None) -> Node:
     return Node(await run(_calls.open_node(_native.MODE_CLIENT, ticket=ticket, timeout=timeout)))
 
 
+async def verify(dir: str | os.PathLike[str]) -> Verification:
+    """As `aspen.verify`."""
+    return await run(_keeping.Verify(dir))
+
+
 __all__ = [
     "Batch",
     "Branch",
@@ -356,6 +373,7 @@ __all__ = [
     "found",
     "join",
     "open",
+    "verify",
 ]
 
 for _class in (

@@ -230,6 +230,7 @@ py::class_<Node> bind_node(py::module_& module) {
       .def_readwrite("listen", &NodeOptions::listen)
       .def_readwrite("advertise", &NodeOptions::advertise)
       .def_readwrite("ticket", &NodeOptions::ticket)
+      .def_readwrite("restore_from", &NodeOptions::restore_from)
       .def_readwrite("open_timeout_ns", &NodeOptions::open_timeout_ns)
       .def_readwrite("heartbeat_ns", &NodeOptions::heartbeat_ns)
       .def_readwrite("election_ns", &NodeOptions::election_ns)

@@ -22,10 +22,22 @@ py::list quotas(const Op& op) {
   return out;
 }
 
+Op backup(Node& node, const std::optional<std::string>& dir, int stream, int32_t consistency,
+          int64_t timeout_ns, Queue* queue, uint64_t tag) {
+  aspen_backup_options_t options;
+  aspen_backup_options_init(&options, sizeof options);
+  options.consistency = consistency;
+  options.timeout_ns = timeout_ns;
+  options.stream = stream;
+  aspen_op_t* out = nullptr;
+  return made(
+      aspen_backup(node.handle(), dir ? dir->c_str() : nullptr, &options, queue_of({queue, tag}), tag, &out),
+      out, "aspen_backup");
+}
+
 }  // namespace
 
 void bind_keeping(py::module_& module, py::class_<Node>& node, py::class_<Op>& op) {
-  static_cast<void>(module);
   op.def("quotas", quotas);
   node.def("compact", [](Node& n, uint64_t revision, int64_t timeout_ns, Queue* queue, uint64_t tag) {
     aspen_call_options_t c = c_options({.timeout_ns = timeout_ns});
@@ -46,6 +58,11 @@ void bind_keeping(py::module_& module, py::class_<Node>& node, py::class_<Op>& o
     aspen_call_options_t c = c_options({.timeout_ns = timeout_ns});
     aspen_op_t* out = nullptr;
     return made(aspen_quota_list(n.handle(), &c, queue_of({queue, tag}), tag, &out), out, "aspen_quota_list");
+  });
+  node.def("backup", backup);
+  module.def("verify", [](const std::string& dir, Queue* queue, uint64_t tag) {
+    aspen_op_t* out = nullptr;
+    return made(aspen_verify(dir.c_str(), queue_of({queue, tag}), tag, &out), out, "aspen_verify");
   });
 }
 

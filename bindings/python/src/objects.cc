@@ -221,6 +221,7 @@ Op Node::open(const NodeOptions& options, Completion to) {
   out.open_timeout_ns = options.open_timeout_ns;
   out.heartbeat_ns = options.heartbeat_ns;
   out.election_ns = options.election_ns;
+  if (options.restore_from) out.restore_from = options.restore_from->c_str();
   out.history_revisions = options.history_revisions;
   out.history_ns = options.history_ns;
   out.dead_voter_ns = options.dead_voter_ns;

@@ -62,6 +62,7 @@ class Op {
 struct NodeOptions {
   int32_t mode = ASPEN_MODE_EMBEDDED;
   std::optional<std::string> dir, listen, advertise, ticket;
+  std::optional<std::string> restore_from;
   int64_t open_timeout_ns = 0, heartbeat_ns = 0, election_ns = 0;
   uint64_t history_revisions = 0;
   int64_t history_ns = 0, dead_voter_ns = 0;
