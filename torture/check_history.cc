@@ -79,7 +79,8 @@ Line line_of(Json json) {
     const Bytes prefix = json.at("prefix");
     line.call = lab::RangeCall{.request = {.start = prefix, .end = after(prefix)}};
   } else {
-    line.call = lab::GetCall{.key = json.at("key"), .stale = json.value("stale", false)};
+    line.call = lab::GetCall{.key = json.at("key"),
+                             .freshness = json.value("stale", false) ? node::kAnyAge : node::Freshness{}};
   }
   line.json = std::move(json);
   return line;

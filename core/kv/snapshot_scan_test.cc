@@ -72,7 +72,7 @@ TEST_F(SnapshotScanTest, AStoreBegunWithItHasTheRecordsAndNotThePast) {
   RangeReply all = must(machine->range({}));
   EXPECT_EQ(all.entries, must(machine_->range({})).entries);
   EXPECT_EQ(must(machine->lease(lease_)).ttl, 10 * kSecond);
-  EXPECT_EQ(must(machine->lease_keys(lease_)), std::vector<Bytes>{"l"});
+  EXPECT_EQ(must(machine->lease_keys(lease_, {})), std::vector<Bytes>{"l"});
   EXPECT_EQ(machine->quotas(), machine_->quotas());
   EXPECT_EQ(code_of(machine->get({.key = "a", .revision = log_.last_index()})), Code::COMPACTED);
   EXPECT_EQ(code_of(machine->changes(1, 1 << 20, false)), Code::COMPACTED);

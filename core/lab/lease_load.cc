@@ -20,11 +20,13 @@ constexpr const char* kOracle = "leases";
 // of crashed machines may outlive the load, so they hold this, and look whether their host is dead.
 class LeaseLoad::Holder : public std::enable_shared_from_this<Holder> {
  public:
-  Holder(World& world, Machine& machine, uint64_t id, std::shared_ptr<LeaseBook> book)
+  Holder(World& world, Machine& machine, uint64_t id, std::shared_ptr<LeaseBook> book,
+         std::shared_ptr<Activity> activity)
       : world_(world),
         machine_(machine),
         id_(id),
         book_(std::move(book)),
+        activity_(std::move(activity)),
         random_(world.random("lease holder", id)) {}
 
   void stop() { stopping_ = true; }
@@ -42,7 +44,23 @@ class LeaseLoad::Holder : public std::enable_shared_from_this<Holder> {
   }
 
  private:
+  class Running {
+   public:
+    Running(World& world, Activity& activity) : world_(world), activity_(activity) { ++activity_.running; }
+    ~Running() {
+      --activity_.running;
+      activity_.ended = world_.now();
+    }
+    Running(const Running&) = delete;
+    Running& operator=(const Running&) = delete;
+
+   private:
+    World& world_;
+    Activity& activity_;
+  };
+
   rt::Task<Result<>> hold(rt::Cx& cx, std::shared_ptr<Holder> self, Host& host, node::Engine& engine) {
+    const Running running(world_, *activity_);
     while (!stopping_ && !host.dead()) {
       const DurationNs ttl = random_.between(kTtlMin, kTtlMax);
       const TimeNs called = world_.now();
@@ -136,6 +154,7 @@ class LeaseLoad::Holder : public std::enable_shared_from_this<Holder> {
   Machine& machine_;
   const uint64_t id_;
   std::shared_ptr<LeaseBook> book_;
+  std::shared_ptr<Activity> activity_;
   Random random_;
   uint64_t incarnation_ = 0;
   bool stopping_ = false;
@@ -145,13 +164,14 @@ LeaseLoad::LeaseLoad(World& world, Cluster& cluster, size_t holders)
     : world_(world),
       cluster_(cluster),
       book_(std::make_shared<LeaseBook>()),
+      activity_(std::make_shared<Activity>()),
       seen_(cluster.size()),
       looking_(std::make_shared<bool>(true)) {
   std::vector<Machine*> machines;
   for (auto& machine : cluster.client_machines()) machines.push_back(machine.get());
   for (size_t i = 0; i < cluster.size(); ++i) machines.push_back(&cluster.member(i));
   for (size_t i = 0; i < holders; ++i) {
-    holders_.push_back(std::make_shared<Holder>(world, *machines[i % machines.size()], i, book_));
+    holders_.push_back(std::make_shared<Holder>(world, *machines[i % machines.size()], i, book_, activity_));
   }
 }
 
@@ -214,7 +234,8 @@ void LeaseLoad::finish() {
   const TimeNs began = world_.now();
   auto late = [&] {
     const DurationNs slow_clock = book_->longest() / 1'000'000 * kDriftPpmMax;
-    return world_.now() > std::max(began, reigns_from_) + book_->longest() + slow_clock + kReleaseSlack;
+    const TimeNs from = std::max({began, reigns_from_, activity_->ended});
+    return activity_->running == 0 && world_.now() > from + book_->longest() + slow_clock + kReleaseSlack;
   };
   (void)world_.run_until([&] { return world_.violation() || all_gone() || late(); }, kFinishLimit);
   if (world_.violation()) return;

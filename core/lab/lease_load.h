@@ -4,7 +4,7 @@
 // sometimes too long, by itself or by the engine's renewal, and leaves it to run out or revokes it. All the
 // time the states of the members are looked at: when one has a lease no more, it has ended. What must hold is
 // in lease_book.h, and: a lease's keys are all there or none is, and once it has ended none; and each lease
-// ends within kReleaseSlack after its time when faults are over and leaders stay.
+// ends within kReleaseSlack after its time when faults are over, leaders stay and holders have stopped.
 //
 // Thread safety: none.
 #pragma once
@@ -33,6 +33,11 @@ class LeaseLoad {
 
  private:
   class Holder;
+  // Of the holders' tasks: until the last one has ended, leases are kept alive.
+  struct Activity {
+    size_t running = 0;
+    TimeNs ended = 0;  // the last that did
+  };
   struct Seen {
     uint64_t incarnation = 0;
     raft::Index applied = 0;
@@ -46,6 +51,7 @@ class LeaseLoad {
   World& world_;
   Cluster& cluster_;
   std::shared_ptr<LeaseBook> book_;
+  std::shared_ptr<Activity> activity_;
   std::vector<std::shared_ptr<Holder>> holders_;
   std::vector<Seen> seen_;
   raft::Term term_ = 0;     // the newest that a leader has
