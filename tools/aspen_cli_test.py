@@ -15,7 +15,7 @@ import tempfile
 import time
 import unittest
 
-from cli_case import ASPEN, Case, Server, aspen, SECONDS_MAX
+from cli_case import ASPEN, Case, SECONDS_MAX, Server, aspen, free_port
 
 
 class Help(Case):
