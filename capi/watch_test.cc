@@ -1,5 +1,6 @@
 // Watches of aspen.h, at a client and at members of a cluster of processes, and embedded.
 #include <set>
+#include <string_view>
 
 #include "capi/test_cluster.h"
 
@@ -16,7 +17,8 @@ std::string text(const uint8_t* data, size_t size) {
   return {reinterpret_cast<const char*>(data), size};
 }
 
-aspen_watch_options_t options_of(const std::string& prefix) {
+// The prefix is borrowed, as the options do.
+aspen_watch_options_t options_of(std::string_view prefix) {
   aspen_watch_options_t options;
   aspen_watch_options_init(&options, sizeof options);
   options.prefix = prefix.data();
