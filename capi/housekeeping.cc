@@ -32,8 +32,7 @@ int32_t aspen_quota_set(aspen_node_t* node, const void* prefix, size_t prefix_si
                       .prefix = aspen::capi::copy(prefix, prefix_size),
                       .bytes_max = bytes_max,
                       .keys_max = keys_max};
-  return aspen::capi::submit_command(node, std::move(command), call, state,
-                                     [](const kv::DoneReply&, OpResult&) {});
+  return aspen::capi::submit_command(node, std::move(command), call, state);
 }
 
 int32_t aspen_quota_list(aspen_node_t* node, const aspen_call_options_t* options, aspen_cq_t* queue,

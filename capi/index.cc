@@ -20,28 +20,12 @@ using aspen::capi::OpResult;
 using aspen::capi::OpState;
 using aspen::capi::readable;
 using aspen::capi::refuse;
+using aspen::capi::submit_command;
 using aspen::capi::timeout_or_default;
 namespace kv = aspen::kv;
 namespace limits = aspen::limits;
 
 namespace {
-
-int32_t submit(aspen_node_t* node, kv::Command command, const aspen_call_options_t& options,
-               const std::shared_ptr<OpState>& state) {
-  Result<> valid = check_call(options);
-  if (valid) valid = kv::validate(command);
-  if (!valid) return refuse(*state, valid.error());
-  auto id = node->handle->node->run(std::move(command), timeout_or_default(options.timeout_ns),
-                                    [state](Result<kv::DoneReply> reply) {
-                                      if (!reply) return complete_with_error(*state, reply.error());
-                                      OpResult result;
-                                      result.succeeded = true;
-                                      result.revision = reply->revision;
-                                      state->complete(std::move(result));
-                                    });
-  aspen::capi::cancel_with(*state, node->handle, id);
-  return ASPEN_OK;
-}
 
 std::string to_hex(aspen::BytesView bytes) {
   std::string text;
@@ -124,12 +108,12 @@ int32_t aspen_index_create(aspen_node_t* node, const char* name, const void* pre
   auto state = begin(node, options, &call, queue, tag, op);
   if (state == nullptr) return ASPEN_INVALID_ARGUMENT;
   if (auto size = aspen::capi::check_bound(prefix_size); !size) return refuse(*state, size.error());
-  return submit(node,
-                {.kind = kv::Command::Kind::index_create,
-                 .prefix = copy(prefix, prefix_size),
-                 .name = name,
-                 .extractor = extractor},
-                call, state);
+  return submit_command(node,
+                        {.kind = kv::Command::Kind::index_create,
+                         .prefix = copy(prefix, prefix_size),
+                         .name = name,
+                         .extractor = extractor},
+                        call, state);
 }
 
 int32_t aspen_index_drop(aspen_node_t* node, const char* name, const aspen_call_options_t* options,
@@ -139,7 +123,7 @@ int32_t aspen_index_drop(aspen_node_t* node, const char* name, const aspen_call_
   aspen_call_options_t call;
   auto state = begin(node, options, &call, queue, tag, op);
   if (state == nullptr) return ASPEN_INVALID_ARGUMENT;
-  return submit(node, {.kind = kv::Command::Kind::index_drop, .name = name}, call, state);
+  return submit_command(node, {.kind = kv::Command::Kind::index_drop, .name = name}, call, state);
 }
 
 int32_t aspen_index_list(aspen_node_t* node, const aspen_call_options_t* options, aspen_cq_t* queue,

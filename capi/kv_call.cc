@@ -231,17 +231,17 @@ node::Node::Done<kv::RangeReply> complete_range(std::shared_ptr<OpState> state) 
 }
 
 int32_t submit_command(aspen_node_t* node, kv::Command command, const aspen_call_options_t& options,
-                       const std::shared_ptr<OpState>& state, void (*fill)(const kv::DoneReply&, OpResult&)) {
+                       const std::shared_ptr<OpState>& state, FillDone fill) {
   Result<> valid = check_call(options);
   if (valid) valid = kv::validate(command);
   if (!valid) return refuse(*state, valid.error());
   auto id = node->handle->node->run(std::move(command), timeout_or_default(options.timeout_ns),
-                                    [state, fill](Result<kv::DoneReply> reply) {
+                                    [state, fill = std::move(fill)](Result<kv::DoneReply> reply) {
                                       if (!reply) return complete_with_error(*state, reply.error());
                                       OpResult result;
                                       result.succeeded = true;
                                       result.revision = reply->revision;
-                                      fill(*reply, result);
+                                      if (fill) fill(*reply, result);
                                       state->complete(std::move(result));
                                     });
   cancel_with(*state, node->handle, id);

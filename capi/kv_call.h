@@ -42,9 +42,10 @@ node::Node::Done<kv::GetReply> complete_get(std::shared_ptr<OpState> state, Byte
 node::Node::Done<kv::RangeReply> complete_range(std::shared_ptr<OpState> state);
 // Completes a call that is not sent.
 int32_t refuse(OpState& state, Error error);
-// A command that is not a write; `fill` says what its reply means.
+// A command that is not a write; `fill` adds what its reply means beside the revision.
+using FillDone = std::function<void(const kv::DoneReply&, OpResult&)>;
 int32_t submit_command(aspen_node_t* node, kv::Command command, const aspen_call_options_t& options,
-                       const std::shared_ptr<OpState>& state, void (*fill)(const kv::DoneReply&, OpResult&));
+                       const std::shared_ptr<OpState>& state, FillDone fill = {});
 int32_t submit_write(aspen_node_t* node, kv::Command command, const aspen_call_options_t& options,
                      const std::shared_ptr<OpState>& state);
 

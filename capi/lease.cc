@@ -32,19 +32,11 @@ int32_t call(aspen_node_t* node, const aspen_call_options_t* options, aspen_cq_t
   return ask(state, timeout_or_default(copied.timeout_ns));
 }
 
-template <typename Fill>
-int32_t run(aspen_node_t* node, const std::shared_ptr<OpState>& state, kv::Command command,
-            DurationNs timeout, Fill fill) {
-  if (Result<> valid = kv::validate(command); !valid) return refuse(*state, valid.error());
-  auto id = node->handle->node->run(std::move(command), timeout, complete<kv::DoneReply>(state, fill));
-  cancel_with(*state, node->handle, id);
-  return ASPEN_OK;
-}
-
 }  // namespace
 }  // namespace aspen::capi
 
 using aspen::DurationNs;
+using aspen::capi::begin;
 using aspen::capi::call;
 using aspen::capi::cancel_with;
 using aspen::capi::complete;
@@ -52,33 +44,31 @@ using aspen::capi::complete_with_error;
 using aspen::capi::OpResult;
 using aspen::capi::refuse;
 using aspen::capi::result_of;
-using aspen::capi::run;
 using aspen::capi::spell;
+using aspen::capi::submit_command;
 namespace kv = aspen::kv;
 using State = std::shared_ptr<aspen::capi::OpState>;
 
 int32_t aspen_lease_grant(aspen_node_t* node, int64_t ttl_ns, const aspen_call_options_t* options,
                           aspen_cq_t* queue, uint64_t tag, aspen_op_t** op) {
-  return call(node, options, queue, tag, op, [&](const State& state, DurationNs timeout) -> int32_t {
-    kv::Command command{.kind = kv::Command::Kind::lease_grant, .ttl = ttl_ns};
-    return run(node, state, std::move(command), timeout,
-               [ttl_ns](const kv::DoneReply& reply, OpResult& result) {
-                 result.revision = reply.revision;
-                 result.leases = {{reply.result, ttl_ns, ttl_ns, 0}};
-               });
-  });
+  aspen_call_options_t copied;
+  auto state = begin(node, options, &copied, queue, tag, op);
+  if (state == nullptr) return ASPEN_INVALID_ARGUMENT;
+  return submit_command(node, {.kind = kv::Command::Kind::lease_grant, .ttl = ttl_ns}, copied, state,
+                        [ttl_ns](const kv::DoneReply& reply, OpResult& result) {
+                          result.leases = {{reply.result, ttl_ns, ttl_ns, 0}};
+                        });
 }
 
 int32_t aspen_lease_revoke(aspen_node_t* node, uint64_t lease, const aspen_call_options_t* options,
                            aspen_cq_t* queue, uint64_t tag, aspen_op_t** op) {
-  return call(node, options, queue, tag, op, [&](const State& state, DurationNs timeout) -> int32_t {
-    kv::Command command{.kind = kv::Command::Kind::lease_revoke, .leases = {lease}};
-    return run(node, state, std::move(command), timeout,
-               [lease](const kv::DoneReply& reply, OpResult& result) {
-                 result.revision = reply.revision;
-                 result.leases = {{lease, 0, 0, reply.result}};
-               });
-  });
+  aspen_call_options_t copied;
+  auto state = begin(node, options, &copied, queue, tag, op);
+  if (state == nullptr) return ASPEN_INVALID_ARGUMENT;
+  return submit_command(node, {.kind = kv::Command::Kind::lease_revoke, .leases = {lease}}, copied, state,
+                        [lease](const kv::DoneReply& reply, OpResult& result) {
+                          result.leases = {{lease, 0, 0, reply.result}};
+                        });
 }
 
 int32_t aspen_lease_keep_alive(aspen_node_t* node, uint64_t lease, const aspen_call_options_t* options,
