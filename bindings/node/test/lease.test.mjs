@@ -28,9 +28,8 @@ test('keys go when their lease runs out', async (t) => {
   await until(async () => (await kv.get('a')) === null, 'the key to go');
   assert.ok(performance.now() - begin >= 1000);
   assert.deepEqual((await list(kv.range())).map(({ key }) => String(key)), ['kept']);
-  for (const call of [lease.info(), lease.keepAlive(), lease.revoke(), list(lease.keys()), kv.put('a', '', { lease })]) {
-    await rejects(call, { code: 'NOT_FOUND' });
-  }
+  const calls = [lease.info(), lease.keepAlive(), lease.revoke(), list(lease.keys()), kv.put('a', '', { lease })];
+  await Promise.all(calls.map((call) => rejects(call, { code: 'NOT_FOUND' })));
 });
 
 test('a lease tells of itself', async (t) => {
@@ -66,8 +65,8 @@ test('a lease is kept until it is dropped', async (t) => {
   const lost = await kv.grant(1000);
   const told = new Promise((resolve) => lost.keep(resolve));
   await kv.lease(lost.id).revoke();
+  await until(() => lost.lost, 'the loss to be told');  // a kept lease does not hold the event loop
   assert.equal((await told).code, 'NOT_FOUND');
-  assert.equal(lost.lost, true);
 });
 
 test('a lease is disposed of', { skip: !Symbol.asyncDispose }, async (t) => {
