@@ -9,16 +9,30 @@ import readline from 'node:readline';
 
 import * as aspen from 'aspen';
 
+const cleanups = new WeakMap();
+
+// Has `cleanup` run when the test is over, the last one first: nodes are closed before their directory goes.
+function atEnd(t, cleanup) {
+  if (!cleanups.has(t)) {
+    const list = [];
+    cleanups.set(t, list);
+    t.after(async () => {
+      while (list.length > 0) await list.pop()();
+    });
+  }
+  cleanups.get(t).push(cleanup);
+}
+
 // A directory that exists until the test is over; nodes go into directories inside it.
 export function directory(t) {
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'aspen-node-test-'));
-  t.after(() => fs.rmSync(dir, { recursive: true, force: true, maxRetries: 5 }));
+  atEnd(t, () => fs.rmSync(dir, { recursive: true, force: true }));
   return dir;
 }
 
 // Closed when the test is over, if the test did not.
 export function closing(t, node) {
-  t.after(() => node.close());
+  atEnd(t, () => node.close());
   return node;
 }
 
@@ -69,7 +83,7 @@ export const aspenBinary = process.env.ASPEN_BIN;
 export async function member(t, dir, args) {
   const child = spawn(aspenBinary, ['node', '--dir', dir, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
   const exited = once(child, 'exit');
-  t.after(async () => {
+  atEnd(t, async () => {
     child.kill('SIGKILL');
     await exited;
   });
