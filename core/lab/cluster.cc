@@ -203,12 +203,22 @@ void Cluster::observe(size_t i) {
   if (replica == nullptr) return;
   care_[i].peer = replica->peer();
   if (!replica->transport().on_send) listen(i);
+  note_role(i, replica->driver().core());
   // While a snapshot replaces the state, it is ahead of a core that has not heard of it; for good when the
   // log could not follow, and the driver has stopped.
   if (replica->driver().replacing() || replica->driver().failure()) return;
   oracles_.observe(view_of(replica->driver().core(), replica->machine().applied()));
   report_oracles();
   if (observed) observed(replica->driver().core());
+}
+
+void Cluster::note_role(size_t i, const raft::Core& core) {
+  constexpr const char* kRoles[] = {"follower", "pre-candidate", "candidate", "leader"};
+  Care& care = care_[i];
+  if (care.role == core.role() && care.term == core.term()) return;
+  care.role = core.role();
+  care.term = core.term();
+  world_.note(member(i).index(), "role", "{} of term {}", kRoles[static_cast<size_t>(care.role)], care.term);
 }
 
 // To what the member says, as far as others could hear it: a ghost says it to nobody.

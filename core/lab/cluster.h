@@ -84,6 +84,8 @@ class Cluster {
     bool lost = false;                  // without good data, until it is a voter that has caught up
     bool starting = false;              // a restart is scheduled
     raft::PeerId peer = raft::kNobody;  // as the oracles know it
+    raft::Role role = raft::Role::follower;
+    raft::Term term = 0;
   };
 
   node::NodeOptions member_options(size_t i) const;
@@ -91,6 +93,7 @@ class Cluster {
   void look_after(size_t i);
   void observe(size_t i);
   void listen(size_t i);
+  void note_role(size_t i, const raft::Core& core);
   void report_oracles();
   bool settled();
   std::string describe();

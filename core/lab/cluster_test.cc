@@ -11,6 +11,18 @@ namespace {
 constexpr DurationNs kLimit = 60 * kSecond;
 constexpr DurationNs kConnectionsEnd = 20 * kSecond;  // with what they would have sent again
 
+TEST(Cluster, PacketsAndRolesAreTraced) {
+  World world({.seed = 8, .recording = Trace::Recording::on});
+  Cluster cluster(world, {.members = 1});
+  ASSERT_TRUE(cluster.form());
+  std::string text = world.trace().text();
+  EXPECT_TRUE(text.contains(R"("role" "leader of term )")) << text;
+  EXPECT_TRUE(text.contains(R"("deliver" "10.0.1.1:)")) << text;
+  TraceHash before = world.trace().hash();
+  world.network().trace("lose", 0, 1, 100);
+  EXPECT_NE(world.trace().hash(), before);
+}
+
 // Both leave the member, whatever becomes of them.
 TEST(Cluster, TwoVotesOfAMemberInOneTermAreSeen) {
   World world({.seed = 6});

@@ -129,7 +129,7 @@ void Network::reset_end(std::string_view at, std::string_view peer) {
     if (port.receiver == nullptr || port.host->dead()) continue;
     for (uint32_t remote : peers) {
       ++counters_.resets;
-      if (trace) trace("reset", ports_[remote].address, port.address, 0);
+      if (trace) trace("reset", remote, index, 0);
       port.host->deliver([this, index, remote, incarnation = port.incarnation] {
         if (ports_[index].incarnation == incarnation) ports_[index].receiver->break_with(remote);
       });

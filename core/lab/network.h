@@ -91,8 +91,8 @@ class Network {
   void reset_end(std::string_view at, std::string_view peer);
 
   const Counters& counters() const { return counters_; }
-  // What: "send", "lose", "deliver", "repeat", "reset".
-  std::function<void(const char* what, const std::string& from, const std::string& to, size_t bytes)> trace;
+  // What: "send", "lose", "deliver", "repeat", "reset". Of address_of() two ports.
+  std::function<void(const char* what, uint32_t from, uint32_t to, size_t bytes)> trace;
 
   // For endpoints and sockets.
   uint32_t port_of(std::string_view address);
@@ -145,7 +145,7 @@ class Network {
   void lose(std::unique_ptr<Packet> packet);
   void send_again(std::unique_ptr<Packet> packet);
   void tell(const char* what, const Packet& packet) {
-    if (trace) trace(what, ports_[packet.from].address, ports_[packet.to].address, packet.size);
+    if (trace) trace(what, packet.from, packet.to, packet.size);
   }
 
   Events& events_;

@@ -150,7 +150,9 @@ TEST_F(PacketTest, ADeadHostNeitherSendsNorHears) {
 
 TEST_F(PacketTest, TheTraceTellsWhatHappened) {
   std::vector<std::string> lines;
-  network.trace = [&](const char* what, const std::string& source, const std::string& target, size_t bytes) {
+  network.trace = [&](const char* what, uint32_t from, uint32_t to, size_t bytes) {
+    std::string source = network.address_of(from);
+    std::string target = network.address_of(to);
     lines.push_back(fmt::format("{} {} {} {}", what, source, target, bytes));
   };
   send_many(1);
@@ -338,8 +340,7 @@ class Chaos {
  public:
   Chaos(Transport transport, uint64_t seed, size_t machines)
       : world(transport, seed), random(Random(seed).fork("chaos")), nodes(machines) {
-    world.network.trace = [this](const char* what, const std::string& from, const std::string& to,
-                                 size_t size) {
+    world.network.trace = [this](const char* what, uint32_t from, uint32_t to, size_t size) {
       log += fmt::format("{} {} {} {} {}\n", world.events.now(), what, from, to, size);
     };
     for (size_t i = 0; i < machines; ++i) start(i);

@@ -60,13 +60,20 @@ void Trace::add(TimeNs time, uint64_t node, std::string_view kind, BytesView det
     crypto_generichash_update(&state_, byte_data(part), part.size());
   }
   ++count_;
-  if (recording_ == Recording::on && lines_.size() < lines_max_) {
-    lines_.push_back(format(time, node, kind, detail));
-  }
+  if (keeps_line()) keep_line(time, node, kind, detail);
+}
+
+void Trace::keep_line(TimeNs time, uint64_t node, std::string_view kind, BytesView detail) {
+  lines_.push_back(format(time, node, kind, detail));
 }
 
 TraceHash Trace::hash() const {
   crypto_generichash_state state = state_;
+  if (often_ != 0) {
+    wire::Writer often;
+    often.u64(often_);
+    crypto_generichash_update(&state, byte_data(often.view()), often.view().size());
+  }
   TraceHash out;
   crypto_generichash_final(&state, out.data(), out.size());
   return out;

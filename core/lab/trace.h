@@ -8,7 +8,9 @@
 //   a.add(1'000, 2, "deliver", "append 3 -> 2");     // line: 1000 2 "deliver" "append 3 -> 2"
 //   if (a.hash() != b.hash()) print(first_divergence(a.lines(), b.lines()));
 //
-// The hash is BLAKE2b of the events with every field's length, so it is the same on every machine.
+// The hash is BLAKE2b of the events with every field's length, so it is the same on every machine. Of what
+// happens so often that this would slow a run down (packets), numbers only are mixed into one word, which is
+// hashed at the end; their text is made for the lines alone.
 //
 // Limits: kTraceLinesMax lines are kept; later events are counted and hashed only (truncated()).
 // Thread safety: none.
@@ -17,6 +19,7 @@
 #include <sodium.h>
 
 #include <array>
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <vector>
@@ -51,6 +54,17 @@ class Trace {
   explicit Trace(Recording recording = Recording::off, size_t lines_max = kTraceLinesMax);
 
   void add(TimeNs time, uint64_t node, std::string_view kind, BytesView detail);
+  // `numbers` tell the event from others; `detail()` is called when the line is kept.
+  template <typename Detail>
+  void add_often(TimeNs time, uint64_t node, std::string_view kind, std::initializer_list<uint64_t> numbers,
+                 const Detail& detail) {
+    mix(static_cast<uint64_t>(time));
+    mix(node);
+    mix(kind.size() << 8 | static_cast<uint8_t>(kind.front()));
+    for (uint64_t number : numbers) mix(number);
+    mix(count_++);  // its place among the others
+    if (keeps_line()) keep_line(time, node, kind, detail());
+  }
 
   uint64_t count() const { return count_; }
   // Of the events so far. Events may follow.
@@ -61,9 +75,18 @@ class Trace {
   std::string text() const;
 
  private:
+  bool keeps_line() const { return recording_ == Recording::on && lines_.size() < lines_max_; }
+  void keep_line(TimeNs time, uint64_t node, std::string_view kind, BytesView detail);
+  // After splitmix64's steps: every bit of what came before counts.
+  void mix(uint64_t number) {
+    often_ = (often_ ^ number) * 0xbf58476d1ce4e5b9;
+    often_ ^= often_ >> 31;
+  }
+
   Recording recording_;
   size_t lines_max_;
   uint64_t count_ = 0;
+  uint64_t often_ = 0;
   crypto_generichash_state state_;
   std::vector<std::string> lines_;
 };

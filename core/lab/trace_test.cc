@@ -38,6 +38,28 @@ TEST(Trace, HashesEveryFieldAndTheirOrder) {
   EXPECT_NE(base, hash_of({{1, 2, "ab", "c"}}));
 }
 
+TEST(Trace, WhatHappensOftenCountsByItsNumbersAndPlace) {
+  auto hash_of = [](Trace trace, TimeNs time, const char* kind, uint64_t number, bool first) {
+    auto text = [] { return "text"; };
+    if (first) trace.add_often(time, 1, kind, {number}, text);
+    trace.add(2, 1, "note", "");
+    if (!first) trace.add_often(time, 1, kind, {number}, text);
+    return trace.hash();
+  };
+  Trace quiet;
+  TraceHash base = hash_of(quiet, 1, "send", 5, true);
+  EXPECT_EQ(base, hash_of(Trace(Trace::Recording::on), 1, "send", 5, true));
+  EXPECT_NE(base, hash_of(quiet, 2, "send", 5, true));
+  EXPECT_NE(base, hash_of(quiet, 1, "lose", 5, true));
+  EXPECT_NE(base, hash_of(quiet, 1, "send", 6, true));
+  EXPECT_NE(base, hash_of(quiet, 1, "send", 5, false));
+
+  Trace loud(Trace::Recording::on);
+  loud.add_often(1, 2, "send", {3}, [] { return "a > b"; });
+  EXPECT_EQ(loud.text(), "1 2 \"send\" \"a > b\"\n");
+  EXPECT_EQ(loud.count(), 1u);
+}
+
 TEST(Trace, HashesTheSameWithAndWithoutLines) {
   Trace quiet;
   Trace loud(Trace::Recording::on, 1);

@@ -41,6 +41,11 @@ World::World(const WorldOptions& options)
   sodium_random = &sodium_random_;
   randombytes_set_implementation(&seeded);
   buggify_hook = buggify;
+  network_.trace = [this](const char* what, uint32_t from, uint32_t to, size_t bytes) {
+    trace_.add_often(now(), 0, what, {from, to, bytes}, [&] {
+      return fmt::format("{} > {}, {} bytes", network_.address_of(from), network_.address_of(to), bytes);
+    });
+  };
 }
 
 World::~World() {
