@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+
 #include "core/base/buggify.h"
+#include "core/crypto/key.h"
 #include "core/lab/scripts.h"
 
 namespace aspen::lab {
@@ -21,6 +24,19 @@ TEST(Cluster, PacketsAndRolesAreTraced) {
   TraceHash before = world.trace().hash();
   world.network().trace("lose", 0, 1, 100);
   EXPECT_NE(world.trace().hash(), before);
+}
+
+NodeId first_key() {
+  World world({.seed = 8});
+  Cluster cluster(world, {.members = 1});
+  if (!cluster.form()) std::abort();
+  return crypto::KeyPair::generate().id();
+}
+
+// In a process of its own: what a process initialises once must not take from the randomness of its first world.
+TEST(ClusterDeathTest, TheFirstRunOfAProcessIsLikeTheSecond) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_EXIT(std::exit(first_key() == first_key() ? 0 : 1), testing::ExitedWithCode(0), "");
 }
 
 // Both leave the member, whatever becomes of them.

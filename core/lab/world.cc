@@ -4,6 +4,7 @@
 
 #include "core/base/assert.h"
 #include "core/base/buggify.h"
+#include "core/crypto/key.h"
 
 namespace aspen::lab {
 namespace {
@@ -38,6 +39,7 @@ World::World(const WorldOptions& options)
       network_(events_, random_.fork("network")) {
   ASPEN_ASSERT(current == nullptr);
   current = this;
+  crypto::initialize();  // not later: the first time it draws random bytes itself
   sodium_random = &sodium_random_;
   randombytes_set_implementation(&seeded);
   buggify_hook = buggify;
