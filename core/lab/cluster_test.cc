@@ -33,7 +33,8 @@ NodeId first_key() {
   return crypto::KeyPair::generate().id();
 }
 
-// In a process of its own: what a process initialises once must not take from the randomness of its first world.
+// In a process of its own: what a process initialises once must not take from the randomness of its first
+// world.
 TEST(ClusterDeathTest, TheFirstRunOfAProcessIsLikeTheSecond) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");
   EXPECT_EXIT(std::exit(first_key() == first_key() ? 0 : 1), testing::ExitedWithCode(0), "");

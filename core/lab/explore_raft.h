@@ -11,14 +11,12 @@
 //               renamings. The core treats peers alike: it compares them for equality, and orders them only
 //               to go through all of them, which a network without order hides.
 //   monotony    Nothing takes a message away, so a member that is down is one that takes no input for a
-//   while: a
-//               crash and its restart are one step. And a message that only brings an answer, its receiver
-//               staying as it is, can be delivered at once: whatever could happen without the answer can with
-//               it.
+//               while: a crash and its restart are one step. And a message that only brings an answer, its
+//               receiver staying as it is, can be delivered at once: whatever could happen without the
+//               answer can with it.
 //   forgetting  A message that can change nothing any more is removed (dead() says which, and asks the core
-//   each
-//               time). A refusal that only tells of a later term is not kept: learning of one is always
-//               possible.
+//               each time). A refusal that only tells of a later term is not kept: learning of one is
+//               always possible.
 //   locality    A write ends in the step that began it: until it has, its member can do nothing else (bound),
 //               and what the others do meanwhile they can do before or after.
 //   superset    Pre-votes are always granted, and followers have always stopped hearing from a leader when a

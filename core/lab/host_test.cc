@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <map>
+
 namespace aspen::lab {
 namespace {
 
@@ -66,6 +69,28 @@ TEST(Random, IsTheSameEverywhere) {
   EXPECT_NE(Random(1).fork("a").next(), Random(1).fork("b").next());
   EXPECT_NE(Random(1).fork("a").next(), Random(2).fork("a").next());
   EXPECT_NE(Random(1).fork("a", 0).next(), Random(1).fork("a", 1).next());
+  EXPECT_EQ(Random(1).exponential(1'000'000), 1'391'328);
+}
+
+TEST(Random, ExponentialHasItsDistribution) {
+  constexpr int kDraws = 100'000;
+  constexpr int64_t kMean = 1'000'000;
+  Random random(7);
+  double sum = 0;
+  std::map<int64_t, int> longer;  // than so many quarters of the mean
+  for (int i = 0; i < kDraws; ++i) {
+    int64_t value = random.exponential(kMean);
+    ASSERT_GE(value, 0);
+    ASSERT_LE(value, 20 * kMean);
+    sum += static_cast<double>(value);
+    for (int64_t quarter = 1; quarter <= 16; ++quarter) {
+      if (value > quarter * kMean / 4) ++longer[quarter];
+    }
+  }
+  EXPECT_NEAR(sum / kDraws, kMean, 0.02 * kMean);
+  for (auto [quarter, count] : longer) {
+    EXPECT_NEAR(static_cast<double>(count) / kDraws, std::exp(-0.25 * static_cast<double>(quarter)), 0.005);
+  }
 }
 
 }  // namespace

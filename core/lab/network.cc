@@ -1,7 +1,5 @@
 #include "core/lab/network.h"
 
-#include <cmath>
-
 #include "core/base/mutant.h"
 #include "core/lab/simulated_endpoint.h"
 #include "core/lab/simulated_socket.h"
@@ -163,8 +161,10 @@ void Network::transmit(std::unique_ptr<Packet> packet) {
   packet->attempt_at = events_.now();
   Direction& way = direction(packet->from, packet->to);
   double loss = (way.faults ? *way.faults : faults).loss;
-  if (loss > 0 && packet->size > kPacketBytes) {
-    loss = 1 - std::pow(1 - loss, std::ceil(static_cast<double>(packet->size) / kPacketBytes));
+  if (loss > 0) {
+    double all_arrive = 1;
+    for (size_t sent = 0; sent < packet->size; sent += kPacketBytes) all_arrive *= 1 - loss;
+    loss = 1 - all_arrive;
   }
   if (way.cut || (loss > 0 && random_.chance(loss))) return lose(std::move(packet));
   double repeat = (way.faults ? *way.faults : faults).repeat;

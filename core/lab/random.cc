@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <cmath>
 #include <cstring>
 
 #include "core/base/assert.h"
@@ -55,9 +54,16 @@ bool Random::chance(double probability) {
   return unit() < probability;
 }
 
+// By comparisons alone (J. von Neumann, Various techniques used in connection with random digits, 1951): a
+// logarithm differs in its last bits between machines.
 int64_t Random::exponential(int64_t mean) {
-  double value = -std::log(1.0 - unit()) * static_cast<double>(mean);
-  return static_cast<int64_t>(std::min(value, 20.0 * static_cast<double>(mean)));
+  for (double whole = 0; whole < 20; ++whole) {
+    double first = unit();
+    bool odd = true;  // of how many numbers fell in a row, the first included
+    for (double last = first, next = unit(); next < last; last = next, next = unit()) odd = !odd;
+    if (odd) return static_cast<int64_t>((whole + first) * static_cast<double>(mean));
+  }
+  return 20 * mean;
 }
 
 void Random::fill(void* out, size_t size) {

@@ -1,10 +1,9 @@
 // Items through a row of stages that work at the same time, with bounded queues between them.
 //
 //   co_await pipeline(cx, {.capacity = 16},
-//                     [&](Cx& cx) -> Task<Result<std::optional<Block>>> { ... },     // source; nullopt: the
-//                     end
-//                     [&](Cx& cx, Block block) -> Task<Result<Packed>> { ... },      // any number of stages
-//                     [&](Cx& cx, Packed packed) -> Task<Result<>> { ... });         // sink
+//                     [&](Cx& cx) -> Task<Result<std::optional<Block>>> { ... },  // source; nullopt: the end
+//                     [&](Cx& cx, Block block) -> Task<Result<Packed>> { ... },   // any number of stages
+//                     [&](Cx& cx, Packed packed) -> Task<Result<>> { ... });      // sink
 //
 // Each stage is one task that takes its items one at a time, so they keep their order; a full queue holds
 // back the stage before it. The pipeline is over when the sink has had the last item.
