@@ -723,7 +723,8 @@ typedef struct aspen_watch_options {
 
 ASPEN_API void aspen_watch_options_init(aspen_watch_options_t* options, size_t struct_size);
 
-/* Completes when a member serves the watch: what happens from then on will be told. The operation's revision
+/* Completes when a member serves the watch. One from now on is told whatever is acknowledged from then on,
+ * and nothing that was acknowledged before the call; it takes a linearizable read. The operation's revision
  * is the one before the first that is told. Take the watch with aspen_op_take_watch. Errors:
  * INVALID_ARGUMENT, PERMISSION_DENIED, LIMIT_EXCEEDED (ASPEN_LIMIT_WATCHES), UNAVAILABLE. */
 ASPEN_API int32_t aspen_watch_open(aspen_node_t* node, const aspen_watch_options_t* options,

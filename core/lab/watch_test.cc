@@ -149,6 +149,21 @@ TEST_F(WatchTest, LeavesAMemberThatDoesNotKnowWhatItMisses) {
   }
 }
 
+TEST_F(WatchTest, FromNowOnIsNotWhatAMemberThatLagsHasNow) {
+  Machine& laggard = follower();
+  for (size_t i = 0; i < cluster_.size(); ++i) {
+    world_.network().cut(cluster_.member(i).address(), laggard.address());
+  }
+  put("before");
+  Told& told = new_told();
+  run(laggard, [&told](node::Engine& engine, rt::Cx& cx) { return follow(told, engine, {}, 1000, 0, cx); });
+  world_.run_for(100 * kMillisecond);
+  world_.network().heal();
+  ASSERT_TRUE(world_.run_until([&] { return told.opened || told.error; }, kLimit));
+  put("after");
+  EXPECT_TRUE(until(told, "after")) << told.text;
+}
+
 TEST_F(WatchTest, ASlowOneIsToldEverythingAndHoldsNobodyUp) {
   Told& slow = new_told();
   Told& fast = new_told();

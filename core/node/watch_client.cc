@@ -168,6 +168,13 @@ rt::Task<Result<std::unique_ptr<Watch>>> WatchClient::open(rt::Cx& cx, kv::Watch
     co_return fail(Code::LIMIT_EXCEEDED, "this node has {} watches open; at most {}", watches_.size(),
                    limits::kWatchersPerPeerMax);
   }
+  if (request.first_revision == 0 && !ASPEN_MUTANT("node-watch-from-what-a-laggard-has")) {
+    // The member that serves it may lag behind, and would tell what was acknowledged before.
+    ASPEN_CO_TRY(kv::RangeReply now,
+                 co_await router_.range(
+                     cx, {.start = request.start, .end = request.end, .limit = 1, .keys_only = true}));
+    request.first_revision = now.revision + 1;
+  }
   std::unique_ptr<Watch> watch(new Watch(*this, std::move(request), window_bytes));
   ASPEN_CO_CHECK(co_await watch->attach(cx));
   co_return std::move(watch);

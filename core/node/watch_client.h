@@ -80,8 +80,9 @@ class WatchClient {
   // Null on a node without a replica.
   void attach(WatchService* local) { local_ = local; }
 
-  // Returns when a member serves the watch: what is acknowledged after that, it will be told. Errors: those
-  // that end a watch, and the task's.
+  // Returns when a member serves the watch. One from now on is told what is acknowledged after that, and not
+  // what was before the call; it takes a linearizable read. Errors: those that end a watch, the router's, and
+  // the task's.
   rt::Task<Result<std::unique_ptr<Watch>>> open(rt::Cx& cx, kv::WatchRequest request,
                                                 size_t window_bytes = limits::kWatchWindowBytes);
   size_t size() const { return watches_.size(); }
