@@ -1,13 +1,15 @@
 // For tests of aspen.h: members that are processes of their own, so that one can be killed as machines die.
 //
-// A member's process ends when this one does. It is forked off, so there must be no other thread at that
-// time: open the nodes of the test itself afterwards.
+// A member's process (test_member.cc) ends when this one does.
 #pragma once
 
+#include <fcntl.h>
 #include <signal.h>
+#include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <string>
 #include <thread>
 #include <vector>
@@ -21,15 +23,19 @@ class MemberProcess {
   // Waits until it serves.
   MemberProcess(const std::string& dir, const std::string& ticket) {
     int up[2], down[2];
-    EXPECT_EQ(pipe(up), 0);
-    EXPECT_EQ(pipe(down), 0);
-    process_ = fork();
-    EXPECT_GE(process_, 0);
-    if (process_ == 0) {
-      close(up[0]);
-      close(down[1]);
-      serve(dir, ticket, up[1], down[0]);
-    }
+    EXPECT_EQ(pipe2(up, O_CLOEXEC), 0);
+    EXPECT_EQ(pipe2(down, O_CLOEXEC), 0);
+    posix_spawn_file_actions_t files;
+    posix_spawn_file_actions_init(&files);
+    posix_spawn_file_actions_adddup2(&files, down[0], STDIN_FILENO);
+    posix_spawn_file_actions_adddup2(&files, up[1], STDOUT_FILENO);
+    // Beside the test.
+    std::string program =
+        std::filesystem::read_symlink("/proc/self/exe").replace_filename("capi_test_member");
+    std::string directory = dir, joins = ticket;
+    char* arguments[] = {program.data(), directory.data(), ticket.empty() ? nullptr : joins.data(), nullptr};
+    EXPECT_EQ(posix_spawn(&process_, program.c_str(), &files, nullptr, arguments, environ), 0);
+    posix_spawn_file_actions_destroy(&files);
     close(up[1]);
     close(down[0]);
     hold_ = down[1];
@@ -59,31 +65,6 @@ class MemberProcess {
   const std::string& ticket() const { return ticket_; }
 
  private:
-  [[noreturn]] static void serve(const std::string& dir, const std::string& ticket, int up, int down) {
-    aspen_node_options_t options;
-    aspen_node_options_init(&options, sizeof options);
-    options.mode = ticket.empty() ? ASPEN_MODE_FOUND : ASPEN_MODE_JOIN;
-    options.dir = dir.c_str();
-    options.listen = "127.0.0.1:0";
-    options.ticket = ticket.empty() ? nullptr : ticket.c_str();
-    aspen_op_t* op = nullptr;
-    if (aspen_node_open(&options, nullptr, 0, &op) != ASPEN_OK) _exit(1);
-    aspen_op_wait(op, -1);
-    aspen_node_t* node = aspen_op_take_node(op);
-    if (node == nullptr) say(up, aspen_op_message(op));
-    if (node == nullptr || aspen_node_ticket(node, 0, nullptr, 0, &op) != ASPEN_OK) _exit(1);
-    aspen_op_wait(op, -1);
-    say(up, std::string(aspen_node_id(node)) + " " + aspen_op_text(op));
-    close(up);
-    char nothing;
-    while (read(down, &nothing, 1) > 0) {
-    }
-    _exit(0);
-  }
-  static void say(int fd, const std::string& text) {
-    if (write(fd, text.data(), text.size()) < 0) _exit(1);
-  }
-
   pid_t process_ = 0;
   int hold_ = -1;
   std::string id_;

@@ -389,8 +389,12 @@ Result<Read> read_response(BytesView bytes) {
 }
 
 Json spell(const node::SnapshotAnswer& answer) {
-  if (answer.verdict) return {{"kind", "1"}};
-  Json value = spell(answer.verdict.error());
+  if (const auto* begin = std::get_if<node::SnapshotBegin>(&answer)) {
+    return {{"kind", "3"}, {"chunk", number(begin->chunk)}};
+  }
+  const Result<>& verdict = std::get<node::SnapshotVerdict>(answer).verdict;
+  if (verdict) return {{"kind", "1"}};
+  Json value = spell(verdict.error());
   value["kind"] = "2";
   return value;
 }

@@ -1,5 +1,8 @@
 #include "core/kv/snapshot.h"
 
+#include <algorithm>
+
+#include "core/base/mutant.h"
 #include "core/kv/index_limits.h"
 #include "core/kv/layout.h"
 #include "core/kv/session_table.h"
@@ -87,12 +90,30 @@ SnapshotSource::SnapshotSource(std::unique_ptr<store::Reader> reader, uint32_t g
     : reader_(std::move(reader)),
       it_(reader_->iterate()),
       prefix_(layout::generation_prefix(generation)),
+      end_(layout::generation_prefix(generation + 1)),
       chunk_bytes_(chunk_bytes) {
   it_->seek(prefix_);
 }
 
+Result<uint64_t> SnapshotSource::seek(uint64_t chunk) {
+  if (chunk >= sequence_) return sequence_;
+  if (ASPEN_MUTANT("kv-snapshot-place-off")) ++chunk;
+  auto found = std::ranges::find(places_, chunk, &Place::sequence);
+  const Place place = found != places_.end() ? *found : Place{.key = prefix_};
+  it_->seek(place.key);
+  ASPEN_CHECK(it_->status());
+  previous_ = place.previous;
+  sequence_ = place.sequence;
+  rows_ = place.rows;
+  ended_ = false;
+  std::erase_if(places_, [&](const Place& kept) { return kept.sequence >= place.sequence; });
+  return sequence_;
+}
+
 Result<Bytes> SnapshotSource::next() {
   if (ended_) return Bytes();
+  places_.push_back({sequence_, it_->valid() ? Bytes(it_->key()) : end_, previous_, rows_});
+  if (places_.size() > kPlacesMax) places_.pop_front();
   wire::Writer encoded;
   uint64_t rows = 0;
   while (encoded.size() < chunk_bytes_ && it_->valid() && it_->key().starts_with(prefix_)) {

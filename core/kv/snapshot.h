@@ -14,6 +14,7 @@
 // Thread safety: each object belongs to one thread.
 #pragma once
 
+#include <deque>
 #include <functional>
 
 #include "core/base/hash.h"
@@ -28,8 +29,20 @@ class SnapshotSource final : public raft::SnapshotSource {
   // A chunk ends with the row that makes it `chunk_bytes` long.
   SnapshotSource(std::unique_ptr<store::Reader> reader, uint32_t generation, size_t chunk_bytes);
   Result<Bytes> next() override;
+  // Goes back to any of the last kPlacesMax chunks that were made; to one before those from the beginning.
+  Result<uint64_t> seek(uint64_t chunk) override;
 
  private:
+  static constexpr size_t kPlacesMax = 64;
+
+  // Where a chunk begins.
+  struct Place {
+    uint64_t sequence = 0;
+    Bytes key;  // of the first row that may be in it
+    Hash previous{};
+    uint64_t rows = 0;  // in the chunks before it
+  };
+
   // Writes the row at the cursor, unless it does not count, and moves on. Whether it did.
   Result<bool> encode_row(wire::Writer& out);
   Result<> encode_session(SessionId id, wire::Writer& out);
@@ -38,11 +51,13 @@ class SnapshotSource final : public raft::SnapshotSource {
   std::unique_ptr<store::Reader> reader_;
   std::unique_ptr<store::Iterator> it_;  // after reader_: goes first
   const Bytes prefix_;
+  const Bytes end_;  // the next generation's
   const size_t chunk_bytes_;
   Hash previous_{};
   uint64_t sequence_ = 0;
   uint64_t rows_ = 0;
   uint64_t compacted_ = 0;  // as the first row says
+  std::deque<Place> places_;
   bool ended_ = false;
 };
 

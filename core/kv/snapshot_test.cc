@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <random>
 #include <thread>
 
 #include "core/base/limits.h"
@@ -58,6 +59,48 @@ TEST_F(SnapshotTest, ChunksAreAboutTheirSize) {
     EXPECT_LE(chunks_[i].size(), limits::kSnapshotChunkBytes + 40'000);
   }
   EXPECT_LT(chunks_.back().size(), 64u);
+}
+
+// Some of `count` chunks from `chunk` on, sought from wherever the source is.
+std::vector<Bytes> chunks_from(raft::SnapshotSource& source, size_t chunk, size_t count) {
+  uint64_t at = must(source.seek(chunk));
+  EXPECT_LE(at, chunk);
+  for (; at < chunk; ++at) EXPECT_NE(must(source.next()), "");
+  std::vector<Bytes> chunks;
+  while (chunks.size() < count) chunks.push_back(must(source.next()));
+  return chunks;
+}
+
+TEST_F(SnapshotTest, GoesBackToAnyChunk) {
+  chunks_.push_back("");  // after the last one
+  auto source = must(machine_->snapshot());
+  std::mt19937 random(1);
+  for (int i = 0; i < 100; ++i) {
+    size_t count = random() % 4;
+    size_t chunk = random() % (chunks_.size() - count);
+    auto begin = chunks_.begin() + static_cast<ptrdiff_t>(chunk);
+    ASSERT_EQ(chunks_from(*source, chunk, count),
+              std::vector<Bytes>(begin, begin + static_cast<ptrdiff_t>(count)));
+  }
+}
+
+TEST(SnapshotSource, BeginsAnewForAChunkWhosePlaceItHasForgotten) {
+  auto store = store::open_memory();
+  store::Batch batch;
+  for (int i = 0; i < 200; ++i) {
+    batch.put(layout::generation_prefix(1) + '\1' + fmt::format("{:03}", i), "v");
+  }
+  ASSERT_TRUE(store->write(std::move(batch), store::Sync::no));
+  SnapshotSource source(store->snapshot(), 1, 1);
+  const std::vector<Bytes> all = chunks_from(source, 0, 201);
+  EXPECT_EQ(must(source.next()), "");
+  struct Case {
+    size_t chunk, found;
+  };
+  for (auto [chunk, found] : {Case{150, 150}, Case{200, 151}, Case{2, 0}, Case{199, 3}, Case{0, 0}}) {
+    EXPECT_EQ(must(source.seek(chunk)), found) << chunk;
+    EXPECT_EQ(chunks_from(source, chunk, 1).at(0), all[chunk]);
+  }
 }
 
 TEST_F(SnapshotTest, RestoresTheState) {

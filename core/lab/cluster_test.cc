@@ -57,6 +57,14 @@ TEST(Cluster, TwoVotesOfAMemberInOneTermAreSeen) {
   EXPECT_EQ(world.violation()->oracle, "voted-twice");
 }
 
+void cut_off(World& world, Cluster& cluster, const Machine& machine) {
+  for (size_t i = 0; i < cluster.size(); ++i) {
+    if (&cluster.member(i) == &machine) continue;
+    world.network().cut(cluster.member(i).address(), machine.address());
+    world.network().cut(machine.address(), cluster.member(i).address());
+  }
+}
+
 // Its store takes no more writes after a sync that failed: as a member it would answer and vote, and refuse
 // every snapshot from then on.
 TEST(Cluster, AMemberWhoseStoreFailsWhileItTakesASnapshotStops) {
@@ -65,11 +73,7 @@ TEST(Cluster, AMemberWhoseStoreFailsWhileItTakesASnapshotStops) {
   ASSERT_TRUE(cluster.form());
   ASSERT_TRUE(world.run_until([&] { return cluster.leader() != nullptr; }, kLimit));
   Machine& machine = cluster.member(cluster.leader() == &cluster.member(0) ? 1 : 0);
-  for (size_t i = 0; i < cluster.size(); ++i) {
-    if (&cluster.member(i) == &machine) continue;
-    world.network().cut(cluster.member(i).address(), machine.address());
-    world.network().cut(machine.address(), cluster.member(i).address());
-  }
+  cut_off(world, cluster, machine);
   cluster.add_clients(4, [](uint64_t client) { return writer_script(client, 300); });
   world.run_for(kConnectionsEnd);
 
@@ -88,6 +92,32 @@ TEST(Cluster, AMemberWhoseStoreFailsWhileItTakesASnapshotStops) {
   const Error& failure = *machine.replica()->driver().failure();
   EXPECT_EQ(failure.code, Code::IO);
   EXPECT_TRUE(failure.message.contains("node/state")) << failure.message;
+}
+
+// Every stream breaks after one chunk.
+TEST(Cluster, ASnapshotGoesOnWhereItsStreamBroke) {
+  World world({.seed = 5});
+  Cluster cluster(world, {.members = 3, .log_entries_max = 20});
+  ASSERT_TRUE(cluster.form());
+  ASSERT_TRUE(world.run_until([&] { return cluster.leader() != nullptr; }, kLimit));
+  Machine& machine = cluster.member(cluster.leader() == &cluster.member(0) ? 1 : 0);
+  cut_off(world, cluster, machine);
+  cluster.add_clients(4, [](uint64_t client) { return writer_script(client, 300); }, {.operations_max = 20});
+  world.run_for(kConnectionsEnd);
+
+  static size_t broken;
+  broken = 0;
+  buggify_hook = [](const char* site) {
+    std::string_view name = site;
+    if (name == "node-snapshot-cut-short") ++broken;
+    return name == "node-snapshot-cut-short" || name == "node-snapshot-buffer-small" ||
+           name == "kv-snapshot-chunks-small";
+  };
+  world.network().heal();
+  EXPECT_TRUE(
+      world.run_until([&] { return machine.replica()->machine().restored().has_value(); }, 10 * kLimit));
+  EXPECT_GT(broken, 10u);
+  EXPECT_TRUE(cluster.settle());
 }
 
 // Replaces what the machine holds by what it would hold had all entries been empty.

@@ -8,7 +8,7 @@ namespace {
 
 enum ResponseKind : uint64_t { kReply = 1, kError = 2 };
 constexpr uint64_t kLastKind = static_cast<uint64_t>(RequestKind::lease_list);
-enum SnapshotAnswerKind : uint64_t { kAccepted = 1, kRefused = 2 };
+enum SnapshotAnswerKind : uint64_t { kAccepted = 1, kRefused = 2, kBegin = 3 };
 
 bool has_freshness(RequestKind kind) {
   return kind == RequestKind::get || kind == RequestKind::range;
@@ -116,18 +116,26 @@ Result<IdentifiedResponse> decode_response(BytesView frame) {
 
 Bytes encode(const SnapshotAnswer& answer) {
   wire::Writer writer;
-  writer.begin(answer.verdict ? kAccepted : kRefused);
-  if (!answer.verdict) wire::encode_error(writer, answer.verdict.error());
+  if (const auto* begin = std::get_if<SnapshotBegin>(&answer)) {
+    writer.begin(kBegin);
+    writer.u64(begin->chunk);
+  } else {
+    const Result<>& verdict = std::get<SnapshotVerdict>(answer).verdict;
+    writer.begin(verdict ? kAccepted : kRefused);
+    if (!verdict) wire::encode_error(writer, verdict.error());
+  }
   writer.end();
   return writer.take();
 }
 
 Result<SnapshotAnswer> decode_snapshot_answer(BytesView frame) {
   wire::Reader reader(frame);
-  SnapshotAnswer answer;
+  SnapshotAnswer answer = SnapshotVerdict();
   uint64_t kind = reader.begin();
   if (kind == kRefused) {
-    answer.verdict = std::unexpected(wire::decode_error(reader));
+    answer = SnapshotVerdict{std::unexpected(wire::decode_error(reader))};
+  } else if (kind == kBegin) {
+    answer = SnapshotBegin{reader.u64()};
   } else if (kind != kAccepted) {
     reader.refuse(fmt::format("unknown snapshot answer kind {}", kind));
   }

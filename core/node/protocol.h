@@ -7,6 +7,7 @@
 
 #include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "core/base/node_id.h"
@@ -18,7 +19,7 @@ namespace aspen::node {
 
 enum SubprotocolId : uint64_t {
   kRaft = 1,      // encoded raft::Message frames, one direction
-  kSnapshot = 2,  // the offer, the chunks, end; then a SnapshotAnswer back
+  kSnapshot = 2,  // the offer, the chunks, end; SnapshotAnswers back
   kStore = 3,     // requests and responses
   kWatch = 4,     // watch_protocol.h
   kBackup = 5,    // backup_protocol.h
@@ -57,10 +58,17 @@ struct Response {
   std::optional<LeaderHint> leader;  // with NOT_LEADER, when known
 };
 
-// What the receiver of a snapshot says at the end: it is in force, or why not.
-struct SnapshotAnswer {
+// What the receiver of a snapshot says to the offer: the number, from 0, of the first chunk that it wants.
+struct SnapshotBegin {
+  uint64_t chunk = 0;
+};
+
+// And at the end, or instead: the snapshot is in force, or why not.
+struct SnapshotVerdict {
   Result<> verdict;
 };
+
+using SnapshotAnswer = std::variant<SnapshotBegin, SnapshotVerdict>;
 
 struct JoinRequest {
   raft::PeerId peer = raft::kNobody;

@@ -150,20 +150,24 @@ TEST(Protocol, OnlyNotLeaderNamesALeader) {
   EXPECT_FALSE(decode_response(writer.view()));
 }
 
-TEST(Protocol, ASnapshotIsAcceptedOrRefusedWithAnError) {
-  auto accepted = decode_snapshot_answer(encode(SnapshotAnswer{}));
+TEST(Protocol, ASnapshotIsBegunAcceptedOrRefusedWithAnError) {
+  auto accepted = decode_snapshot_answer(encode(SnapshotVerdict{}));
   ASSERT_TRUE(accepted);
-  EXPECT_TRUE(accepted->verdict);
-  Bytes frame = encode(SnapshotAnswer{std::unexpected(Error(Code::CORRUPT, Applied::NO, "chunk 3"))});
+  EXPECT_TRUE(std::get<SnapshotVerdict>(*accepted).verdict);
+  Bytes frame = encode(SnapshotVerdict{std::unexpected(Error(Code::CORRUPT, Applied::NO, "chunk 3"))});
   auto refused = decode_snapshot_answer(frame);
   ASSERT_TRUE(refused);
-  ASSERT_FALSE(refused->verdict);
-  EXPECT_EQ(refused->verdict.error().code, Code::CORRUPT);
-  EXPECT_EQ(refused->verdict.error().message, "chunk 3");
-  for (const Bytes& good : {encode(SnapshotAnswer{}), frame}) {
+  const Result<>& verdict = std::get<SnapshotVerdict>(*refused).verdict;
+  ASSERT_FALSE(verdict);
+  EXPECT_EQ(verdict.error().code, Code::CORRUPT);
+  EXPECT_EQ(verdict.error().message, "chunk 3");
+  auto begin = decode_snapshot_answer(encode(SnapshotBegin{300}));
+  ASSERT_TRUE(begin);
+  EXPECT_EQ(std::get<SnapshotBegin>(*begin).chunk, 300u);
+  for (const Bytes& good : {encode(SnapshotVerdict{}), frame, encode(SnapshotBegin{300})}) {
     expect_canonical(good, decode_snapshot_answer, [](const SnapshotAnswer& a) { return encode(a); });
   }
-  EXPECT_FALSE(decode_snapshot_answer(Bytes("\3\0", 2)));
+  EXPECT_FALSE(decode_snapshot_answer(Bytes("\4\0", 2)));
 }
 
 TEST(Protocol, ALongErrorTextIsCutAndStillReadable) {

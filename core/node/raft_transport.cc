@@ -112,25 +112,23 @@ void RaftTransport::accept_raft(net::Stream& stream) {
   });
 }
 
-void RaftTransport::send_snapshot(raft::Message offer, std::unique_ptr<raft::SnapshotSource> source) {
+void RaftTransport::send_snapshot(raft::Message offer, std::shared_ptr<raft::SnapshotSource> source) {
   auto target = find(offer.to);
-  std::shared_ptr<raft::SnapshotSource> shared = std::move(source);
   if (!target || endpoint_ == nullptr || region_.state() != rt::Region::State::open) {
-    return driver_->snapshot_sent(offer.to, false);
+    return driver_->snapshot_sent(offer.to, fail(Code::CONNECTION_LOST, "the follower is not known"));
   }
   raft::PeerId to = offer.to;
   region_
       .spawn(
           "snapshot transfer",
-          [this, node = target->node, offer = std::move(offer), shared](rt::Cx& cx) mutable {
-            return transfer(cx, node, std::move(offer), std::move(shared));
+          [this, node = target->node, offer = std::move(offer), source](rt::Cx& cx) mutable {
+            return transfer(cx, node, std::move(offer), std::move(source));
           },
           region_.executor().now() + kTransferTimeout)
       .then([this, to](rt::Outcome<> outcome) {
-        if (!outcome.ok()) {
-          log(LogLevel::info, "a snapshot was not delivered: {}", outcome.result().error().to_string());
-        }
-        if (driver_ != nullptr) driver_->snapshot_sent(to, outcome.ok());
+        Result<> result = std::move(outcome).result();
+        if (!result) log(LogLevel::info, "a snapshot was not delivered: {}", result.error().to_string());
+        if (driver_ != nullptr) driver_->snapshot_sent(to, result);
       });
 }
 
@@ -142,21 +140,34 @@ rt::Task<Result<>> RaftTransport::transfer(rt::Cx& cx, NodeId node, raft::Messag
   ASPEN_CO_TRY(net::Stream * stream, connection->open_stream(kSnapshot));
   // Shared with the stream's callbacks, which may outlast this frame.
   struct Answer {
+    rt::Oneshot<Result<uint64_t>> begin;
     rt::Oneshot<Result<>> verdict;
     bool open = true;
+    void decided(const Result<>& result) {
+      begin.set(result ? Result<uint64_t>(fail(Code::PROTOCOL, "it was accepted before it was sent"))
+                       : std::unexpected(result.error()));
+      verdict.set(result);
+    }
   };
   auto answer = std::make_shared<Answer>();
   stream->on_frame([answer](Bytes frame) {
     auto read = decode_snapshot_answer(frame);
-    answer->verdict.set(read ? std::move(read->verdict) : std::unexpected(read.error()));
+    if (!read) return answer->decided(std::unexpected(read.error()));
+    if (auto* verdict = std::get_if<SnapshotVerdict>(&*read)) return answer->decided(verdict->verdict);
+    answer->begin.set(std::get<SnapshotBegin>(*read).chunk);
   });
   stream->on_close([answer](const Error& why) {
     answer->open = false;
-    answer->verdict.set(std::unexpected(Error(Code::CONNECTION_LOST, why.message)));
+    answer->decided(fail(Code::CONNECTION_LOST, "{}", why.message));
   });
   size_t chunks_max = ASPEN_BUGGIFY("node-snapshot-cut-short") ? 1 : SIZE_MAX;
   size_t buffered_max = ASPEN_BUGGIFY("node-snapshot-buffer-small") ? 0 : kSnapshotBufferedBytesMax;
   Result<> sent = stream->send(raft::encode(offer));
+  if (sent) {
+    auto heard = co_await answer->begin.recv(cx);
+    Result<uint64_t> begin = heard ? *heard : std::unexpected(heard.error());
+    sent = begin ? co_await go_to(cx, source, *begin) : Result<>(std::unexpected(begin.error()));
+  }
   for (size_t chunks = 0; sent && answer->open && !answer->verdict.has_value(); ++chunks) {
     if (chunks == chunks_max) sent = fail(Code::CANCELLED, "cut short after {} chunks", chunks);
     if (!sent) break;
@@ -179,6 +190,16 @@ rt::Task<Result<>> RaftTransport::transfer(rt::Cx& cx, NodeId node, raft::Messag
   co_return verdict;
 }
 
+rt::Task<Result<>> RaftTransport::go_to(rt::Cx& cx, std::shared_ptr<raft::SnapshotSource> source,
+                                        uint64_t chunk) {
+  ASPEN_CO_TRY(uint64_t at, co_await background_.run(cx, [source, chunk] { return source->seek(chunk); }));
+  for (; at < chunk; ++at) {
+    ASPEN_CO_TRY(Bytes skipped, co_await background_.run(cx, [source] { return source->next(); }));
+    if (skipped.empty()) co_return fail(Code::PROTOCOL, "chunk {} of a snapshot of {} is wanted", chunk, at);
+  }
+  co_return Result<>();
+}
+
 // What arrives on a snapshot stream waits here for the task that stores it.
 struct RaftTransport::SnapshotReceiver {
   explicit SnapshotReceiver(rt::Region& region, net::Stream& stream)
@@ -193,6 +214,7 @@ struct RaftTransport::SnapshotReceiver {
   net::Stream* stream;  // null once it has closed
   NodeId from;
   bool complete = false;  // the sender finished; else the channel's end means the stream broke
+  bool writing = false;   // a chunk is in the sink's hands, or was and it failed
   bool over = false;      // the verdict is out: what still comes is dropped
 };
 
@@ -224,7 +246,7 @@ void RaftTransport::accept_snapshot(net::Stream& stream) {
         receiver->over = true;
         if (receiver->stream == nullptr) return;
         receiver->stream->resume();
-        (void)receiver->stream->send(encode(SnapshotAnswer{std::move(outcome).result()}));
+        (void)receiver->stream->send(encode(SnapshotVerdict{std::move(outcome).result()}));
         receiver->stream->finish();
       });
 }
@@ -237,33 +259,39 @@ rt::Task<Result<>> RaftTransport::receive(rt::Cx& cx, std::shared_ptr<SnapshotRe
     co_return fail(Code::PROTOCOL, "a snapshot stream begins with an offer for its receiver");
   }
   ASPEN_CO_CHECK(check_sender(receiver->from, offer.from));
-  ASPEN_CO_TRY(auto sink, driver_->receive_snapshot(offer));
-  std::shared_ptr<raft::SnapshotSink> shared = std::move(sink);
-  Result<> received = co_await receive_chunks(cx, *receiver, offer, shared);
+  auto incoming = driver_->receive_snapshot(offer);
+  if (!incoming) co_return std::unexpected(incoming.error());
+  log(LogLevel::info, "receiving a snapshot at index {} from {}, from chunk {} on", offer.snapshot->index,
+      receiver->from.short_string(), incoming->chunks);
+  Result<> received = co_await receive_chunks(cx, *receiver, *incoming);
   if (!received) {
-    driver_->abandon_snapshot();
+    driver_->abandon_snapshot(offer, receiver->writing ? std::nullopt : std::optional(*std::move(incoming)));
     // CORRUPT is what the sender sent; IO is our store, which takes no more writes.
     bool broken = received.error().code == Code::IO && !ASPEN_MUTANT("node-broken-store-goes-on");
     if (broken) driver_->storage_failed(received.error());
     co_return received;
   }
   auto installed = std::make_shared<rt::Oneshot<Result<>>>();
-  driver_->install_snapshot(std::move(offer), std::move(shared),
+  driver_->install_snapshot(std::move(offer), std::move(incoming->sink),
                             [installed](Result<> result) { installed->set(std::move(result)); });
   rt::Cx::Mask mask(cx);
   ASPEN_CO_TRY(Result<> result, co_await installed->recv(cx));
   co_return result;
 }
 
-rt::Task<Result<>> RaftTransport::receive_chunks(rt::Cx& cx, SnapshotReceiver& receiver, raft::Message& offer,
-                                                 std::shared_ptr<raft::SnapshotSink> sink) {
-  log(LogLevel::info, "receiving a snapshot at index {} from {}", offer.snapshot->index,
-      receiver.from.short_string());
+rt::Task<Result<>> RaftTransport::receive_chunks(rt::Cx& cx, SnapshotReceiver& receiver,
+                                                 raft::IncomingSnapshot& incoming) {
+  // If the stream has closed, the channel says so.
+  if (receiver.stream != nullptr) (void)receiver.stream->send(encode(SnapshotBegin{incoming.chunks}));
   for (;;) {
     ASPEN_CO_TRY(auto chunk, co_await receiver.next(cx));
     if (!chunk) break;
     auto bytes = std::make_shared<Bytes>(std::move(*chunk));
-    ASPEN_CO_CHECK(co_await background_.run(cx, [sink, bytes] { return sink->write(*bytes); }));
+    receiver.writing = true;
+    ASPEN_CO_CHECK(
+        co_await background_.run(cx, [sink = incoming.sink, bytes] { return sink->write(*bytes); }));
+    receiver.writing = false;
+    ++incoming.chunks;
   }
   if (!receiver.complete) co_return fail(Code::CONNECTION_LOST, "the snapshot stream broke");
   co_return Result<>();

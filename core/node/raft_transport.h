@@ -2,7 +2,7 @@
 //
 // Each direction between two members has one kRaft stream, opened by the sender. A message for a peer that
 // is not connected starts a dial and is dropped: Raft sends again. Snapshots travel on streams of their own,
-// so that their bulk never delays a heartbeat, with a reply frame at the end.
+// so that their bulk never delays a heartbeat; a new one goes on where one that broke has ended.
 //
 // Who is who: a PeerId is a random number; the connection's key is the identity. A stream that speaks for a
 // peer of another node is reset.
@@ -35,7 +35,7 @@ class RaftTransport final : public raft::Transport {
   std::function<void(const raft::Message&)> on_send;
 
   void send(const raft::Message& message) override;
-  void send_snapshot(raft::Message offer, std::unique_ptr<raft::SnapshotSource> source) override;
+  void send_snapshot(raft::Message offer, std::shared_ptr<raft::SnapshotSource> source) override;
 
   // The endpoint's callbacks for kRaft and kSnapshot.
   void accept_raft(net::Stream& stream);
@@ -55,9 +55,10 @@ class RaftTransport final : public raft::Transport {
   Result<> check_sender(const NodeId& node, raft::PeerId peer);
   rt::Task<Result<>> transfer(rt::Cx& cx, NodeId node, raft::Message offer,
                               std::shared_ptr<raft::SnapshotSource> source);
+  // Has the chunk be the source's next one.
+  rt::Task<Result<>> go_to(rt::Cx& cx, std::shared_ptr<raft::SnapshotSource> source, uint64_t chunk);
   rt::Task<Result<>> receive(rt::Cx& cx, std::shared_ptr<SnapshotReceiver> receiver);
-  rt::Task<Result<>> receive_chunks(rt::Cx& cx, SnapshotReceiver& receiver, raft::Message& offer,
-                                    std::shared_ptr<raft::SnapshotSink> sink);
+  rt::Task<Result<>> receive_chunks(rt::Cx& cx, SnapshotReceiver& receiver, raft::IncomingSnapshot& incoming);
 
   rt::Region& region_;
   rt::Lane& background_;

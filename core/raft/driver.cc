@@ -64,7 +64,8 @@ Driver::Driver(rt::Executor& executor, rt::Lane& background, LogStore& log, Stat
       options_(std::move(options)),
       core_(options_.core, std::move(durable), machine.applied(), executor.now()),
       turn_([this] { turn(); }),
-      timer_(executor, [this] { wake(); }) {
+      timer_(executor, [this] { wake(); }),
+      unfinished_(executor) {
   wake();
 }
 
@@ -141,8 +142,11 @@ Result<> Driver::transfer_leadership(PeerId to) {
   return result;
 }
 
-void Driver::snapshot_sent(PeerId peer, bool ok) {
-  core_.snapshot_sent(peer, ok, executor_.now());
+void Driver::snapshot_sent(PeerId peer, const Result<>& result) {
+  auto sent = sending_.extract(peer);
+  const bool again = !result && result.error().code != Code::CORRUPT && core_.role() == Role::leader;
+  if (again && !sent.empty()) unfinished_.keep_copy(peer, std::move(sent.mapped()));
+  core_.snapshot_sent(peer, result.has_value(), executor_.now());
   wake();
 }
 
@@ -233,11 +237,20 @@ void Driver::send(std::vector<Message>& messages) {
       transport_.send(message);
       continue;
     }
+    send_snapshot(std::move(message));
+  }
+}
+
+void Driver::send_snapshot(Message offer) {
+  auto copy = unfinished_.take_copy(offer.to, core_.first_index() - 1);
+  if (!copy) {
     auto source = machine_.snapshot();
     if (!source) return fail_stop(source.error());
-    message.snapshot = core_.snapshot_meta(machine_.applied());
-    transport_.send_snapshot(std::move(message), std::move(*source));
+    copy = SnapshotCopy{core_.snapshot_meta(machine_.applied()), std::move(*source)};
   }
+  sending_.insert_or_assign(offer.to, *copy);
+  offer.snapshot = copy->meta;
+  transport_.send_snapshot(std::move(offer), copy->source);
 }
 
 void Driver::take_effects() {
@@ -264,7 +277,10 @@ void Driver::take_effects() {
         dropped.mapped()(std::unexpected(not_leader(Applied::NO)));
       }
     }
-    if (was_leader_ && core_.role() != Role::leader) reject_waiting(not_leader(Applied::MAYBE));
+    if (was_leader_ && core_.role() != Role::leader) {
+      reject_waiting(not_leader(Applied::MAYBE));
+      unfinished_.drop_copies();
+    }
     was_leader_ = core_.role() == Role::leader;
     if (ASPEN_BUGGIFY("raft-driver-apply-one")) {
       for (const EntryPtr& entry : effects.committed) apply({entry});
@@ -408,7 +424,7 @@ void Driver::compact_ended(const Result<>& result) {
   finish_close();
 }
 
-Result<std::unique_ptr<SnapshotSink>> Driver::receive_snapshot(const Message& offer) {
+Result<IncomingSnapshot> Driver::receive_snapshot(const Message& offer) {
   if (frozen() || ASPEN_BUGGIFY("raft-driver-snapshot-refused")) {
     return fail(Code::UNAVAILABLE, "this member takes no messages at the moment");
   }
@@ -422,9 +438,18 @@ Result<std::unique_ptr<SnapshotSink>> Driver::receive_snapshot(const Message& of
   if (core_.leader() != offer.from) {
     return fail(Code::UNAVAILABLE, "peer {:x} does not lead term {}", offer.from, offer.term);
   }
-  ASPEN_TRY(auto sink, machine_.restore(*offer.snapshot));
+  auto incoming = unfinished_.take_incoming(offer);
+  if (!incoming) {
+    ASPEN_TRY(auto sink, machine_.restore(*offer.snapshot));
+    incoming = IncomingSnapshot{std::move(sink)};
+  }
   receiving_ = true;
-  return sink;
+  return *std::move(incoming);
+}
+
+void Driver::abandon_snapshot(const Message& offer, std::optional<IncomingSnapshot> kept) {
+  receiving_ = false;
+  if (kept && !closing_ && !failure_) unfinished_.keep_incoming(offer, *std::move(kept));
 }
 
 void Driver::install_snapshot(Message offer, std::shared_ptr<SnapshotSink> sink,
@@ -483,6 +508,7 @@ void Driver::close(std::move_only_function<void()> done) {
   closing_ = true;
   closed_ = std::move(done);
   timer_.disarm();
+  unfinished_.clear();
   reject_waiting(Error(Code::SHUTDOWN, "the node is closing"));
   start_write();
   finish_close();

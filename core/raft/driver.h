@@ -10,7 +10,9 @@
 //
 // Snapshots. Sending: the state machine's copy at its applied index is handed to the Transport, which streams
 // it and reports back by snapshot_sent(). Receiving: the transport asks receive_snapshot() and feeds the
-// sink it gets. While the state is being replaced the core is frozen: it hears nothing and says nothing.
+// sink it gets. When the stream breaks, both ends keep what they have for the next one
+// (unfinished_snapshots.h). While the state is being replaced the core is frozen: it hears nothing and says
+// nothing.
 //
 // A log that has hardly room on its disk (LogStore::check_room): the leader refuses commands, a follower
 // takes no entries, as if they were lost; both go on voting.
@@ -31,6 +33,7 @@
 #include "core/raft/core.h"
 #include "core/raft/log_store.h"
 #include "core/raft/state_machine.h"
+#include "core/raft/unfinished_snapshots.h"
 #include "core/rt/offload.h"
 
 namespace aspen::raft {
@@ -40,8 +43,9 @@ class Transport {
  public:
   virtual ~Transport() = default;
   virtual void send(const Message& message) = 0;
-  // Streams `source` after `offer` to offer.to, then calls Driver::snapshot_sent.
-  virtual void send_snapshot(Message offer, std::unique_ptr<SnapshotSource> source) = 0;
+  // Streams `source` after `offer` to offer.to, from the chunk on that the receiver wants, then calls
+  // Driver::snapshot_sent.
+  virtual void send_snapshot(Message offer, std::shared_ptr<SnapshotSource> source) = 0;
 };
 
 struct DriverOptions {
@@ -87,13 +91,14 @@ class Driver {
   void change_members(std::vector<Member> members, ReadReady done, ChangeVia via = ChangeVia::least);
   Result<> transfer_leadership(PeerId to);
   void unreachable(PeerId peer) { core_.unreachable(peer); }
-  void snapshot_sent(PeerId peer, bool ok);
+  void snapshot_sent(PeerId peer, const Result<>& result);
 
   // Errors: UNAVAILABLE when the offer is stale, not the leader's, or another one is being received; IO. Feed
-  // the sink on the background lane; then install_snapshot, which finishes it, resets the log and reports.
-  Result<std::unique_ptr<SnapshotSink>> receive_snapshot(const Message& offer);
-  // Instead of install_snapshot, when the stream broke.
-  void abandon_snapshot() { receiving_ = false; }
+  // the sink on the background lane, from the chunk on that it has not; then install_snapshot, which finishes
+  // it, resets the log and reports.
+  Result<IncomingSnapshot> receive_snapshot(const Message& offer);
+  // Instead of install_snapshot, when the stream broke: `kept` is what the next one may go on with.
+  void abandon_snapshot(const Message& offer, std::optional<IncomingSnapshot> kept);
   // The state machine's store failed in a source or a sink of a snapshot, or the log was found damaged: this
   // member stops, as when they fail in its own hands.
   void storage_failed(const Error& error) { fail_stop(error); }
@@ -138,6 +143,7 @@ class Driver {
   void read_by_lease();
   void take_effects();
   void send(std::vector<Message>& messages);
+  void send_snapshot(Message offer);
   void start_write();
   void write_done(std::vector<Write> writes, const Result<>& result);
   void apply(const std::vector<EntryPtr>& entries);
@@ -174,6 +180,8 @@ class Driver {
   std::vector<Write> writes_;
   bool write_in_flight_ = false;
   bool compacting_ = false;
+  std::map<PeerId, SnapshotCopy> sending_;
+  UnfinishedSnapshots unfinished_;
   bool receiving_ = false;
   bool installing_ = false;
   std::shared_ptr<Install> install_;  // waits for the writes in flight

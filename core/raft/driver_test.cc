@@ -19,7 +19,7 @@ class DriverTest;
 struct TestMember final : Transport, TestLog {
   TestMember(DriverTest& test, PeerId id) : test(test), id(id) {}
   void send(const Message& message) override;
-  void send_snapshot(Message offer, std::unique_ptr<SnapshotSource> source) override;
+  void send_snapshot(Message offer, std::shared_ptr<SnapshotSource> source) override;
 
   DriverTest& test;
   PeerId id;
@@ -167,6 +167,12 @@ class DriverTest : public testing::Test, public TestLoop {
   size_t snapshots_sent = 0;
   size_t snapshots_to_break = 0;  // the stream of this many ends early
   std::vector<Result<>> snapshot_verdicts;
+  struct Began {
+    Index index;
+    uint64_t chunk;
+    bool operator==(const Began&) const = default;
+  };
+  std::vector<Began> snapshots_began;  // where the receiver wanted them to
 };
 
 void TestMember::send(const Message& message) {
@@ -178,29 +184,31 @@ void TestMember::send(const Message& message) {
   });
 }
 
-void TestMember::send_snapshot(Message offer, std::unique_ptr<SnapshotSource> source) {
+void TestMember::send_snapshot(Message offer, std::shared_ptr<SnapshotSource> source) {
   ++test.snapshots_sent;
-  std::shared_ptr<SnapshotSource> shared = std::move(source);
   auto ended = [this, to = offer.to](Result<> verdict) {
     test.snapshot_verdicts.push_back(verdict);
-    if (driver) driver->snapshot_sent(to, verdict.has_value());
+    if (driver) driver->snapshot_sent(to, verdict);
   };
-  test.loop_.post([this, offer, shared, ended]() mutable {
+  test.loop_.post([this, offer, source, ended]() mutable {
     auto found = test.members_.find(offer.to);
     if (test.cut.contains(offer.to) || found == test.members_.end() || !found->second->driver) {
       return ended(fail(Code::CONNECTION_LOST, "cut"));
     }
     Driver& to = *found->second->driver;
-    auto sink = to.receive_snapshot(offer);
-    if (!sink) return ended(std::unexpected(sink.error()));
-    if (test.snapshots_to_break > 0) {
+    auto incoming = to.receive_snapshot(offer);
+    if (!incoming) return ended(std::unexpected(incoming.error()));
+    test.snapshots_began.push_back({offer.snapshot->index, incoming->chunks});
+    ASSERT_EQ(*source->seek(incoming->chunks), incoming->chunks);
+    for (Bytes chunk = *source->next(); !chunk.empty(); chunk = *source->next()) {
+      (void)incoming->sink->write(chunk);
+      ++incoming->chunks;
+      if (test.snapshots_to_break == 0) continue;
       --test.snapshots_to_break;
-      to.abandon_snapshot();
+      to.abandon_snapshot(offer, *std::move(incoming));
       return ended(fail(Code::CONNECTION_LOST, "broken"));
     }
-    std::shared_ptr<SnapshotSink> into = std::move(*sink);
-    for (Bytes chunk = *shared->next(); !chunk.empty(); chunk = *shared->next()) (void)into->write(chunk);
-    to.install_snapshot(offer, into, ended);
+    to.install_snapshot(offer, incoming->sink, ended);
   });
 }
 
@@ -456,11 +464,40 @@ TEST_F(FarBehind, ItGetsASnapshotAndThenTheLog) {
   EXPECT_TRUE(caught_up());
 }
 
-TEST_F(FarBehind, AStreamThatBreaksIsFollowedByAnother) {
+TEST_F(FarBehind, AStreamThatBreaksIsFollowedByOneThatGoesOnWhereItEnded) {
   snapshots_to_break = 2;
   cut.clear();
+  ASSERT_TRUE(run_until([&] { return snapshots_to_break == 1; }));
+  put("meanwhile");
   EXPECT_TRUE(caught_up());
-  EXPECT_GE(snapshots_sent, 3u);
+  const Index index = snapshots_began.at(0).index;
+  EXPECT_EQ(snapshots_began, (std::vector<Began>{{index, 0}, {index, 1}, {index, 2}}));
+}
+
+TEST_F(FarBehind, ACopyThatTheLogHasOutrunIsNotSentAgain) {
+  snapshots_to_break = 1;
+  cut.clear();
+  ASSERT_TRUE(run_until([&] { return snapshots_to_break == 0; }));
+  const Index index = snapshots_began.at(0).index;
+  cut = {3};
+  while (member(1).driver->core().first_index() <= index + 1) put("more");
+  cut.clear();
+  EXPECT_TRUE(caught_up());
+  EXPECT_GT(snapshots_began.at(1).index, index);
+  EXPECT_EQ(snapshots_began.at(1).chunk, 0u);
+  EXPECT_EQ(snapshots_began.size(), 2u);
+}
+
+TEST_F(FarBehind, AnotherLeaderBeginsAnew) {
+  snapshots_to_break = 1;
+  cut.clear();
+  ASSERT_TRUE(run_until([&] { return snapshots_to_break == 0; }));
+  cut = {3};
+  ASSERT_TRUE(run_until([&] { return member(1).driver->transfer_leadership(2).has_value(); }));
+  ASSERT_TRUE(run_until([&] { return member(2).driver->core().role() == Role::leader; }));
+  cut.clear();
+  EXPECT_TRUE(caught_up());
+  EXPECT_EQ(snapshots_began.at(1).chunk, 0u);
 }
 
 TEST_F(FarBehind, ASnapshotThatIsRefusedAsDamagedHarmsNobody) {
@@ -524,7 +561,7 @@ TEST_F(FarBehind, AnInstallThatWaitsForAWriteThatFailsIsAnswered) {
   ASSERT_TRUE(sink) << sink.error().to_string();
   run_for(5 * kMillisecond);
   std::vector<Result<>> installed;
-  three.driver->install_snapshot(offer, std::move(*sink), [&](Result<> r) { installed.push_back(r); });
+  three.driver->install_snapshot(offer, sink->sink, [&](Result<> r) { installed.push_back(r); });
   run_for(5 * kMillisecond);
   EXPECT_TRUE(three.driver->replacing());
   ASSERT_TRUE(installed.empty());

@@ -52,6 +52,7 @@ class ListMachine final : public StateMachine {
   struct Source final : SnapshotSource {
     explicit Source(std::vector<Bytes> commands) : commands(std::move(commands)) {}
     Result<Bytes> next() override { return at < commands.size() ? Bytes(1, '=') + commands[at++] : Bytes(); }
+    Result<uint64_t> seek(uint64_t chunk) override { return at = std::min<size_t>(chunk, commands.size()); }
     std::vector<Bytes> commands;
     size_t at = 0;
   };

@@ -114,11 +114,11 @@ class Bank final : public StateMachine {
   struct Source final : SnapshotSource {
     explicit Source(Bytes state) : state(std::move(state)) {}
     Result<Bytes> next() override {
-      Bytes chunk = state.substr(0, 16);
-      state.erase(0, 16);
-      return chunk;
+      return state.substr(std::min(state.size(), 16 * std::exchange(at, at + 1)), 16);
     }
+    Result<uint64_t> seek(uint64_t) override { return at = 0; }
     Bytes state;
+    size_t at = 0;
   };
   struct Sink final : SnapshotSink {
     Sink(Bank& bank, SnapshotMeta meta) : bank(bank), meta(std::move(meta)) {}
@@ -151,7 +151,7 @@ class BankGroup;
 struct Branch final : Transport, TestLog {
   Branch(BankGroup& group, PeerId id) : group(group), id(id) {}
   void send(const Message& message) override;
-  void send_snapshot(Message offer, std::unique_ptr<SnapshotSource> source) override;
+  void send_snapshot(Message offer, std::shared_ptr<SnapshotSource> source) override;
 
   BankGroup& group;
   PeerId id;
@@ -276,20 +276,21 @@ void Branch::send(const Message& message) {
   });
 }
 
-void Branch::send_snapshot(Message offer, std::unique_ptr<SnapshotSource> source) {
-  std::shared_ptr<SnapshotSource> from = std::move(source);
-  group.loop_.post([this, offer, from]() mutable {
+void Branch::send_snapshot(Message offer, std::shared_ptr<SnapshotSource> source) {
+  group.loop_.post([this, offer, source]() mutable {
     auto ended = [this, to = offer.to](Result<> verdict) {
-      if (driver) driver->snapshot_sent(to, verdict.has_value());
+      if (driver) driver->snapshot_sent(to, verdict);
     };
     Branch& to = group.branch(offer.to);
     if (group.cut.contains(offer.to) || !to.driver) return ended(fail(Code::CONNECTION_LOST, "cut"));
-    auto sink = to.driver->receive_snapshot(offer);
-    if (!sink) return ended(std::unexpected(sink.error()));
-    std::shared_ptr<SnapshotSink> into = std::move(*sink);
-    for (Bytes chunk = *from->next(); !chunk.empty(); chunk = *from->next()) (void)into->write(chunk);
+    auto incoming = to.driver->receive_snapshot(offer);
+    if (!incoming) return ended(std::unexpected(incoming.error()));
+    ASSERT_EQ(*source->seek(0), 0u);
+    for (Bytes chunk = *source->next(); !chunk.empty(); chunk = *source->next()) {
+      (void)incoming->sink->write(chunk);
+    }
     ++group.snapshots;
-    to.driver->install_snapshot(offer, into, ended);
+    to.driver->install_snapshot(offer, incoming->sink, ended);
   });
 }
 

@@ -20,12 +20,16 @@
 
 namespace aspen::raft {
 
-// A consistent copy of the state after `meta().index`, read in chunks of about limits::kSnapshotChunkBytes.
+// A consistent copy of the state after one entry, read in chunks of about limits::kSnapshotChunkBytes. Two
+// copies that one process makes of the same state have the same chunks.
 class SnapshotSource {
  public:
   virtual ~SnapshotSource() = default;
   // The next chunk; empty at the end.
   virtual Result<Bytes> next() = 0;
+  // Goes to the chunk of this number, from 0, or to one before it. Returns the number of the one that is
+  // next.
+  virtual Result<uint64_t> seek(uint64_t chunk) = 0;
 };
 
 // Receives a copy. Until finish() succeeds the old state stays in place, also across a crash; destroying

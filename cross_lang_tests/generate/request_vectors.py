@@ -41,7 +41,8 @@ def join_request(row):
 
 
 def snapshot_answer(row):
-    return message(row["kind"], error(row) if row["kind"] == 2 else b"")
+    bodies = {1: lambda: b"", 2: lambda: error(row), 3: lambda: varint(row["chunk"])}
+    return message(row["kind"], bodies[row["kind"]]())
 
 
 def quota(row):
@@ -108,6 +109,8 @@ VALID = [
     ("response", "the longest words", refusal(B, code=16, message="w" * 4096)),
     ("snapshot_answer", "in force", {"kind": 1}),
     ("snapshot_answer", "refused", failure(code=24) | {"kind": 2}),
+    ("snapshot_answer", "from the beginning", {"kind": 3, "chunk": 0}),
+    ("snapshot_answer", "from the last chunk of all", {"kind": 3, "chunk": 2**64 - 1}),
     ("join_request", "the highest peer", JOIN),
     ("join_request", "peer 1", {"peer": 1, "address": "h" * 250 + ":7000"}),
     ("join_request", "port 0", JOIN | {"address": "!:0"}),
@@ -153,7 +156,9 @@ INVALID = [
     ("response", "half a leader", message(2, b"\7\x10\0\0\1" + bytes(31)), "truncated"),
     ("response", "bytes after it", ENCODERS["response"](refusal()) + b"\0", "left_over"),
     ("snapshot_answer", "kind 0", message(0, b""), "kind"),
-    ("snapshot_answer", "kind 3", message(3, b""), "kind"),
+    ("snapshot_answer", "kind 4", message(4, b""), "kind"),
+    ("snapshot_answer", "begin nowhere", message(3, b""), "truncated"),
+    ("snapshot_answer", "words behind a begin", message(3, b"\0\0"), "left_over"),
     ("snapshot_answer", "words in an acceptance", message(1, b"\0"), "left_over"),
     ("snapshot_answer", "error 0", failure(code=0) | {"kind": 2}, "value"),
     ("snapshot_answer", "bytes after it", snapshot_answer({"kind": 1}) + b"\0", "left_over"),

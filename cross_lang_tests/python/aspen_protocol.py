@@ -463,7 +463,7 @@ def response(d: Decoder) -> Row:
 
 
 def snapshot_answer(d: Decoder) -> Row:
-    return message(d, {1: lambda d: {}, 2: error})
+    return message(d, {1: lambda d: {}, 2: error, 3: lambda d: fields(d, chunk="u64")})
 
 
 def join_request(d: Decoder) -> Row:
