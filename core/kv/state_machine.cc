@@ -470,7 +470,7 @@ Result<Changes> StateMachine::changes(uint64_t from, size_t bytes_max, bool with
 }
 
 Result<std::unique_ptr<raft::SnapshotSource>> StateMachine::snapshot() {
-  size_t chunk_bytes = ASPEN_BUGGIFY("kv-snapshot-chunks-small") ? 1 : limits::kSnapshotChunkBytes;
+  size_t chunk_bytes = ASPEN_BUGGIFY("kv-snapshot-chunks-small") ? 500 : limits::kSnapshotChunkBytes;
   return std::make_unique<SnapshotSource>(store_->snapshot(), generation_, chunk_bytes);
 }
 

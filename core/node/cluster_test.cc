@@ -134,7 +134,7 @@ TEST_F(ClusterTest, AMemberFarBehindGetsASnapshotWhileTheOthersGoOn) {
 
 // Also after the offer, which is the first.
 TEST_F(ClusterTest, ASnapshotStreamMayPauseAfterEveryFrame) {
-  buggify_hook = [](const char* site) { return std::string_view(site) == "node-snapshot-pause-early"; };
+  buggify_hook = [](const char* site) { return std::string_view(site) == "node-inbox-pause-early"; };
   {
     auto nodes = cluster(3, 64);
     nodes[2].close();

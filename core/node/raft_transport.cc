@@ -4,7 +4,6 @@
 #include "core/base/log.h"
 #include "core/base/mutant.h"
 #include "core/node/protocol.h"
-#include "core/rt/channel.h"
 #include "core/rt/oneshot.h"
 
 namespace aspen::node {
@@ -12,7 +11,6 @@ namespace {
 
 constexpr size_t kStrangersMax = 4 * limits::kMembersMax;
 constexpr size_t kSnapshotBufferedBytesMax = 8 * limits::kSnapshotChunkBytes;
-constexpr size_t kChunksQueuedMax = 16;
 constexpr DurationNs kTransferTimeout = 600 * kSecond;
 
 }  // namespace
@@ -115,20 +113,20 @@ void RaftTransport::accept_raft(net::Stream& stream) {
 void RaftTransport::send_snapshot(raft::Message offer, std::shared_ptr<raft::SnapshotSource> source) {
   auto target = find(offer.to);
   if (!target || endpoint_ == nullptr || region_.state() != rt::Region::State::open) {
-    return driver_->snapshot_sent(offer.to, fail(Code::CONNECTION_LOST, "the follower is not known"));
+    return driver_->snapshot_sent(offer, std::move(source),
+                                  fail(Code::CONNECTION_LOST, "the follower cannot be reached"));
   }
-  raft::PeerId to = offer.to;
   region_
       .spawn(
           "snapshot transfer",
-          [this, node = target->node, offer = std::move(offer), source](rt::Cx& cx) mutable {
-            return transfer(cx, node, std::move(offer), std::move(source));
+          [this, node = target->node, offer, source](rt::Cx& cx) {
+            return transfer(cx, node, offer, source);
           },
           region_.executor().now() + kTransferTimeout)
-      .then([this, to](rt::Outcome<> outcome) {
+      .then([this, offer, source](rt::Outcome<> outcome) {
         Result<> result = std::move(outcome).result();
         if (!result) log(LogLevel::info, "a snapshot was not delivered: {}", result.error().to_string());
-        if (driver_ != nullptr) driver_->snapshot_sent(to, result);
+        if (driver_ != nullptr) driver_->snapshot_sent(offer, source, result);
       });
 }
 
@@ -200,72 +198,40 @@ rt::Task<Result<>> RaftTransport::go_to(rt::Cx& cx, std::shared_ptr<raft::Snapsh
   co_return Result<>();
 }
 
-// What arrives on a snapshot stream waits here for the task that stores it.
-struct RaftTransport::SnapshotReceiver {
-  explicit SnapshotReceiver(rt::Region& region, net::Stream& stream)
-      : frames(region, kChunksQueuedMax), stream(&stream), from(stream.connection().peer()) {}
-  // Every frame taken lets the stream go on: it may have paused at any of them, the offer too.
-  rt::Task<Result<std::optional<Bytes>>> next(rt::Cx& cx) {
-    ASPEN_CO_TRY(auto frame, co_await frames.recv(cx));
-    if (stream != nullptr) stream->resume();
-    co_return frame;
-  }
-  rt::Channel<Bytes> frames;
-  net::Stream* stream;  // null once it has closed
-  NodeId from;
-  bool complete = false;  // the sender finished; else the channel's end means the stream broke
-  bool writing = false;   // a chunk is in the sink's hands, or was and it failed
-  bool over = false;      // the verdict is out: what still comes is dropped
-};
-
 void RaftTransport::accept_snapshot(net::Stream& stream) {
   if (!may_take_part(stream)) return;
   if (region_.state() != rt::Region::State::open) return stream.reset(Code::SHUTDOWN);
-  auto receiver = std::make_shared<SnapshotReceiver>(region_, stream);
-  stream.on_frame([receiver](Bytes frame) {
-    if (receiver->over) return;
-    auto permit = receiver->frames.try_reserve();
-    if (!permit) return receiver->stream->reset(Code::OVERLOADED, "snapshot frames were sent past a pause");
-    std::move(*permit).send(std::move(frame));
-    size_t pause_at = ASPEN_BUGGIFY("node-snapshot-pause-early") ? 1 : kChunksQueuedMax / 2;
-    if (receiver->frames.size() >= pause_at) receiver->stream->pause();
-  });
-  stream.on_end([receiver] {
-    receiver->complete = true;
-    receiver->frames.close();
-  });
-  stream.on_close([receiver](const Error&) {
-    receiver->stream = nullptr;
-    receiver->frames.close();
-  });
+  auto inbox = FrameInbox::of(region_, stream);
   region_
       .spawn(
-          "snapshot receiver", [this, receiver](rt::Cx& cx) { return receive(cx, receiver); },
+          "snapshot receiver",
+          [this, inbox, sender = stream.connection().peer()](rt::Cx& cx) {
+            return receive(cx, inbox, sender);
+          },
           region_.executor().now() + kTransferTimeout)
-      .then([receiver](rt::Outcome<> outcome) {
-        receiver->over = true;
-        if (receiver->stream == nullptr) return;
-        receiver->stream->resume();
-        (void)receiver->stream->send(encode(SnapshotVerdict{std::move(outcome).result()}));
-        receiver->stream->finish();
+      .then([inbox](rt::Outcome<> outcome) {
+        inbox->stop();
+        if (inbox->stream() == nullptr) return;
+        (void)inbox->stream()->send(encode(SnapshotVerdict{std::move(outcome).result()}));
+        inbox->stream()->finish();
       });
 }
 
-rt::Task<Result<>> RaftTransport::receive(rt::Cx& cx, std::shared_ptr<SnapshotReceiver> receiver) {
-  ASPEN_CO_TRY(auto first, co_await receiver->next(cx));
+rt::Task<Result<>> RaftTransport::receive(rt::Cx& cx, std::shared_ptr<FrameInbox> inbox, NodeId sender) {
+  ASPEN_CO_TRY(auto first, co_await inbox->next(cx));
   if (!first) co_return fail(Code::CONNECTION_LOST, "the snapshot stream ended before its offer");
   ASPEN_CO_TRY(raft::Message offer, raft::decode_message(*first));
   if (offer.kind != raft::MessageKind::snapshot || !offer.snapshot || offer.to != driver_->core().self()) {
     co_return fail(Code::PROTOCOL, "a snapshot stream begins with an offer for its receiver");
   }
-  ASPEN_CO_CHECK(check_sender(receiver->from, offer.from));
+  ASPEN_CO_CHECK(check_sender(sender, offer.from));
   auto incoming = driver_->receive_snapshot(offer);
   if (!incoming) co_return std::unexpected(incoming.error());
   log(LogLevel::info, "receiving a snapshot at index {} from {}, from chunk {} on", offer.snapshot->index,
-      receiver->from.short_string(), incoming->chunks);
-  Result<> received = co_await receive_chunks(cx, *receiver, *incoming);
+      sender.short_string(), incoming->chunks);
+  Result<> received = co_await receive_chunks(cx, *inbox, *incoming);
   if (!received) {
-    driver_->abandon_snapshot(offer, receiver->writing ? std::nullopt : std::optional(*std::move(incoming)));
+    driver_->abandon_snapshot(offer, *std::move(incoming));
     // CORRUPT is what the sender sent; IO is our store, which takes no more writes.
     bool broken = received.error().code == Code::IO && !ASPEN_MUTANT("node-broken-store-goes-on");
     if (broken) driver_->storage_failed(received.error());
@@ -279,21 +245,20 @@ rt::Task<Result<>> RaftTransport::receive(rt::Cx& cx, std::shared_ptr<SnapshotRe
   co_return result;
 }
 
-rt::Task<Result<>> RaftTransport::receive_chunks(rt::Cx& cx, SnapshotReceiver& receiver,
+rt::Task<Result<>> RaftTransport::receive_chunks(rt::Cx& cx, FrameInbox& inbox,
                                                  raft::IncomingSnapshot& incoming) {
-  // If the stream has closed, the channel says so.
-  if (receiver.stream != nullptr) (void)receiver.stream->send(encode(SnapshotBegin{incoming.chunks}));
+  // If the stream has closed, the inbox says so.
+  if (inbox.stream() != nullptr) ASPEN_CO_CHECK(inbox.stream()->send(encode(SnapshotBegin{incoming.chunks})));
   for (;;) {
-    ASPEN_CO_TRY(auto chunk, co_await receiver.next(cx));
+    ASPEN_CO_TRY(auto chunk, co_await inbox.next(cx));
     if (!chunk) break;
     auto bytes = std::make_shared<Bytes>(std::move(*chunk));
-    receiver.writing = true;
-    ASPEN_CO_CHECK(
-        co_await background_.run(cx, [sink = incoming.sink, bytes] { return sink->write(*bytes); }));
-    receiver.writing = false;
+    auto sink = std::exchange(incoming.sink, nullptr);  // until it has all of the chunk
+    ASPEN_CO_CHECK(co_await background_.run(cx, [sink, bytes] { return sink->write(*bytes); }));
+    incoming.sink = std::move(sink);
     ++incoming.chunks;
   }
-  if (!receiver.complete) co_return fail(Code::CONNECTION_LOST, "the snapshot stream broke");
+  if (!inbox.complete()) co_return fail(Code::CONNECTION_LOST, "the snapshot stream broke");
   co_return Result<>();
 }
 

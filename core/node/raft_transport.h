@@ -16,6 +16,7 @@
 #include <unordered_map>
 
 #include "core/net/endpoint.h"
+#include "core/node/frame_inbox.h"
 #include "core/raft/driver.h"
 #include "core/rt/region.h"
 
@@ -46,7 +47,6 @@ class RaftTransport final : public raft::Transport {
     NodeId node;
     std::string address;
   };
-  struct SnapshotReceiver;
 
   std::optional<Target> find(raft::PeerId peer) const;
   net::Stream* stream_to(const Target& target);
@@ -57,8 +57,8 @@ class RaftTransport final : public raft::Transport {
                               std::shared_ptr<raft::SnapshotSource> source);
   // Has the chunk be the source's next one.
   rt::Task<Result<>> go_to(rt::Cx& cx, std::shared_ptr<raft::SnapshotSource> source, uint64_t chunk);
-  rt::Task<Result<>> receive(rt::Cx& cx, std::shared_ptr<SnapshotReceiver> receiver);
-  rt::Task<Result<>> receive_chunks(rt::Cx& cx, SnapshotReceiver& receiver, raft::IncomingSnapshot& incoming);
+  rt::Task<Result<>> receive(rt::Cx& cx, std::shared_ptr<FrameInbox> inbox, NodeId sender);
+  rt::Task<Result<>> receive_chunks(rt::Cx& cx, FrameInbox& inbox, raft::IncomingSnapshot& incoming);
 
   rt::Region& region_;
   rt::Lane& background_;

@@ -88,7 +88,9 @@ void Replica::bootstrap() {
 }
 
 bool Replica::is_voter() const {
-  const raft::Member* self = driver_->core().config().find(peer());
+  const raft::Core& core = driver_->core();
+  const bool early = ASPEN_MUTANT("node-voter-before-committed");
+  const raft::Member* self = (early ? core.config() : core.committed_config()).find(peer());
   return self != nullptr && self->role == raft::MemberRole::voter;
 }
 
@@ -124,14 +126,17 @@ void Replica::read(ReadOptions options, raft::Driver::ReadReady ready) {
 void Replica::keep_voters(TimeNs now) {
   auto change = steward_.decide(driver_->status(), now);
   if (!change) return;
-  for (const NodeId& node : change->promoted) {
-    log(LogLevel::info, "{} has caught up and becomes a voter", node.short_string());
-  }
-  for (const NodeId& node : change->demoted) {
-    log(LogLevel::warn, "{} is dead or lags and becomes a learner", node.short_string());
-  }
   // A change already under way refuses this one, and the next round decides again.
-  driver_->change_members(std::move(change->members), [](Result<>) {}, change->via);
+  auto done = [promoted = change->promoted, demoted = change->demoted](const Result<>& result) {
+    if (!result) return;
+    for (const NodeId& node : promoted) {
+      log(LogLevel::info, "{} has caught up and is a voter", node.short_string());
+    }
+    for (const NodeId& node : demoted) {
+      log(LogLevel::warn, "{} was dead or lagged and is a learner", node.short_string());
+    }
+  };
+  driver_->change_members(std::move(change->members), done, change->via);
 }
 
 // The leader lets go of what is older than the options say.

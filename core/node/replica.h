@@ -72,7 +72,7 @@ class Replica {
   ReplicaLeases& leases() { return *leases_; }
   rt::Lane& background() { return *background_; }
   raft::PeerId peer() const { return driver_->core().self(); }
-  // This incarnation is a voter in the configuration it knows.
+  // This incarnation is a voter in the newest configuration it knows to be committed.
   bool is_voter() const;
   const raft::Member* leader() const;
 

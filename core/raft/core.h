@@ -193,6 +193,8 @@ class Core {
   // It leads, and all that was committed under earlier leaders is applied here.
   bool reigns() const { return committed_in_term() && applied_ >= term_start_; }
   const Config& config() const { return configs_.current(); }
+  // The newest that this peer knows to be committed; config() may yet be taken back.
+  const Config& committed_config() const { return configs_.at(commit_); }
   const Log& log() const { return log_; }
   Index first_index() const { return log_.first_index(); }
   Index last_index() const { return log_.last_index(); }

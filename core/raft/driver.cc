@@ -142,11 +142,11 @@ Result<> Driver::transfer_leadership(PeerId to) {
   return result;
 }
 
-void Driver::snapshot_sent(PeerId peer, const Result<>& result) {
-  auto sent = sending_.extract(peer);
+void Driver::snapshot_sent(const Message& offer, std::shared_ptr<SnapshotSource> source,
+                           const Result<>& result) {
   const bool again = !result && result.error().code != Code::CORRUPT && core_.role() == Role::leader;
-  if (again && !sent.empty()) unfinished_.keep_copy(peer, std::move(sent.mapped()));
-  core_.snapshot_sent(peer, result.has_value(), executor_.now());
+  if (again) unfinished_.keep_copy(offer.to, {*offer.snapshot, std::move(source)});
+  core_.snapshot_sent(offer.to, result.has_value(), executor_.now());
   wake();
 }
 
@@ -248,7 +248,6 @@ void Driver::send_snapshot(Message offer) {
     if (!source) return fail_stop(source.error());
     copy = SnapshotCopy{core_.snapshot_meta(machine_.applied()), std::move(*source)};
   }
-  sending_.insert_or_assign(offer.to, *copy);
   offer.snapshot = copy->meta;
   transport_.send_snapshot(std::move(offer), copy->source);
 }
@@ -447,9 +446,9 @@ Result<IncomingSnapshot> Driver::receive_snapshot(const Message& offer) {
   return *std::move(incoming);
 }
 
-void Driver::abandon_snapshot(const Message& offer, std::optional<IncomingSnapshot> kept) {
+void Driver::abandon_snapshot(const Message& offer, IncomingSnapshot incoming) {
   receiving_ = false;
-  if (kept && !closing_ && !failure_) unfinished_.keep_incoming(offer, *std::move(kept));
+  if (incoming.sink && !closing_ && !failure_) unfinished_.keep_incoming(offer, std::move(incoming));
 }
 
 void Driver::install_snapshot(Message offer, std::shared_ptr<SnapshotSink> sink,

@@ -91,14 +91,15 @@ class Driver {
   void change_members(std::vector<Member> members, ReadReady done, ChangeVia via = ChangeVia::least);
   Result<> transfer_leadership(PeerId to);
   void unreachable(PeerId peer) { core_.unreachable(peer); }
-  void snapshot_sent(PeerId peer, const Result<>& result);
+  // What send_snapshot() was given, and what became of it.
+  void snapshot_sent(const Message& offer, std::shared_ptr<SnapshotSource> source, const Result<>& result);
 
   // Errors: UNAVAILABLE when the offer is stale, not the leader's, or another one is being received; IO. Feed
   // the sink on the background lane, from the chunk on that it has not; then install_snapshot, which finishes
   // it, resets the log and reports.
   Result<IncomingSnapshot> receive_snapshot(const Message& offer);
-  // Instead of install_snapshot, when the stream broke: `kept` is what the next one may go on with.
-  void abandon_snapshot(const Message& offer, std::optional<IncomingSnapshot> kept);
+  // Instead of install_snapshot, when the stream broke. The next one may go on, unless the sink is null.
+  void abandon_snapshot(const Message& offer, IncomingSnapshot incoming);
   // The state machine's store failed in a source or a sink of a snapshot, or the log was found damaged: this
   // member stops, as when they fail in its own hands.
   void storage_failed(const Error& error) { fail_stop(error); }
@@ -180,7 +181,6 @@ class Driver {
   std::vector<Write> writes_;
   bool write_in_flight_ = false;
   bool compacting_ = false;
-  std::map<PeerId, SnapshotCopy> sending_;
   UnfinishedSnapshots unfinished_;
   bool receiving_ = false;
   bool installing_ = false;

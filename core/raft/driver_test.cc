@@ -186,9 +186,9 @@ void TestMember::send(const Message& message) {
 
 void TestMember::send_snapshot(Message offer, std::shared_ptr<SnapshotSource> source) {
   ++test.snapshots_sent;
-  auto ended = [this, to = offer.to](Result<> verdict) {
+  auto ended = [this, offer, source](Result<> verdict) {
     test.snapshot_verdicts.push_back(verdict);
-    if (driver) driver->snapshot_sent(to, verdict);
+    if (driver) driver->snapshot_sent(offer, source, verdict);
   };
   test.loop_.post([this, offer, source, ended]() mutable {
     auto found = test.members_.find(offer.to);
@@ -330,6 +330,19 @@ TEST_F(DriverTest, ASnapshotThatIsNoLongerWantedIsNotInstalled) {
   EXPECT_TRUE(run_until([&] { return verdict.has_value(); }));
   ASSERT_FALSE(*verdict);
   EXPECT_EQ(verdict->error().code, Code::UNAVAILABLE);
+}
+
+TEST_F(DriverTest, AChangeThatIsNotCommittedMayBeTakenBack) {
+  TestMember& one = group_of_three();
+  cut = {2, 3};
+  auto members = one.driver->core().config().members;
+  members.push_back({.peer = 4, .role = MemberRole::learner});
+  one.driver->change_members(members, [](Result<>) {});
+  run_for(10 * kMillisecond);
+  EXPECT_EQ(one.driver->core().config().members.size(), 4u);
+  EXPECT_EQ(one.driver->core().committed_config().members.size(), 3u);
+  cut.clear();
+  EXPECT_TRUE(run_until([&] { return one.driver->core().committed_config().members.size() == 4; }));
 }
 
 TEST_F(DriverTest, AFollowerTakesNeitherProposalsNorReadsNorChanges) {

@@ -278,8 +278,8 @@ void Branch::send(const Message& message) {
 
 void Branch::send_snapshot(Message offer, std::shared_ptr<SnapshotSource> source) {
   group.loop_.post([this, offer, source]() mutable {
-    auto ended = [this, to = offer.to](Result<> verdict) {
-      if (driver) driver->snapshot_sent(to, verdict);
+    auto ended = [this, offer, source](Result<> verdict) {
+      if (driver) driver->snapshot_sent(offer, source, verdict);
     };
     Branch& to = group.branch(offer.to);
     if (group.cut.contains(offer.to) || !to.driver) return ended(fail(Code::CONNECTION_LOST, "cut"));

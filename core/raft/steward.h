@@ -7,8 +7,7 @@
 // so what makes a demotion safe is that it is an ordinary change of members, and when it is made:
 //
 //   - Every voter that stays is well at that moment, and they are `voters_min` at least: three, whose
-//   majority
-//     survives the loss of one. A group of three is never made smaller.
+//     majority survives the loss of one. A group of three is never made smaller.
 //   - They are a majority of the voters there were, and the change passes through a joint configuration: a
 //     majority of the OLD voters commits it, or it does not happen.
 //   - All that are not well go at once. With one left among the rest, the rest would not all be well.

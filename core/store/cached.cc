@@ -5,12 +5,12 @@
 // left to chance:
 //
 //   a read and a write at the same time    the read may see the row as it was before and bring it in
-//   afterwards, for
-//                                          good. Reads pass the cache by while a write is under way, and
-//                                          bring in nothing when one has begun since they looked.
-//   two writes at the same time            which of them is the later one only the store below knows. The one
-//   that
-//                                          began second takes its rows out instead of changing them.
+//                                          afterwards, for good. Reads pass the cache by while a write is
+//                                          under way, and bring in nothing when one has begun since they
+//                                          looked.
+//   two writes at the same time            which of them is the later one only the store below knows. The
+//                                          one that began second takes its rows out instead of changing
+//                                          them.
 //
 // After a failed write nobody knows, so everything is dropped.
 #include <mutex>
