@@ -169,6 +169,10 @@ TEST_F(ClusterTest, AFounderThatLostItsDataJoinsWhatItFounded) {
   fs::remove_all(back.dir + "/journal");
   fs::remove_all(back.dir + "/state");
   EXPECT_EQ(try_open(back).error().code, Code::CORRUPT);
+  back.ticket = ticket_;  // names the founder alone
+  auto alone = try_open(back);
+  ASSERT_FALSE(alone);
+  EXPECT_EQ(alone.error().code, Code::INVALID_ARGUMENT) << alone.error().to_string();
   back.ticket = ticket;
   TestNode founder = open(back);
   EXPECT_EQ(founder.value("a", kAnyAge), "1");

@@ -1,5 +1,6 @@
 #include "core/node/engine.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "core/base/log.h"
@@ -325,6 +326,7 @@ rt::Task<Result<>> Engine::serve(rt::Cx& cx) {
   }
   bool moved = endpoint_ && self != nullptr && self->address != address_;
   if (self == nullptr || (alone && moved)) {
+    if (self == nullptr) ASPEN_CO_CHECK(check_invitation());
     ASPEN_CO_CHECK(co_await join(cx));
   } else if (moved || self->role == raft::MemberRole::learner) {
     // The group may need this very node for a majority: serve first, tell the new address when it can be. A
@@ -336,6 +338,19 @@ rt::Task<Result<>> Engine::serve(rt::Cx& cx) {
     ASPEN_CO_CHECK(home_->save(*identity_));
   }
   co_return Result<>();
+}
+
+// A founder's first ticket names only the founder.
+Result<> Engine::check_invitation() const {
+  if (!identity_->invitation) return {};
+  auto is_self = [this](const crypto::TicketPeer& peer) { return peer.node == key_->id(); };
+  const auto& peers = identity_->invitation->peers;
+  if (peers.empty() || !std::ranges::all_of(peers, is_self)) return {};
+  return fail(
+      Code::INVALID_ARGUMENT,
+      "{} has lost its data, and the ticket names no other node that has them; use a ticket that another "
+      "member gives out now",
+      key_->id().short_string());
 }
 
 rt::Task<Result<>> Engine::join(rt::Cx& cx) {

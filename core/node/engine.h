@@ -64,6 +64,7 @@ class Engine {
   std::function<void(net::Stream&)> when_up(std::function<void(net::Stream&)> accept);
   Result<> open_replica();
   rt::Task<Result<>> serve(rt::Cx& cx);
+  Result<> check_invitation() const;
   rt::Task<Result<>> join(rt::Cx& cx);
   rt::Task<Result<>> wait_for_membership(rt::Cx& cx);
   rt::Task<Result<>> end_expired(rt::Cx& cx);
