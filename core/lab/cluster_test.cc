@@ -94,6 +94,25 @@ TEST(Cluster, AMemberWhoseStoreFailsWhileItTakesASnapshotStops) {
   EXPECT_TRUE(failure.message.contains("node/state")) << failure.message;
 }
 
+TEST(Cluster, AMemberIsAVoterOnceTheChangeIsCommitted) {
+  World world({.seed = 9});
+  Cluster cluster(world, {.members = 3});
+  ASSERT_TRUE(cluster.form());
+  ASSERT_TRUE(world.run_until([&] { return cluster.leader() != nullptr; }, kLimit));
+  const size_t i = cluster.leader() == &cluster.member(0) ? 1 : 0;
+  ASSERT_TRUE(cluster.lose_data(i));
+  auto votes = [&](const raft::Config& config) {
+    const raft::Member* self = config.find(cluster.member(i).replica()->peer());
+    return self != nullptr && self->role == raft::MemberRole::voter;
+  };
+  auto replica = [&] { return cluster.member(i).replica(); };
+  ASSERT_TRUE(
+      world.run_until([&] { return replica() && votes(replica()->driver().core().config()); }, kLimit));
+  ASSERT_FALSE(votes(replica()->driver().core().committed_config()));
+  EXPECT_FALSE(replica()->is_voter());
+  EXPECT_TRUE(world.run_until([&] { return replica()->is_voter(); }, kLimit));
+}
+
 // Every stream breaks after one chunk.
 TEST(Cluster, ASnapshotGoesOnWhereItsStreamBroke) {
   World world({.seed = 5});

@@ -516,8 +516,11 @@ TEST_F(FarBehind, AnotherLeaderBeginsAnew) {
 TEST_F(FarBehind, ASnapshotThatIsRefusedAsDamagedHarmsNobody) {
   member(3).machine.fail_finish = Error(Code::CORRUPT, "a chunk is damaged");
   cut.clear();
-  EXPECT_TRUE(run_until([&] { return !snapshot_verdicts.empty(); }));
-  EXPECT_EQ(snapshot_verdicts[0].error().code, Code::CORRUPT);
+  // Others may be refused before it.
+  EXPECT_TRUE(run_until([&] {
+    return std::ranges::any_of(snapshot_verdicts,
+                               [](const Result<>& v) { return !v && v.error().code == Code::CORRUPT; });
+  }));
   EXPECT_FALSE(member(3).driver->failure());
   member(3).machine.fail_finish.reset();
   EXPECT_TRUE(caught_up());
@@ -526,8 +529,7 @@ TEST_F(FarBehind, ASnapshotThatIsRefusedAsDamagedHarmsNobody) {
 TEST_F(FarBehind, ADiskThatFailsWhileTheStateIsReplacedStopsTheMember) {
   member(3).machine.fail_finish = Error(Code::IO, "the disk is broken");
   cut.clear();
-  EXPECT_TRUE(run_until([&] { return !snapshot_verdicts.empty(); }));
-  ASSERT_TRUE(member(3).driver->failure());
+  ASSERT_TRUE(run_until([&] { return member(3).driver->failure().has_value(); }));
   EXPECT_EQ(member(3).failures.size(), 1u);
   put("the others go on");
 }
