@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <random>
 
+#include "core/kv/test_log.h"
 #include "core/kv/test_model.h"
 
 namespace aspen::kv {
@@ -24,7 +25,7 @@ class World {
   std::optional<Bytes> get(Draft& draft, BytesView key) {
     Draft::Found found = must(draft.get(key));
     if (!found.here) {
-      const TestModel::State& state = seen_by(draft);
+      const TestModel::State state = seen_by(draft);
       if (auto record = state.find(Bytes(key)); record != state.end()) found.record = record->second;
     }
     return found.record ? std::optional(found.record->value) : std::nullopt;
@@ -58,12 +59,12 @@ class World {
   }
 
  private:
-  const TestModel::State& seen_by(Draft& draft) {
+  TestModel::State seen_by(Draft& draft) {
     draft.began(revision_);
     return model_.at(draft.revision());
   }
   RangeReply answer(Draft& draft, const RangeRequest& request) {
-    const TestModel::State& state = seen_by(draft);
+    const TestModel::State state = seen_by(draft);
     RangeReply reply;
     std::vector<KeyRecord> in;
     for (const auto& [key, record] : state) {

@@ -5,7 +5,9 @@
 
 #include "core/base/buggify.h"
 #include "core/kv/test_log.h"
+#include "core/kv/test_log.h"
 #include "core/kv/test_model.h"
+#include "core/kv/test_programs.h"
 
 namespace aspen::kv {
 namespace {
@@ -307,7 +309,7 @@ class Follower {
       uint64_t revision = i == 0   ? 0
                           : i == 1 ? std::max<uint64_t>(1, first)
                                    : first + programs_.below(last - first + 1);
-      const TestModel::State& state = revision == 0 ? model_.now : model_.at(revision);
+      const TestModel::State state = revision == 0 ? model_.now : model_.at(revision);
       RangeRequest request = programs_.range();
       request.revision = revision;
       RangeReply expected = TestModel::range(state, request);

@@ -5,6 +5,7 @@
 #include "core/kv/index_limits.h"
 #include "core/kv/test_log.h"
 #include "core/kv/test_model.h"
+#include "core/kv/test_programs.h"
 #include "core/kv/tuple.h"
 
 namespace aspen::kv {

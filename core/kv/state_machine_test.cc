@@ -14,6 +14,7 @@
 #include "core/kv/layout.h"
 #include "core/kv/test_log.h"
 #include "core/kv/test_model.h"
+#include "core/kv/test_programs.h"
 
 namespace aspen::kv {
 namespace {

@@ -1,34 +1,37 @@
-// The rules of the store, restated as simply as they can be, and logs to try them on: for tests.
+// The rules of the store, restated as simply as they can be: for tests, and for the lab's oracles.
+//
+// Not in it: indexes, sessions, the limits of replies and transactions.
 #pragma once
 
 #include <algorithm>
 #include <map>
-#include <random>
-#include <set>
+#include <tuple>
 
-#include "core/base/limits.h"
-#include "core/kv/test_log.h"
+#include "core/kv/change.h"
+#include "core/kv/command.h"
+#include "core/kv/key_ranges.h"
+#include "core/kv/quotas.h"
 
 namespace aspen::kv {
 
-// Every state there ever was, as a copy.
+// Every state there ever was.
 class TestModel {
  public:
   using State = std::map<Bytes, Record>;
 
-  // What the command is answered, and the state after it.
+  // What the command is answered; of an error the code is the engine's, and of QUOTA_EXCEEDED also how its
+  // message begins. What is refused changes nothing.
   Result<Bytes> run(const Command& command, uint64_t index) {
     index_ = index;
-    State before = now;
+    before_.clear();
     Result<Bytes> reply = carry_out(command);
-    if (auto within = within_quotas(before); reply && !within) reply = forward_error(std::move(within));
-    if (!reply) now = before;
-    note_changes(before);
+    if (auto within = within_quotas(); reply && !within) reply = forward_error(std::move(within));
+    if (!reply) take_back();
+    note_changes();
     return reply;
   }
 
   State now;
-  std::map<uint64_t, State> states = {{0, {}}};  // by the revision after which they were so
   std::map<uint64_t, ChangeSet> changes;
   uint64_t compacted = 0;
   std::map<LeaseId, Bytes> leases;  // their prefixes
@@ -36,36 +39,106 @@ class TestModel {
 
   Quota usage(const Bytes& prefix) const {
     Quota quota = quotas.contains(prefix) ? quotas.at(prefix) : Quota{prefix};
-    count(now, quota);
+    for (auto item = now.lower_bound(prefix); item != now.end() && item->first.starts_with(prefix); ++item) {
+      quota.bytes += static_cast<uint64_t>(size_of(item->first, item->second));
+      ++quota.keys;
+    }
     return quota;
   }
 
-  const State& at(uint64_t revision) const { return std::prev(states.upper_bound(revision))->second; }
-
- private:
-  static void count(const State& state, Quota& quota) {
-    for (const auto& [key, record] : state) {
-      if (!key.starts_with(quota.prefix)) continue;
-      quota.bytes += key.size() + record.value.size();
-      ++quota.keys;
+  // What the key was after the revision; null when it was absent.
+  const Record* find(const Bytes& key, uint64_t revision) const {
+    auto found = versions_.find(key);
+    return found != versions_.end() ? found->second.at(revision) : nullptr;
+  }
+  // Of the keys from `start` on and before `end` (empty: no end).
+  State at(uint64_t revision, const Bytes& start = {}, const Bytes& end = {}) const {
+    State state;
+    for (auto key = versions_.lower_bound(start); key != versions_.end() && before_end(key->first, end);
+         ++key) {
+      if (const Record* record = key->second.at(revision)) state.emplace(key->first, *record);
     }
+    return state;
+  }
+  // Whether a key from `start` on and before `end` (empty: no end) was changed after one revision, and up to
+  // another.
+  bool changed(const Bytes& start, const Bytes& end, uint64_t after, uint64_t upto) const {
+    for (auto key = versions_.lower_bound(start); key != versions_.end() && before_end(key->first, end);
+         ++key) {
+      if (key->second.changed(after, upto)) return true;
+    }
+    return false;
   }
 
-  Result<> within_quotas(const State& before) const {
+ private:
+  // What a key was from a revision on.
+  struct Versions {
+    std::map<uint64_t, std::optional<Record>> from;
+
+    const Record* at(uint64_t revision) const {
+      auto next = from.upper_bound(revision);
+      if (next == from.begin() || !std::prev(next)->second) return nullptr;
+      return &*std::prev(next)->second;
+    }
+    bool changed(uint64_t after, uint64_t upto) const {
+      auto next = from.upper_bound(after);
+      return next != from.end() && next->first <= upto;
+    }
+  };
+
+  static int64_t size_of(const Bytes& key, const Record& record) {
+    return static_cast<int64_t>(key.size() + record.value.size());
+  }
+
+  // Before each change of a key.
+  void touch(const Bytes& key) {
+    if (before_.contains(key)) return;
+    auto is = now.find(key);
+    before_[key] = is != now.end() ? std::optional(is->second) : std::nullopt;
+  }
+
+  void take_back() {
+    for (auto& [key, was] : before_) {
+      now.erase(key);
+      if (was) now[key] = std::move(*was);
+    }
+    before_.clear();
+  }
+
+  Result<> within_quotas() const {
     for (const auto& [prefix, limits] : quotas) {
-      Quota was = limits, is = limits;
-      count(before, was);
-      count(now, is);
-      bool bytes = is.bytes > was.bytes && is.bytes_max != 0 && is.bytes > is.bytes_max;
-      bool keys = is.keys > was.keys && is.keys_max != 0 && is.keys > is.keys_max;
-      if (bytes || keys) return fail(Code::QUOTA_EXCEEDED, "over the quota of {}", prefix);
+      int64_t more_bytes = 0, more_keys = 0;
+      for (const auto& [key, was] : before_) {
+        if (!key.starts_with(prefix)) continue;
+        auto is = now.find(key);
+        if (is != now.end()) more_bytes += size_of(key, is->second);
+        if (was) more_bytes -= size_of(key, *was);
+        more_keys += (is != now.end() ? 1 : 0) - (was ? 1 : 0);
+      }
+      if (more_bytes <= 0 && more_keys <= 0) continue;
+      const Quota is = usage(prefix);
+      bool bytes = more_bytes > 0 && is.bytes_max != 0 && is.bytes > is.bytes_max;
+      bool keys = more_keys > 0 && is.keys_max != 0 && is.keys > is.keys_max;
+      if (!bytes && !keys) continue;
+      return fail(Code::QUOTA_EXCEEDED,
+                  "the keys with prefix \"{}\" are {} of at most {}, with {} bytes of at most {}", prefix,
+                  static_cast<int64_t>(is.keys) - more_keys, is.keys_max,
+                  static_cast<int64_t>(is.bytes) - more_bytes, is.bytes_max);
     }
     return {};
   }
 
   uint64_t end_lease(LeaseId id) {
     if (leases.erase(id) == 0) return 0;
-    return std::erase_if(now, [id](const auto& item) { return item.second.lease == id; });
+    uint64_t count = 0;
+    for (auto item = now.begin(); item != now.end();) {
+      auto here = item++;
+      if (here->second.lease != id) continue;
+      touch(here->first);
+      now.erase(here);
+      ++count;
+    }
+    return count;
   }
 
   Result<Bytes> carry_out(const Command& command) {
@@ -99,7 +172,6 @@ class TestModel {
         done.result = usage(command.prefix).bytes;
         return encode(done);
       case Command::Kind::write: {
-        start_ = now;
         WriteReply reply;
         reply.revision = index_;
         ASPEN_TRY(auto failed, compare(command.transaction.compares));
@@ -146,18 +218,17 @@ class TestModel {
   }
 
   // Whether the key was changed after the revision: by those before, or in this very transaction.
-  bool changed_since(BytesView key, uint64_t revision) {
-    for (const auto& [r, set] : changes) {
-      if (r <= revision) continue;
-      for (const Event& event : set.events) {
-        if (event.key == key) return true;
-      }
-    }
-    if (index_ <= revision) return false;
-    auto was = start_.find(Bytes(key)), is = now.find(Bytes(key));
-    bool there_was = was != start_.end(), there_is = is != now.end();
-    return there_was != there_is || (there_is && is->second.mod_revision == index_) ||
-           (there_was && there_is && was->second != is->second);
+  bool changed_since(const Bytes& key, uint64_t revision) const {
+    if (changed(key, key_end(key), revision, UINT64_MAX)) return true;
+    auto was = before_.find(key);
+    if (index_ <= revision || was == before_.end()) return false;
+    return was->second || now.contains(key);
+  }
+  bool changed_since(const Bytes& start, const Bytes& end, uint64_t revision) const {
+    if (changed(start, end, revision, UINT64_MAX)) return true;
+    return std::ranges::any_of(before_, [&](const auto& item) {
+      return within(item.first, start, end) && changed_since(item.first, revision);
+    });
   }
 
   using Failed = std::pair<uint32_t, std::optional<KeyRecord>>;
@@ -168,30 +239,23 @@ class TestModel {
       if (c.target == Compare::Target::unchanged_since && c.number < compacted) {
         return fail(Code::COMPACTED, "revision {}", c.number);
       }
+      const Bytes end = c.end ? *c.end : key_end(c.key);
+      const bool since = c.target == Compare::Target::unchanged_since;
       std::optional<std::optional<KeyRecord>> bad;
       bool any = false;
-      for (const auto& [key, record] : now) {
-        if (!(c.end ? within(key, c.key, *c.end) : key == c.key)) continue;
+      for (auto item = now.lower_bound(c.key); item != now.end() && before_end(item->first, end); ++item) {
+        const auto& [key, record] = *item;
         any = true;
-        bool since = c.target == Compare::Target::unchanged_since && record.mod_revision > c.number;
-        if ((!holds(c, &record) || since) && !bad) bad.emplace(KeyRecord{key, record});
+        if ((!holds(c, &record) || (since && record.mod_revision > c.number)) && !bad) {
+          bad.emplace(KeyRecord{key, record});
+        }
       }
       if (c.end && c.target == Compare::Target::exists && c.number == 1) {
         bad.reset();
         if (!any) bad.emplace();
       }
       if (!c.end && !any && !holds(c, nullptr)) bad.emplace();
-      if (!bad && c.target == Compare::Target::unchanged_since) {
-        std::set<Bytes> keys;
-        for (const auto& [key, record] : start_) keys.insert(key);
-        for (const auto& [r, set] : changes) {
-          for (const Event& event : set.events) keys.insert(event.key);
-        }
-        for (const Bytes& key : keys) {
-          if (!(c.end ? within(key, c.key, *c.end) : key == c.key)) continue;
-          if (changed_since(key, c.number)) bad.emplace();
-        }
-      }
+      if (!bad && since && changed_since(c.key, end, c.number)) bad.emplace();
       if (bad) return Failed(i, *bad);
     }
     return std::nullopt;
@@ -208,6 +272,7 @@ class TestModel {
         case Op::Kind::erase: {
           if (there) result = {true, it->second.mod_revision};
           if (there && op.previous) result.record = it->second;
+          touch(op.key);
           if (op.kind == Op::Kind::erase) {
             if (there) now.erase(it);
           } else {
@@ -230,6 +295,7 @@ class TestModel {
             }
             ++result.count;
             if (op.previous) result.erased.push_back({at->first, at->second});
+            touch(at->first);
             at = now.erase(at);
           }
           break;
@@ -260,25 +326,22 @@ class TestModel {
     return fail(Code::NOT_FOUND, "no lease");
   }
 
-  void note_changes(const State& before) {
-    ChangeSet set;
-    set.revision = index_;
-    for (const auto& [key, record] : before) {
-      if (!now.contains(key)) set.events.push_back({Event::Kind::erase, key, {}, record});
+  void note_changes() {
+    ChangeSet set{index_, {}};
+    for (auto& [key, was] : before_) {
+      auto is = now.find(key);
+      const bool there = is != now.end();
+      if (!there && !was) continue;
+      versions_[key].from[index_] = there ? std::optional(is->second) : std::nullopt;
+      set.events.push_back({there ? Event::Kind::put : Event::Kind::erase, key,
+                            there ? std::optional(is->second) : std::nullopt, was});
     }
-    for (const auto& [key, record] : now) {
-      auto was = before.find(key);
-      if (record.mod_revision != index_) continue;
-      set.events.push_back(
-          {Event::Kind::put, key, record, was == before.end() ? std::nullopt : std::optional(was->second)});
-    }
-    std::ranges::sort(set.events, {}, &Event::key);
-    if (!set.events.empty()) changes[index_] = set;
-    states[index_] = now;
+    if (!set.events.empty()) changes[index_] = std::move(set);
   }
 
   uint64_t index_ = 0;
-  State start_;  // before the transaction
+  std::map<Bytes, std::optional<Record>> before_;  // what the command has changed so far
+  std::map<Bytes, Versions> versions_;
 
  public:
   static RangeReply range(const State& state, const RangeRequest& request) {
@@ -297,132 +360,6 @@ class TestModel {
     reply.entries = std::move(all);
     return reply;
   }
-};
-
-// Commands over few keys, so that they meet.
-class TestPrograms {
- public:
-  explicit TestPrograms(uint64_t seed) : random_(seed) {}
-
-  uint64_t below(uint64_t n) { return random_() % n; }
-  Bytes key() { return Bytes(1 + below(2), static_cast<char>("\0acd"[below(4)])); }
-  Bytes value() { return Bytes(below(30), static_cast<char>('0' + below(3))); }
-
-  // A revision near the latest one.
-  uint64_t revision(uint64_t latest) {
-    return below(8) == 0 ? below(latest + 3) : latest - below(std::min<uint64_t>(latest + 1, 12));
-  }
-
-  RangeRequest range() {
-    RangeRequest request;
-    if (below(3) > 0) request.start = key();
-    if (below(3) > 0) request.end = key();
-    request.limit = static_cast<uint32_t>(below(4));
-    request.reverse = below(2) == 0;
-    request.keys_only = below(4) == 0;
-    return request;
-  }
-
-  Compare compare(uint64_t latest) {
-    Compare c;
-    c.target = static_cast<Compare::Target>(1 + below(7));
-    if (c.target < Compare::Target::exists) c.relation = static_cast<Compare::Relation>(1 + below(4));
-    c.key = key();
-    if (below(4) == 0) c.end = below(3) == 0 ? Bytes() : key();
-    if (c.target == Compare::Target::value) {
-      c.value = value();
-    } else {
-      c.number = c.target == Compare::Target::exists    ? below(2)
-                 : c.target == Compare::Target::version ? below(4)
-                 : c.target == Compare::Target::lease   ? lease()
-                                                        : revision(latest);
-    }
-    return c;
-  }
-
-  Op op(uint64_t latest, size_t depth) {
-    Op op;
-    op.kind = static_cast<Op::Kind>(1 + below(depth < 3 ? 6 : 5));
-    switch (op.kind) {
-      case Op::Kind::put:
-        op.value = value();
-        op.lease = below(3) == 0 ? lease() : 0;
-        [[fallthrough]];
-      case Op::Kind::erase:
-        op.previous = below(2) == 0;
-        [[fallthrough]];
-      case Op::Kind::get:
-        op.key = key();
-        break;
-      case Op::Kind::erase_range:
-        op.range.start = key();
-        op.range.end = op.range.start + Bytes(1, 'a');
-        op.previous = below(2) == 0;
-        break;
-      case Op::Kind::range:
-        op.range = range();
-        break;
-      case Op::Kind::transaction:
-        op.nested = {transaction(latest, depth + 1)};
-        break;
-    }
-    return op;
-  }
-
-  Transaction transaction(uint64_t latest, size_t depth = 0) {
-    Transaction transaction;
-    for (uint64_t n = below(3); n > 0; --n) transaction.compares.push_back(compare(latest));
-    for (uint64_t n = below(5); n > 0; --n) transaction.then.push_back(op(latest, depth));
-    for (uint64_t n = below(3); n > 0; --n) transaction.otherwise.push_back(op(latest, depth));
-    return transaction;
-  }
-
-  // That will have the index after the latest.
-  Command command(uint64_t latest) {
-    Command command;
-    switch (below(24)) {
-      case 0:
-        command.kind = Command::Kind::compact;
-        command.revision = below(latest + 3);
-        break;
-      case 1:
-      case 2:
-        command.kind = Command::Kind::lease_grant;
-        command.ttl = kSecond;
-        if (below(3) == 0) command.prefix = key().substr(0, 1);
-        leases.push_back(latest + 1);
-        break;
-      case 3:
-        command.kind = Command::Kind::lease_revoke;
-        command.leases = {lease()};
-        if (below(4) == 0) command.prefix = key().substr(0, 1);
-        break;
-      case 4:
-        command.kind = Command::Kind::leases_expire;
-        command.leases = {lease(), lease()};
-        std::ranges::sort(command.leases);
-        if (command.leases[0] == command.leases[1]) command.leases.pop_back();
-        break;
-      case 5:
-      case 6:
-        command.kind = Command::Kind::quota_set;
-        command.prefix = below(4) == 0 ? Bytes() : key().substr(0, 1 + below(2));
-        if (below(4) > 0) command.bytes_max = 20 + below(100);
-        if (below(3) > 0) command.keys_max = 1 + below(4);
-        break;
-      default:
-        command.transaction = transaction(latest);
-    }
-    return command;
-  }
-
-  // Of a lease that may exist.
-  LeaseId lease() { return leases.empty() || below(6) == 0 ? below(50) : leases[below(leases.size())]; }
-
-  std::vector<LeaseId> leases;
-
- private:
-  std::mt19937_64 random_;
 };
 
 }  // namespace aspen::kv
