@@ -4,7 +4,8 @@
 #include <gtest/gtest.h>
 
 #include "core/base/buggify.h"
-#include "core/kv/test_log.h"
+#include "core/kv/overlay.h"
+#include "core/kv/range_read.h"
 #include "core/kv/test_log.h"
 #include "core/kv/test_model.h"
 #include "core/kv/test_programs.h"
@@ -53,6 +54,58 @@ class HistoryTest : public testing::Test {
 
   TestLog log_;
   std::unique_ptr<StateMachine> machine_ = open_machine();
+};
+
+// Its iterators can be positioned so many times, all together; then each that is stands at an error until it
+// is positioned again, and the store is fine again.
+class FailingReader final : public store::Reader {
+ public:
+  FailingReader(const store::Reader& rows, int positions) : rows_(rows), positions_(positions) {}
+  Result<std::optional<Bytes>> get(BytesView key) const override { return rows_.get(key); }
+  std::unique_ptr<store::Iterator> iterate() const override {
+    return std::make_unique<FailingIterator>(rows_.iterate(), positions_);
+  }
+  bool has_failed() const { return positions_ < 0; }
+
+ private:
+  class FailingIterator final : public store::Iterator {
+   public:
+    FailingIterator(std::unique_ptr<store::Iterator> it, int& positions)
+        : it_(std::move(it)), positions_(positions) {}
+    void seek(BytesView key) override {
+      position([&] { it_->seek(key); });
+    }
+    void seek_for_prev(BytesView key) override {
+      position([&] { it_->seek_for_prev(key); });
+    }
+    void seek_to_last() override {
+      position([&] { it_->seek_to_last(); });
+    }
+    void next() override {
+      position([&] { it_->next(); });
+    }
+    void prev() override {
+      position([&] { it_->prev(); });
+    }
+    bool valid() const override { return !failed_ && it_->valid(); }
+    BytesView key() const override { return it_->key(); }
+    BytesView value() const override { return it_->value(); }
+    Result<> status() const override { return failed_ ? fail(Code::IO, "no disk") : it_->status(); }
+
+   private:
+    template <typename F>
+    void position(F move) {
+      failed_ = positions_-- == 0;
+      move();
+    }
+
+    std::unique_ptr<store::Iterator> it_;
+    int& positions_;
+    bool failed_ = false;
+  };
+
+  const store::Reader& rows_;
+  mutable int positions_;
 };
 
 TEST_F(HistoryTest, EveryRevisionCanBeRead) {
@@ -243,6 +296,52 @@ TEST_F(HistoryTest, AQuotaNamesItsPrefixAndLimits) {
 }
 
 // --- random logs ---
+
+TEST(HistoryOfAFailingStore, ARangeIsRightOrAnError) {
+  TestLog log;
+  std::unique_ptr<store::Store> memory = store::open_memory();
+  const store::Store& rows = *memory;
+  auto machine = open_machine(std::move(memory));
+  for (const char* key : {"a", "b", "c", "d"}) log.run(*machine, write({kv::put(key, "1")}));
+  for (const char* key : {"a", "c", "d"}) log.run(*machine, write({kv::put(key, "2")}));
+  log.run(*machine, write({kv::erase("b")}));
+  for (uint64_t revision : {4u, 5u, 0u}) {
+    for (bool reverse : {false, true}) {
+      const RangeRequest request{.limit = 3, .reverse = reverse, .revision = revision};
+      const RangeReply expected = must(read_range(rows, 1, request));
+      bool failed = true;
+      for (int positions = 0; failed; ++positions) {
+        FailingReader failing(rows, positions);
+        Result<RangeReply> reply = read_range(failing, 1, request);
+        failed = failing.has_failed();
+        EXPECT_TRUE(reply || failed) << "revision " << revision << ", " << positions;
+        if (reply) EXPECT_EQ(*reply, expected) << "revision " << revision << ", " << positions;
+      }
+    }
+  }
+}
+
+TEST(HistoryOfAFailingStore, SoIsARangeInATransaction) {
+  TestLog log;
+  std::unique_ptr<store::Store> memory = store::open_memory();
+  const store::Store& rows = *memory;
+  auto machine = open_machine(std::move(memory));
+  for (const char* key : {"a", "c"}) log.run(*machine, write({kv::put(key, "1")}));
+  const Bytes record = must(rows.get(layout::record_key(1, "a"))).value();
+  for (bool reverse : {false, true}) {
+    std::optional<RangeReply> expected;
+    // The first cannot fail.
+    for (int positions = 1000; positions >= 0; positions = positions == 1000 ? 12 : positions - 1) {
+      FailingReader failing(rows, positions);
+      Overlay overlay(failing);
+      for (const char* key : {"b", "d"}) overlay.put(layout::record_key(1, key), record);
+      Result<RangeReply> reply = read_range(overlay, 1, {.limit = 1, .reverse = reverse});
+      EXPECT_TRUE(reply || failing.has_failed()) << positions;
+      if (!expected) expected = must(reply);
+      if (reply) EXPECT_EQ(*reply, *expected) << positions;
+    }
+  }
+}
 
 class Follower {
  public:

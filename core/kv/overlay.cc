@@ -68,9 +68,14 @@ class Overlay::MergedIterator final : public store::Iterator {
   void move_before() { forward_ ? before_->next() : before_->prev(); }
   void leave() { from_ == From::change ? move_change() : move_before(); }
 
-  // To the nearer of the two; a change hides what was there before, and an erasure also itself.
+  // To the nearer of the two; a change hides what was there before, and an erasure also itself. When one has
+  // failed, what the other one has is not what comes next.
   void settle() {
     for (;;) {
+      if (!before_->valid() && !before_->status() && !ASPEN_MUTANT("kv-overlay-goes-on-without-the-store")) {
+        from_ = From::nothing;
+        return;
+      }
       if (!at_change()) {
         from_ = before_->valid() ? From::before : From::nothing;
         return;
