@@ -145,6 +145,32 @@ TEST_F(TxnTest, ABranchOfABranchIsCommittedIntoIt) {
   EXPECT_EQ(get("p/y"), "2");
 }
 
+TEST_F(TxnTest, OneThatOnlyReadIsEmptyAfterItsCommit) {
+  put(node_.get(), "n", "1");
+  Txn txn = begin();
+  EXPECT_EQ(get(txn, "n"), "1");
+  EXPECT_EQ(aspen_op_succeeded(commit(txn).get()), 1);
+  put(node_.get(), "n", "2");
+  EXPECT_EQ(get(txn, "n"), "2");
+  EXPECT_EQ(set(txn, "n", "3"), ASPEN_OK);
+  EXPECT_EQ(aspen_op_succeeded(commit(txn).get()), 1);
+}
+
+TEST_F(TxnTest, ABranchThatIsOverTakesNothing) {
+  for (bool changed : {false, true}) {
+    Txn outer = branch(nullptr, "p/");
+    if (changed) EXPECT_EQ(set(outer, "p/x", "1"), ASPEN_OK);
+    Txn inner = branch(outer.get(), "p/");
+    EXPECT_EQ(set(inner, "p/y", "2"), ASPEN_OK);
+    EXPECT_EQ(aspen_op_succeeded(commit(outer).get()), 1);
+    EXPECT_EQ(set(outer, "p/x", "late"), ASPEN_INVALID_ARGUMENT);
+    aspen_op_t* op = nullptr;
+    ASSERT_EQ(aspen_txn_commit(inner.get(), nullptr, nullptr, 0, &op), ASPEN_OK);
+    EXPECT_EQ(aspen_op_status(finished(op).get()), ASPEN_INVALID_ARGUMENT);
+    EXPECT_EQ(get("p/y"), "none");
+  }
+}
+
 TEST_F(TxnTest, ANodeThatIsFreedLivesOnUntilItsTransactionsAre) {
   Txn txn = begin();
   node_.reset();

@@ -664,7 +664,8 @@ ASPEN_API const char* aspen_txn_message(const aspen_txn_t* txn);
 
 /* Carries it out if nothing that it read has changed (aspen_op_succeeded). A transaction that was committed
  * is empty again; a branch is over, and one of another branch has handed its changes to that one. One that
- * changed nothing succeeds without asking anybody. */
+ * changed nothing succeeds without asking anybody. INVALID_ARGUMENT of a branch that is over, and of a branch
+ * of one. */
 ASPEN_API int32_t aspen_txn_commit(aspen_txn_t* txn, const aspen_call_options_t* options, aspen_cq_t* queue,
                                    uint64_t tag, aspen_op_t** op);
 /* Of a branch's commit that did not succeed: the keys, or ranges of keys, that somebody else has changed.

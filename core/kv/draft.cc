@@ -235,6 +235,7 @@ std::vector<Draft::Conflict> Draft::conflicts(const WriteReply& reply) const {
 
 // Whether this draft itself has changed a key in the range after that stamp.
 bool Draft::changed_since(uint64_t stamp, BytesView start, BytesView end) const {
+  if (ASPEN_MUTANT("kv-branch-overwrites-its-parent")) return false;
   for (auto write = writes_.lower_bound(start); write != writes_.end() && before_end(write->first, end);
        ++write) {
     if (write->second.stamp > stamp) return true;

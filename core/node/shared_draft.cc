@@ -1,5 +1,7 @@
 #include "core/node/shared_draft.h"
 
+#include "core/base/mutant.h"
+
 namespace aspen::node {
 
 Result<std::shared_ptr<SharedDraft>> SharedDraft::branch(const std::shared_ptr<SharedDraft>& parent,
@@ -7,7 +9,7 @@ Result<std::shared_ptr<SharedDraft>> SharedDraft::branch(const std::shared_ptr<S
   if (!parent) {
     auto draft = std::make_shared<kv::Draft>(std::move(prefix));
     return std::shared_ptr<SharedDraft>(
-        new SharedDraft(std::make_shared<std::mutex>(), std::move(draft), false));
+        new SharedDraft(std::make_shared<std::mutex>(), std::move(draft), nullptr));
   }
   std::lock_guard lock(*parent->lock_);
   ASPEN_CHECK(parent->open());
@@ -15,12 +17,25 @@ Result<std::shared_ptr<SharedDraft>> SharedDraft::branch(const std::shared_ptr<S
     return fail(Code::INVALID_ARGUMENT, "only a branch can have branches, a transaction cannot");
   ASPEN_TRY(kv::Draft draft, kv::Draft::branch(parent->draft_, std::move(prefix)));
   return std::shared_ptr<SharedDraft>(
-      new SharedDraft(parent->lock_, std::make_shared<kv::Draft>(std::move(draft)), true));
+      new SharedDraft(parent->lock_, std::make_shared<kv::Draft>(std::move(draft)), parent));
 }
 
 Result<> SharedDraft::open() const {
   if (over_) return fail(Code::INVALID_ARGUMENT, "the branch has been committed; make another");
+  for (const SharedDraft* above = parent_.get(); above != nullptr; above = above->parent_.get()) {
+    if (!above->over_ || ASPEN_MUTANT("node-branch-of-one-that-is-over")) continue;
+    return fail(Code::INVALID_ARGUMENT, "what it is a branch of has been committed; make another");
+  }
   return {};
+}
+
+// It has succeeded.
+void SharedDraft::end() {
+  if (branch_) {
+    over_ = true;
+  } else {
+    *draft_ = kv::Draft();
+  }
 }
 
 Result<> SharedDraft::put(BytesView key, BytesView value, kv::LeaseId lease) {
@@ -73,7 +88,8 @@ rt::Task<Result<kv::GetReply>> SharedDraft::get(rt::Cx& cx, Router& router, Byte
     ASPEN_CO_TRY(kv::GetReply reply, co_await router.get(cx, request));
     std::lock_guard lock(*lock_);
     if (request.revision == 0) draft_->began(reply.revision);
-    if (request.revision == 0 && draft_->revision() != reply.revision) {
+    if (request.revision == 0 && draft_->revision() != reply.revision &&
+        !ASPEN_MUTANT("node-draft-of-two-revisions")) {
       request.revision = draft_->revision();
       continue;
     }
@@ -105,23 +121,26 @@ rt::Task<Result<SharedDraft::Committed>> SharedDraft::commit(rt::Cx& cx, Router&
   {
     std::lock_guard lock(*lock_);
     ASPEN_CO_CHECK(open());
-    if (nested_) co_return commit_into_parent();
+    if (parent_) co_return commit_into_parent();
     // What has only read has read one state, and that is all it promises.
-    if (draft_->changes_nothing()) co_return Committed{true, draft_->revision()};
+    if (draft_->changes_nothing()) {
+      const Committed committed{true, draft_->revision()};
+      if (!ASPEN_MUTANT("node-draft-kept-after-reading")) end();
+      co_return committed;
+    }
     command.transaction = draft_->transaction();
   }
   ASPEN_CO_TRY(kv::WriteReply reply, co_await router.write(cx, std::move(command)));
   std::lock_guard lock(*lock_);
   Committed committed{reply.succeeded, reply.revision};
   if (branch_) committed.conflicts = draft_->conflicts(reply);
-  if (reply.succeeded && !branch_) *draft_ = kv::Draft();
-  over_ = reply.succeeded && branch_;
+  if (reply.succeeded) end();
   co_return committed;
 }
 
 Result<SharedDraft::Committed> SharedDraft::commit_into_parent() {
   ASPEN_TRY(std::vector<kv::Draft::Conflict> conflicts, draft_->commit_into_parent());
-  over_ = conflicts.empty();
+  if (conflicts.empty()) end();
   return Committed{over_, draft_->revision(), std::move(conflicts)};
 }
 

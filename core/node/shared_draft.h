@@ -40,19 +40,22 @@ class SharedDraft {
     uint64_t revision = 0;                            // of the commit; of what only read: the one it saw
     std::vector<kv::Draft::Conflict> conflicts = {};  // of a branch
   };
-  // One that has succeeded is empty again; a branch is over. Into its parent, if it has one.
+  // One that has succeeded is empty again; a branch is over, also for those that are branches of it. Into its
+  // parent, if it has one. Errors: INVALID_ARGUMENT of what is over.
   rt::Task<Result<Committed>> commit(rt::Cx& cx, Router& router);
 
  private:
-  SharedDraft(std::shared_ptr<std::mutex> lock, std::shared_ptr<kv::Draft> draft, bool nested)
-      : lock_(std::move(lock)), draft_(std::move(draft)), branch_(true), nested_(nested) {}
+  SharedDraft(std::shared_ptr<std::mutex> lock, std::shared_ptr<kv::Draft> draft,
+              std::shared_ptr<const SharedDraft> parent)
+      : lock_(std::move(lock)), draft_(std::move(draft)), parent_(std::move(parent)), branch_(true) {}
   Result<> open() const;
+  void end();
   Result<Committed> commit_into_parent();
 
   std::shared_ptr<std::mutex> lock_;  // of a branch and what it is a branch of, together
   std::shared_ptr<kv::Draft> draft_;
+  const std::shared_ptr<const SharedDraft> parent_;
   const bool branch_ = false;
-  const bool nested_ = false;
   bool over_ = false;
 };
 
