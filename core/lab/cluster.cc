@@ -86,16 +86,26 @@ void Cluster::add_clients(size_t count, const MakeScript& script, const ClientOp
     Machine& machine =
         place < client_machines_.size() ? *client_machines_[place] : member(place - client_machines_.size());
     ClientOptions watched = options;
-    // After the turn in which it was answered: a member's own client hears before the oracles have looked.
-    watched.acknowledged = [this](uint64_t revision) {
-      world_.events().after(0, [this, revision] {
-        oracles_.acknowledged(revision);
-        report_oracles();
-      });
-    };
+    watched.acknowledged = [this](uint64_t revision) { acknowledge(revision); };
     clients_.push_back(std::make_unique<Client>(world_, machine, history_, id, script(id), watched));
     clients_.back()->start();
   }
+}
+
+// After the turn in which it was told: a member's own client hears before the oracles have looked.
+void Cluster::acknowledge(uint64_t revision) {
+  acknowledged_ = std::max(acknowledged_, revision);
+  world_.events().after(0, [this, revision] {
+    oracles_.acknowledged(revision);
+    report_oracles();
+  });
+}
+
+std::vector<Machine*> Cluster::machines() {
+  std::vector<Machine*> machines;
+  for (auto& machine : members_) machines.push_back(machine.get());
+  for (auto& machine : client_machines_) machines.push_back(machine.get());
+  return machines;
 }
 
 Machine* Cluster::leader() {
@@ -323,9 +333,9 @@ bool Cluster::settle() {
 
 void Cluster::close() {
   looking_ = false;
-  std::vector<Machine*> open;
-  for (auto& machine : client_machines_) open.push_back(machine.get());
-  for (auto& machine : members_) open.push_back(machine.get());
+  // Clients first.
+  std::vector<Machine*> open = machines();
+  std::ranges::rotate(open, open.begin() + static_cast<ptrdiff_t>(size()));
   for (Machine* machine : open) {
     if (machine->state() == Machine::State::off) continue;
     machine->stop();

@@ -56,6 +56,8 @@ class Cluster {
   size_t size() const { return members_.size(); }
   Machine& member(size_t i) { return *members_[i]; }
   std::vector<std::unique_ptr<Machine>>& client_machines() { return client_machines_; }
+  // Members, then those of clients.
+  std::vector<Machine*> machines();
   // A member that serves and says that it leads, or null.
   Machine* leader();
 
@@ -71,6 +73,11 @@ class Cluster {
   std::function<void(const raft::Core&)> observed;
   // Restarts after faults wait this long, at the mean.
   DurationNs repair_mean = kSecond;
+
+  // Somebody was told of a write, or of a state, of that revision: it stays.
+  void acknowledge(uint64_t revision);
+  // The highest of them.
+  uint64_t acknowledged() const { return acknowledged_; }
 
   History& history() { return history_; }
   uint64_t operations() const;
@@ -113,6 +120,7 @@ class Cluster {
   std::vector<std::unique_ptr<Client>> clients_;
   std::string ticket_;
   bool looking_ = false;
+  uint64_t acknowledged_ = 0;
   TimeNs compare_at_ = 0;
   uint64_t compared_ = 0;
 };

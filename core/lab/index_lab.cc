@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/base/assert.h"
+#include "core/lab/visit.h"
 
 namespace aspen::lab {
 namespace {
@@ -80,27 +81,16 @@ rt::Task<Result<std::vector<kv::KeyRecord>>> read_all(rt::Cx& cx, node::Router& 
   }
 }
 
-// What one user of an index does, and where.
-struct Visit {
-  World* world;
-  Host* host;
-  node::Engine* engine;
-  IndexPlan plan;
-  kv::IndexScanRequest request;
-  uint64_t acknowledged;  // before it began
-};
-
 // Damage elsewhere, which disks may do to a member, is not the index's fault.
 bool of_the_index(const Error& error) {
   const bool of_rows = error.code == Code::CORRUPT && error.message.find("index") != std::string::npos;
   return of_rows || error.code == Code::INTERNAL || error.code == Code::PROTOCOL;
 }
 
-rt::Task<Result<>> scan_and_check(rt::Cx& cx, Visit visit) {
-  node::Router& router = visit.engine->router();
+rt::Task<Result<>> scan_and_check(rt::Cx& cx, Visit visit, IndexPlan plan, kv::IndexScanRequest request) {
   for (;;) {
-    Result<kv::IndexScanReply> page = co_await router.scan(cx, visit.request);
-    if (visit.host->dead()) co_return Result<>();
+    Result<kv::IndexScanReply> page = co_await visit.router().scan(cx, request);
+    if (visit.dead()) co_return Result<>();
     if (!page) {
       if (of_the_index(page.error())) visit.world->violate("index", page.error().to_string());
       co_return Result<>();
@@ -110,33 +100,22 @@ rt::Task<Result<>> scan_and_check(rt::Cx& cx, Visit visit) {
                                                 page->revision, visit.acknowledged));
     }
     ASPEN_CO_TRY(std::vector<kv::KeyRecord> records,
-                 co_await read_all(cx, router, visit.plan.prefix, page->revision));
-    if (visit.host->dead()) co_return Result<>();
-    if (std::string wrong = compare_page(visit.plan, visit.request, *page, records); !wrong.empty()) {
-      visit.world->violate("index",
-                           fmt::format("{} at revision {}: {}", visit.plan.name, page->revision, wrong));
+                 co_await read_all(cx, visit.router(), plan.prefix, page->revision));
+    if (visit.dead()) co_return Result<>();
+    if (std::string wrong = compare_page(plan, request, *page, records); !wrong.empty()) {
+      visit.world->violate("index", fmt::format("{} at revision {}: {}", plan.name, page->revision, wrong));
     }
     if (!page->more) co_return Result<>();
-    (visit.request.reverse ? visit.request.end : visit.request.start) = std::move(page->continuation);
+    (request.reverse ? request.end : request.start) = std::move(page->continuation);
   }
 }
 
 rt::Task<Result<>> run_command(rt::Cx& cx, Visit visit, kv::Command command) {
-  Result<kv::DoneReply> reply = co_await visit.engine->router().run(cx, std::move(command));
-  if (!reply && of_the_index(reply.error()) && !visit.host->dead()) {
+  Result<kv::DoneReply> reply = co_await visit.router().run(cx, std::move(command));
+  if (!reply && of_the_index(reply.error()) && !visit.dead()) {
     visit.world->violate("index", reply.error().to_string());
   }
   co_return Result<>();
-}
-
-uint64_t last_acknowledged(const History& history) {
-  uint64_t last = 0;
-  for (const Operation& operation : history.operations()) {
-    if (const WriteCall* write = operation.write(); write != nullptr && operation.ok()) {
-      last = std::max(last, write->reply.revision);
-    }
-  }
-  return last;
 }
 
 Result<kv::IndexScanReply> scan_member(kv::StateMachine& machine, kv::IndexScanRequest request) {
@@ -200,27 +179,19 @@ std::string compare_page(const IndexPlan& plan, const kv::IndexScanRequest& requ
 }
 
 void use_indexes(World& world, Cluster& cluster, Random& random) {
-  const size_t machines = cluster.size() + cluster.client_machines().size();
-  const size_t i = random.below(machines);
-  Machine& machine = i < cluster.size() ? cluster.member(i) : *cluster.client_machines()[i - cluster.size()];
   const IndexPlan& plan = plans()[random.below(plans().size())];
   const uint64_t what = random.below(10);
   kv::IndexScanRequest request{
       .index = plan.name, .limit = static_cast<uint32_t>(random.below(5)), .reverse = random.chance(0.3)};
-  if (machine.engine() == nullptr || machine.paused()) return;
-  Visit visit{&world, machine.host(), machine.engine(), plan, request, last_acknowledged(cluster.history())};
-  machine.host()->deliver([visit, what] {
-    auto body = [visit, what](rt::Cx& cx) {
-      if (what > 2) return scan_and_check(cx, visit);
-      kv::Command command{.kind = kv::Command::Kind::index_drop, .name = visit.plan.name};
-      if (what < 2) {
-        command.kind = kv::Command::Kind::index_create;
-        command.prefix = visit.plan.prefix;
-        command.extractor = visit.plan.extractor;
-      }
-      return run_command(cx, visit, std::move(command));
-    };
-    (void)visit.engine->operations().spawn("index", body, visit.host->executor().now() + kPatience);
+  visit(world, cluster, random, "index", [plan, what, request](rt::Cx& cx, Visit visit) {
+    if (what > 2) return scan_and_check(cx, visit, plan, request);
+    kv::Command command{.kind = kv::Command::Kind::index_drop, .name = plan.name};
+    if (what < 2) {
+      command.kind = kv::Command::Kind::index_create;
+      command.prefix = plan.prefix;
+      command.extractor = plan.extractor;
+    }
+    return run_command(cx, visit, std::move(command));
   });
 }
 

@@ -167,9 +167,7 @@ LeaseLoad::LeaseLoad(World& world, Cluster& cluster, size_t holders)
       activity_(std::make_shared<Activity>()),
       seen_(cluster.size()),
       looking_(std::make_shared<bool>(true)) {
-  std::vector<Machine*> machines;
-  for (auto& machine : cluster.client_machines()) machines.push_back(machine.get());
-  for (size_t i = 0; i < cluster.size(); ++i) machines.push_back(&cluster.member(i));
+  const std::vector<Machine*> machines = cluster.machines();
   for (size_t i = 0; i < holders; ++i) {
     holders_.push_back(std::make_shared<Holder>(world, *machines[i % machines.size()], i, book_, activity_));
   }

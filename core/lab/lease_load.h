@@ -13,23 +13,24 @@
 
 #include "core/lab/cluster.h"
 #include "core/lab/lease_book.h"
+#include "core/lab/load.h"
 
 namespace aspen::lab {
 
-class LeaseLoad {
+class LeaseLoad final : public Load {
  public:
   // A tick, a proposal that is refused now and then, its commit.
   static constexpr DurationNs kReleaseSlack = 2 * kSecond;
 
   // Both outlive it.
   LeaseLoad(World& world, Cluster& cluster, size_t holders);
-  ~LeaseLoad();
+  ~LeaseLoad() override;
 
-  void start();
+  void start() override;
   // No further lease is granted, none is kept alive.
-  void stop();
-  // After faults have ended: waits until all leases have, and their keys are gone.
-  void finish();
+  void stop() override;
+  // Waits until all leases have ended, and their keys are gone.
+  void finish() override;
 
  private:
   class Holder;

@@ -41,9 +41,9 @@ struct Scenario {
   // Something that happens to the cluster besides faults, about every `every`.
   DurationNs every = kSecond;
   std::function<void(World&, Cluster&, Random&)> happens = {};
-  bool watched = false;      // by watchers on all machines, beside the clients (watch_load.h)
-  size_t lease_holders = 0;  // beside the clients (lease_load.h)
-  bool backs_up = false;     // about as often somebody makes a backup, and one is restored (backup_drill.h)
+  bool backs_up = false;  // about as often somebody makes a backup, and one is restored (backup_drill.h)
+  // Beside the clients; about as often it has a visit.
+  std::function<std::unique_ptr<Load>(World&, Cluster&)> load = {};
   // Instead of clients and faults: one cancel, at the point the seed chooses (cancel_injection.h).
   bool injects_cancel = false;
   // At the end, of what is left and what was recorded.
@@ -58,6 +58,15 @@ FaultSet only(std::initializer_list<Fault> list) {
 
 std::unique_ptr<Script> mixed(uint64_t client) {
   return mixed_script(client, 8);
+}
+
+std::unique_ptr<Script> writer(uint64_t client) {
+  return writer_script(client, 100);
+}
+
+template <typename L>
+std::unique_ptr<Load> load(World& world, Cluster& cluster) {
+  return std::make_unique<L>(world, cluster);
 }
 
 int value_of(Cluster& cluster, const Bytes& key) {
@@ -211,14 +220,14 @@ const std::vector<Scenario>& table() {
                 "watches on all machines, fast and slow: each is told all, once, in order and whole"},
        .cluster = {.log_entries_max = 200, .history = {.keep_revisions = 400}},
        .script = mixed,
-       .watched = true},
+       .load = load<WatchLoad>},
       {.info = {"leases", "leases are kept alive, revoked or run out: never early, and at once for all keys"},
        .clients = 2,
        .pause_mean = 50 * kMillisecond,
-       .script = [](uint64_t client) { return writer_script(client, 100); },
+       .script = writer,
        .every = 2 * kSecond,
        .happens = shake_leader,
-       .lease_holders = 6},
+       .load = [](World& world, Cluster& cluster) { return std::make_unique<LeaseLoad>(world, cluster, 6); }},
       {.info = {"dead-voters", "members fall silent, lose their votes and get them back"},
        .nodes = 5,
        .duration = 15 * kSecond,
@@ -292,12 +301,13 @@ void set_up(World& world, Cluster& cluster, const WriteCall& call) {
   }
 }
 
-// Reads the whole store, a page after the other, again and again.
+// Reads all that the history has to do with, a page after the other, again and again.
 class Reader final : public Script {
  public:
   explicit Reader(bool stale) : stale_(stale) {}
   Operation::Call next(Random&) override {
-    return RangeCall{.request = {.start = start_}, .freshness = stale_ ? node::kAnyAge : node::Freshness{}};
+    return RangeCall{.request = {.start = start_, .end = kLoadPrefix},
+                     .freshness = stale_ ? node::kAnyAge : node::Freshness{}};
   }
   void done(const Operation& operation) override {
     const auto& range = std::get<RangeCall>(operation.call);
@@ -364,24 +374,25 @@ const Scenario* find(const std::string& name) {
 }
 
 uint64_t run(World& world, Cluster& cluster, const Scenario& scenario, const RunOptions& options) {
-  std::optional<WatchLoad> watches;
-  if (scenario.watched) watches.emplace(world, cluster);
+  std::unique_ptr<Load> load = scenario.load ? scenario.load(world, cluster) : nullptr;
   if (!cluster.form()) return 0;
-  if (watches) watches->start();
   if (scenario.set_up) set_up(world, cluster, *scenario.set_up);
   FaultInjector injector(world, cluster, scenario.faults & options.faults);
   ClientOptions client{.pause_mean = scenario.pause_mean};
   if (injector.chosen().has(Fault::cancel)) client.cancel = 0.1;
   if (options.operations_max > 0) client.operations_max = options.operations_max / scenario.clients + 1;
   cluster.add_clients(scenario.clients, scenario.script, client);
-  std::optional<LeaseLoad> leases;
-  if (scenario.lease_holders > 0) leases.emplace(world, cluster, scenario.lease_holders).start();
+  if (load) load->start();
   injector.start();
   DurationNs duration = options.duration > 0 ? options.duration : scenario.duration;
   bool faulty = !options.faults.empty();
   if (scenario.happens && faulty) {
     happen_again(world, scenario.every, std::make_shared<Random>(world.random("happens")),
                  world.now() + duration, [&](Random& random) { scenario.happens(world, cluster, random); });
+  }
+  if (load) {
+    happen_again(world, scenario.every, std::make_shared<Random>(world.random("visits")),
+                 world.now() + duration, [&load](Random& random) { load->visit(random); });
   }
   BackupDrill drill(world, cluster);
   if (scenario.backs_up) {
@@ -390,15 +401,13 @@ uint64_t run(World& world, Cluster& cluster, const Scenario& scenario, const Run
   }
   world.run_for(duration);
   injector.stop();
-  if (watches) watches->stop();
-  if (leases) leases->stop();
+  if (load) load->stop();
   if (!world.violation() && cluster.settle()) {
-    if (leases) leases->finish();
+    if (load) load->finish();
     read_everything(world, cluster);
     drill.collect();
     check_history(world, cluster.history());
     if (scenario.check) scenario.check(world, cluster);
-    if (watches) watches->finish();
     drill.restore();
     if (options.oracle) options.oracle(world, cluster);
     if (!world.violation()) cluster.close();

@@ -144,9 +144,7 @@ WatchLoad::~WatchLoad() {
 }
 
 void WatchLoad::start() {
-  std::vector<Machine*> machines;
-  for (size_t i = 0; i < cluster_.size(); ++i) machines.push_back(&cluster_.member(i));
-  for (auto& machine : cluster_.client_machines()) machines.push_back(machine.get());
+  const std::vector<Machine*> machines = cluster_.machines();
   for (const kv::WatchRequest& request : requests()) {
     for (Machine* machine : machines) {
       watchers_.push_back(std::make_shared<Watcher>(world_, *machine, watchers_.size(), request));

@@ -12,22 +12,22 @@
 #include <vector>
 
 #include "core/lab/cluster.h"
+#include "core/lab/load.h"
 #include "core/lab/watch_check.h"
 
 namespace aspen::lab {
 
-class WatchLoad {
+class WatchLoad final : public Load {
  public:
   // Requires: the cluster is not formed. It outlives this.
   WatchLoad(World& world, Cluster& cluster);
-  ~WatchLoad();
+  ~WatchLoad() override;
 
-  // Requires: formed.
-  void start();
+  void start() override;
   // Nobody is slow or given up any more: all must come to the end.
-  void stop();
-  // Waits for that, and checks. Requires: settled.
-  void finish();
+  void stop() override;
+  // Waits for that, and checks.
+  void finish() override;
 
  private:
   class Watcher;
