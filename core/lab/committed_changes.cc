@@ -32,8 +32,9 @@ void CommittedChanges::observe(const raft::Core& core) {
 
 void CommittedChanges::apply(const raft::EntryPtr& entry) {
   auto replies = machine_->apply({&entry, 1});
-  if (!replies) failure_ = replies.error().to_string();
   compactions_.insert(machine_->compacted());
+  if (!replies) failure_ = replies.error().to_string();
+  if (replies && carried_out) carried_out(entry, replies->front());
 }
 
 std::vector<kv::ChangeSet>::const_iterator CommittedChanges::from(uint64_t revision) const {

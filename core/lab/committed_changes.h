@@ -7,6 +7,7 @@
 // Thread safety: none.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <set>
 #include <vector>
@@ -21,6 +22,9 @@ class CommittedChanges {
   CommittedChanges();
   ~CommittedChanges();
 
+  // Told of each entry when it has been carried out, with the reply to it; null: nobody asks.
+  std::function<void(const raft::EntryPtr& entry, BytesView reply)> carried_out;
+
   void observe(const raft::Core& core);
   // Another entry. Requires: it comes after the last one.
   void apply(const raft::EntryPtr& entry);
@@ -33,6 +37,8 @@ class CommittedChanges {
   uint64_t upto() const { return machine_->applied(); }
   // Whether the store was ever compacted to this revision.
   bool compacted_to(uint64_t revision) const { return compactions_.contains(revision); }
+  // The oldest revision that can be read.
+  uint64_t compacted() const { return machine_->compacted(); }
   // Why it does not know them any more; empty: it does.
   const std::string& failure() const { return failure_; }
 

@@ -11,6 +11,7 @@
 
 #include "core/lab/backup_drill.h"
 #include "core/lab/cancel_injection.h"
+#include "core/lab/history_load.h"
 #include "core/lab/index_lab.h"
 #include "core/lab/kv_check.h"
 #include "core/lab/lease_load.h"
@@ -244,6 +245,13 @@ const std::vector<Scenario>& table() {
        .every = 60 * kMillisecond,
        .happens = use_indexes,
        .check = check_indexes},
+      {.info = {"history", "reads at earlier revisions, beside nested transactions and compactions"},
+       .clients = 2,
+       .cluster = {.log_entries_max = 200, .history = {.keep_revisions = 150}},
+       .pause_mean = 50 * kMillisecond,
+       .script = writer,
+       .every = 20 * kMillisecond,
+       .load = load<HistoryLoad>},
       {.info = {"disk-faults", "disks stall, fail, fill up, tear and rot"},
        .faults =
            only({Fault::power_cut, Fault::torn_write, Fault::wipe, Fault::slow_disk, Fault::failed_write,
