@@ -19,7 +19,8 @@ from cli_case import ASPEN, Case, SECONDS_MAX, Server, aspen
 
 class Sim(Case):
     SCENARIOS = ["kv-mixed", "kv-cas-counter", "bank-transfer", "membership", "snapshot-catchup", "restart-storm",
-                 "clock-chaos", "history", "disk-faults", "transport-loss"]  # fmt: skip
+                 "clock-chaos", "history", "quotas", "disk-faults",
+                 "transport-loss"]  # fmt: skip
 
     def setUp(self):
         self.dir = tempfile.mkdtemp()

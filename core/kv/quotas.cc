@@ -54,6 +54,7 @@ void Quotas::count(BytesView key, Growth growth, Growths& growths) const {
     Growth& sum = growths[row->first];
     sum.bytes += growth.bytes;
     sum.keys += growth.keys;
+    if (ASPEN_MUTANT("kv-quota-outermost-only")) return;
   }
 }
 
@@ -61,7 +62,8 @@ const Bytes* Quotas::refusing(const Growths& growths) const {
   for (const auto& [prefix, growth] : growths) {
     const layout::QuotaRow& row = rows_.find(prefix)->second;
     auto over = [](uint64_t used, int64_t more, uint64_t max) {
-      return more > 0 && max != 0 && used + static_cast<uint64_t>(more) > max;
+      return (more > 0 || ASPEN_MUTANT("kv-quota-keeps-what-is-over")) && max != 0 &&
+             used + static_cast<uint64_t>(more) > max;
     };
     if (over(row.bytes, growth.bytes, row.bytes_max) || over(row.keys, growth.keys, row.keys_max)) {
       return &prefix;

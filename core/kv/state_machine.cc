@@ -111,7 +111,7 @@ class StateMachine::Sink final : public raft::SnapshotSink {
     machine_.compacted_ = progress.compacted;
     machine_.swept_from_ = machine_.swept_to_ = 0;
     machine_.leases_ = leases;
-    machine_.quotas_ = std::move(quotas);
+    if (!ASPEN_MUTANT("kv-quotas-not-restored")) machine_.quotas_ = std::move(quotas);
     machine_.indexes_ = std::move(indexes);
     machine_.sessions_ = std::move(sessions);
     machine_.applied_.store(meta_.index, std::memory_order_release);

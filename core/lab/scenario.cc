@@ -15,6 +15,7 @@
 #include "core/lab/index_lab.h"
 #include "core/lab/kv_check.h"
 #include "core/lab/lease_load.h"
+#include "core/lab/quota_load.h"
 #include "core/lab/scripts.h"
 #include "core/lab/watch_load.h"
 
@@ -252,6 +253,13 @@ const std::vector<Scenario>& table() {
        .script = writer,
        .every = 20 * kMillisecond,
        .load = load<HistoryLoad>},
+      {.info = {"quotas", "quotas are set, changed and removed while their keys grow and shrink"},
+       .clients = 2,
+       .cluster = {.log_entries_max = 200},
+       .pause_mean = 50 * kMillisecond,
+       .script = writer,
+       .every = 20 * kMillisecond,
+       .load = load<QuotaLoad>},
       {.info = {"disk-faults", "disks stall, fail, fill up, tear and rot"},
        .faults =
            only({Fault::power_cut, Fault::torn_write, Fault::wipe, Fault::slow_disk, Fault::failed_write,
