@@ -51,8 +51,8 @@ class Draft {
   };
   // Reads of a key. Errors: INVALID_ARGUMENT, also of a key that is not in the branch; LIMIT_EXCEEDED.
   Result<Found> get(BytesView key);
-  // What to ask the store for, and what its answer comes to with the draft's changes; that may be nothing, with
-  // more to come.
+  // What to ask the store for, and what its answer comes to with the draft's changes; that may be nothing,
+  // with more to come.
   Result<RangeRequest> ask(RangeRequest request) const;
   Result<RangeReply> merge(const RangeRequest& request, RangeReply reply);
 

@@ -11,6 +11,7 @@
 
 #include "core/lab/backup_drill.h"
 #include "core/lab/cancel_injection.h"
+#include "core/lab/draft_load.h"
 #include "core/lab/history_load.h"
 #include "core/lab/index_lab.h"
 #include "core/lab/kv_check.h"
@@ -253,6 +254,13 @@ const std::vector<Scenario>& table() {
        .script = writer,
        .every = 20 * kMillisecond,
        .load = load<HistoryLoad>},
+      {.info = {"drafts", "optimistic transactions and branches of branches meet, and are isolated"},
+       .clients = 2,
+       .cluster = {.log_entries_max = 200, .history = {.keep_revisions = 150}},
+       .pause_mean = 50 * kMillisecond,
+       .script = writer,
+       .every = 25 * kMillisecond,
+       .load = load<DraftLoad>},
       {.info = {"quotas", "quotas are set, changed and removed while their keys grow and shrink"},
        .clients = 2,
        .cluster = {.log_entries_max = 200},
