@@ -108,9 +108,13 @@ void CommittedModel::check_reply(const kv::Command& command, uint64_t index, Byt
                                    (error->code != Code::QUOTA_EXCEEDED ||
                                     error->message.starts_with(expected.error().message));
   if (!same) {
-    differs(fmt::format("the command of entry {} was answered {}, not {}", index,
-                        error != nullptr ? error->to_string() : "as carried out",
-                        expected ? "what the rules say" : expected.error().to_string()));
+    auto described = [&](const Result<Bytes>& answer) {
+      if (!answer || !write) return answer ? "as done" : answer.error().to_string();
+      return text(kv::decode_write_reply(*answer));
+    };
+    const Result<Bytes> is = error != nullptr ? Result<Bytes>(std::unexpected(*error)) : Bytes(reply);
+    differs(fmt::format("entry {} was answered \"{}\", and the rules say \"{}\", or the details differ",
+                        index, described(is), described(expected)));
   }
   if (!write) return done_.push_back({index, command, std::move(done)});
   const uint64_t tag = tag_of(command.transaction);
