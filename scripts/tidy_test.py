@@ -74,6 +74,14 @@ class TidyTest(unittest.TestCase):
         _, lines = self.tidy("--only", "headers")
         self.assertEqual(len(lines), 1)
 
+    def test_a_header_that_the_build_compiles_first_is_left_to_it(self):
+        self.plant("core/rt/timer.h", "#pragma once\n\nBytes timer_name();\n")
+        self.plant("core/rt/timer.cc", '#include "core/rt/timer.h"\n')
+        self.expect("headers")
+        self.plant("core/rt/timer.cc", '#include "core/base/bytes.h"\n#include "core/rt/timer.h"\n')
+        _, lines = self.tidy("--only", "headers")
+        self.assertEqual(len(lines), 1)
+
     def test_an_include_that_points_up(self):
         self.plant("core/base/up.cc", '#include "core/rt/task.h"\n')
         self.expect(
