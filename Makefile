@@ -42,6 +42,7 @@ fuzz: setup ## fuzz every decoder, 60 seconds each
 bench: build ## measure, beside what bounds it
 	@bench/kv
 	@bench/rt
+	@bench/groups
 
 bench-etcd: build ## measure beside etcd, which is fetched for it
 	@scripts/setup --bench

@@ -77,6 +77,16 @@ class BenchTest(unittest.TestCase):
             for row in rows:
                 self.assertGreaterEqual(row["p99_us"], row["p50_us"], what)
 
+    def test_groups(self):
+        with tempfile.TemporaryDirectory(dir=BUILD) as directory:
+            command = [os.path.join(BUILD, "bin", "groups_bench"), directory, "--seconds", "0.2", "--groups", "0,2"]
+            document = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+        none, two = document["results"]
+        self.assertEqual((none["groups"], two["groups"]), (0, 2))
+        self.assertNotIn("commands_per_s", none)
+        self.assertGreater(two["commands_per_s"], 0)
+        self.assertGreaterEqual(two["p99_us"], two["p50_us"])
+
 
 if __name__ == "__main__":
     BUILD = os.path.abspath(sys.argv.pop(1))

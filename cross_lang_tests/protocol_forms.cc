@@ -400,7 +400,11 @@ Json spell(const node::SnapshotAnswer& answer) {
 }
 
 Json spell(const node::JoinRequest& join) {
-  return {{"peer", number(join.peer)}, {"address", join.address}};
+  return {{"group", number(join.group)}, {"peer", number(join.peer)}, {"address", join.address}};
+}
+
+Json spell(const node::GroupCommand& command) {
+  return {{"group", number(command.group)}, {"command", hex(command.command)}};
 }
 
 Json spell(const node::QuotaList& list) {
@@ -427,6 +431,12 @@ Form plain_form(Result<T> (*decode)(BytesView)) {
     ASPEN_TRY(T value, decode(bytes));
     return Read{spell(value), encode(value)};
   };
+}
+
+Result<Read> read_group_message(BytesView bytes) {
+  ASPEN_TRY(raft::GroupMessage message, raft::decode_group_message(bytes));
+  return Read{{{"group", number(message.group)}, {"message", spell(message.message)}},
+              raft::encode(message.group, message.message)};
 }
 
 Json spell_session(kv::SessionId id, const kv::layout::SessionRow& row) {
@@ -535,6 +545,7 @@ const Form& form(const Json& name) {
       {"hard_state", plain_form<raft::HardState>(raft::decode_hard_state)},
       {"snapshot_meta", plain_form<raft::SnapshotMeta>(raft::decode_snapshot_meta)},
       {"raft_message", plain_form<raft::Message>(raft::decode_message)},
+      {"group_message", read_group_message},
       {"record", plain_form<kv::Record>(kv::decode_record)},
       {"command", plain_form<kv::Command>(kv::decode_command)},
       {"write_reply", read_write_reply},
@@ -551,6 +562,7 @@ const Form& form(const Json& name) {
       {"response", read_response},
       {"snapshot_answer", plain_form<node::SnapshotAnswer>(node::decode_snapshot_answer)},
       {"join_request", plain_form<node::JoinRequest>(node::decode_join)},
+      {"group_command", plain_form<node::GroupCommand>(node::decode_group_command)},
       {"quota_list", plain_form<node::QuotaList>(node::decode_quota_list)},
       {"member_list", plain_form<node::MemberList>(node::decode_member_list)},
   };

@@ -19,7 +19,7 @@ from cli_case import ASPEN, Case, SECONDS_MAX, Server, aspen
 
 class Sim(Case):
     SCENARIOS = ["kv-mixed", "kv-cas-counter", "bank-transfer", "membership", "snapshot-catchup", "restart-storm",
-                 "clock-chaos", "history", "drafts", "quotas", "disk-faults", "transport-loss"]  # fmt: skip
+                 "clock-chaos", "history", "drafts", "quotas", "groups", "disk-faults", "transport-loss"]  # fmt: skip
 
     def setUp(self):
         self.dir = tempfile.mkdtemp()

@@ -143,6 +143,7 @@ inline constexpr size_t kCatchUpEntriesMax = 100'000;
 inline constexpr size_t kCatchUpBytesMax = 64u << 20;
 inline constexpr size_t kProposalsQueuedBytesMax = 64u << 20;
 inline constexpr size_t kSnapshotChunkBytes = 256u << 10;
+inline constexpr DurationNs kSnapshotTransferTimeout = 600 * kSecond;
 
 // The applied state: rows in memory, beside what its store keeps there.
 inline constexpr size_t kStateCacheBytes = 32u << 20;
@@ -158,11 +159,14 @@ inline constexpr size_t kJournalUsersMax = 65'536;
 inline constexpr size_t kJournalZeroBytes = 1u << 20;  // of a new segment, zeroed at a time
 inline constexpr size_t kJournalReadBytes = 1u << 20;  // read at a time
 
+inline constexpr size_t kGroupsMax = 4'096;  // of a node, beside the store's
+
 // The logs of a node's groups in its journal.
 inline constexpr size_t kLogsBytesMax = 4ull << 30;  // on disk, of all groups
 inline constexpr size_t kLogsDeadSegmentsMax = 4;  // of records nobody needs, before the slowest log is moved
-inline constexpr size_t kLogVerifyBytes = 256u << 10;  // read and checked at a time
+inline constexpr size_t kLogVerifyBytes = 64u << 10;  // read and checked at a time
 inline constexpr DurationNs kLogVerifyPeriod = 250 * kMillisecond;
+inline constexpr DurationNs kLogVerifyPause = 2 * kSecond;  // from its end to its beginning
 inline constexpr DurationNs kLogMaintainPeriod = 100 * kMillisecond;
 inline constexpr DurationNs kLogRoomPeriod = 1 * kSecond;  // between attempts to find room on a full disk
 

@@ -16,4 +16,10 @@ inline constexpr DurationNs kMillisecond = 1'000'000;
 inline constexpr DurationNs kSecond = 1'000'000'000;
 inline constexpr TimeNs kNever = std::numeric_limits<TimeNs>::max();
 
+// The first multiple of `period` after `now`. What is done again and again at such moments shares a wake-up
+// with whatever else is. Requires: `now` is not negative, `period` is positive.
+constexpr TimeNs next_multiple(TimeNs now, DurationNs period) {
+  return now - now % period + period;
+}
+
 }  // namespace aspen

@@ -179,7 +179,8 @@ void Cluster::look_after(size_t i) {
   node::Replica* replica = machine.replica();
   if (broken || (replica != nullptr && replica->driver().failure())) crash(i, DiskCrash::process_kill);
   if (machine.state() != Machine::State::off) {
-    if (care.lost && !care.doubtful && machine.engine() != nullptr && replica->is_voter()) care.lost = false;
+    if (care.lost && !care.doubtful && machine.engine() != nullptr && replica->group().is_voter())
+      care.lost = false;
     return;
   }
   if (std::exchange(care.starting, true)) return;
@@ -211,8 +212,8 @@ void Cluster::heal() {
 void Cluster::observe(size_t i) {
   node::Replica* replica = member(i).replica();
   if (replica == nullptr) return;
-  care_[i].peer = replica->peer();
-  if (!replica->transport().on_send) listen(i);
+  care_[i].peer = replica->group().peer();
+  if (!replica->group().transport().on_send) listen(i);
   note_role(i, replica->driver().core());
   // While a snapshot replaces the state, it is ahead of a core that has not heard of it; for good when the
   // log could not follow, and the driver has stopped.
@@ -233,7 +234,7 @@ void Cluster::note_role(size_t i, const raft::Core& core) {
 
 // To what the member says, as far as others could hear it: a ghost says it to nobody.
 void Cluster::listen(size_t i) {
-  member(i).replica()->transport().on_send = [this, i](const raft::Message& message) {
+  member(i).replica()->group().transport().on_send = [this, i](const raft::Message& message) {
     Host* host = member(i).host();
     if (host == nullptr || host->dead()) return;
     oracles_.sent(message);
@@ -255,7 +256,7 @@ bool Cluster::settled() {
     const raft::Core& core = replica.driver().core();
     bool equal = core.term() == first.term() && core.last_index() == first.last_index() &&
                  core.commit() == first.last_index() && replica.machine().applied() == core.commit();
-    if (!equal || replica.driver().failure() || !replica.is_voter()) return false;
+    if (!equal || replica.driver().failure() || !replica.group().is_voter()) return false;
   }
   return clients_idle();
 }
@@ -271,7 +272,7 @@ std::string Cluster::describe() {
       const raft::Core& core = replica->driver().core();
       text += fmt::format(", term {}, role {}, log {}..{}, commit {}, applied {}{}", core.term(),
                           static_cast<int>(core.role()), core.first_index(), core.last_index(), core.commit(),
-                          replica->machine().applied(), replica->is_voter() ? "" : ", no voter");
+                          replica->machine().applied(), replica->group().is_voter() ? "" : ", no voter");
       if (replica->driver().failure()) text += ", failed: " + replica->driver().failure()->to_string();
     }
     text += "; ";
@@ -287,7 +288,7 @@ void Cluster::compare() {
     node::Replica& replica = *member(i).replica();
     Result<Bytes> fingerprint = replica.machine().fingerprint();
     if (!fingerprint) return world_.violate("state equality", fingerprint.error().to_string());
-    oracles_.state(replica.peer(), replica.machine().applied(), *fingerprint);
+    oracles_.state(replica.group().peer(), replica.machine().applied(), *fingerprint);
   }
   report_oracles();
 }
@@ -314,7 +315,7 @@ void Cluster::compare_equals() {
       if (replicas.size() == 1) continue;
       // One whose disk fails cannot say it; that is not for here to judge.
       Result<Bytes> fingerprint = replica->machine().fingerprint();
-      if (fingerprint) oracles_.state(replica->peer(), applied, *fingerprint);
+      if (fingerprint) oracles_.state(replica->group().peer(), applied, *fingerprint);
     }
   }
   report_oracles();

@@ -46,13 +46,13 @@ TEST(Cluster, TwoVotesOfAMemberInOneTermAreSeen) {
   Cluster cluster(world, {.members = 3});
   ASSERT_TRUE(cluster.form());
   node::Replica& voter = *cluster.member(1).replica();
-  raft::Message vote{.kind = raft::MessageKind::vote_reply, .from = voter.peer(), .term = 1000};
-  vote.to = cluster.member(0).replica()->peer();
-  voter.transport().send(vote);
-  voter.transport().send(vote);
+  raft::Message vote{.kind = raft::MessageKind::vote_reply, .from = voter.group().peer(), .term = 1000};
+  vote.to = cluster.member(0).replica()->group().peer();
+  voter.group().transport().send(vote);
+  voter.group().transport().send(vote);
   EXPECT_FALSE(world.violation());
-  vote.to = cluster.member(2).replica()->peer();
-  voter.transport().send(vote);
+  vote.to = cluster.member(2).replica()->group().peer();
+  voter.group().transport().send(vote);
   ASSERT_TRUE(world.violation());
   EXPECT_EQ(world.violation()->oracle, "voted-twice");
 }
@@ -102,15 +102,15 @@ TEST(Cluster, AMemberIsAVoterOnceTheChangeIsCommitted) {
   const size_t i = cluster.leader() == &cluster.member(0) ? 1 : 0;
   ASSERT_TRUE(cluster.lose_data(i));
   auto votes = [&](const raft::Config& config) {
-    const raft::Member* self = config.find(cluster.member(i).replica()->peer());
+    const raft::Member* self = config.find(cluster.member(i).replica()->group().peer());
     return self != nullptr && self->role == raft::MemberRole::voter;
   };
   auto replica = [&] { return cluster.member(i).replica(); };
   ASSERT_TRUE(
       world.run_until([&] { return replica() && votes(replica()->driver().core().config()); }, kLimit));
   ASSERT_FALSE(votes(replica()->driver().core().committed_config()));
-  EXPECT_FALSE(replica()->is_voter());
-  EXPECT_TRUE(world.run_until([&] { return replica()->is_voter(); }, kLimit));
+  EXPECT_FALSE(replica()->group().is_voter());
+  EXPECT_TRUE(world.run_until([&] { return replica()->group().is_voter(); }, kLimit));
 }
 
 // Every stream breaks after one chunk.

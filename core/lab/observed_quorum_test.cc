@@ -31,7 +31,7 @@ class ObservedQuorum : public testing::Test {
           Machine* leader = cluster_.leader();
           if (leader == &cluster_.member(i)) return leads(i);
           if (leader == nullptr || leader->replica() == nullptr) return false;
-          raft::PeerId heir = cluster_.member(i).replica()->peer();
+          raft::PeerId heir = cluster_.member(i).replica()->group().peer();
           leader->host()->deliver(
               [leader, heir] { (void)leader->replica()->driver().transfer_leadership(heir); });
           return false;

@@ -42,7 +42,8 @@ TEST(RarePaths, AreMany) {
 
 // The seed says which three sites in ten a run has: over these most fire, and nothing else goes wrong.
 TEST(RarePaths, AreTakenByRunsThatPass) {
-  constexpr const char* kScenarios[] = {"kv-mixed", "snapshot-catchup", "membership", "transport-loss"};
+  constexpr const char* kScenarios[] = {
+      "kv-mixed", "snapshot-catchup", "membership", "transport-loss", "watch", "index"};
   constexpr uint64_t kSeeds = 48;
   FaultSet faults;
   faults.add(Fault::buggify);

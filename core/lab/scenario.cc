@@ -12,6 +12,7 @@
 #include "core/lab/backup_drill.h"
 #include "core/lab/cancel_injection.h"
 #include "core/lab/draft_load.h"
+#include "core/lab/group_load.h"
 #include "core/lab/history_load.h"
 #include "core/lab/index_lab.h"
 #include "core/lab/kv_check.h"
@@ -124,7 +125,7 @@ void change_membership(World& world, Cluster& cluster, Random& random) {
   size_t i = random.below(cluster.size());
   Machine& machine = cluster.member(i);
   if (&machine == leader || machine.replica() == nullptr || !cluster.endanger(i)) return;
-  raft::PeerId peer = machine.replica()->peer();
+  raft::PeerId peer = machine.replica()->group().peer();
   std::vector<raft::Member> members = driver.core().config().members;
   std::erase_if(members, [peer](const raft::Member& member) { return member.peer == peer; });
   world.note(machine.index(), "remove", "peer {:x}", peer);
@@ -268,6 +269,15 @@ const std::vector<Scenario>& table() {
        .script = writer,
        .every = 20 * kMillisecond,
        .load = load<QuotaLoad>},
+      {.info = {"groups", "lists of words in groups beside the store's, on the same members and journals"},
+       .clients = 2,
+       .faults =
+           only({Fault::drift, Fault::pause, Fault::partition, Fault::one_way, Fault::loss, Fault::latency,
+                 Fault::crash, Fault::power_cut, Fault::slow_disk, Fault::cancel, Fault::buggify}),
+       .pause_mean = 50 * kMillisecond,
+       .script = writer,
+       .every = 20 * kMillisecond,
+       .load = load<GroupLoad>},
       {.info = {"disk-faults", "disks stall, fail, fill up, tear and rot"},
        .faults =
            only({Fault::power_cut, Fault::torn_write, Fault::wipe, Fault::slow_disk, Fault::failed_write,

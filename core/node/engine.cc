@@ -11,7 +11,6 @@ namespace aspen::node {
 namespace {
 
 constexpr DurationNs kExpiryPeriod = 200 * kMillisecond;
-constexpr DurationNs kPollPeriod = kMillisecond;
 constexpr DurationNs kPeerIdleTimeout = 4 * kSecond;
 constexpr DurationNs kPeerKeepAlive = kSecond;
 
@@ -188,9 +187,8 @@ Result<> Engine::open_endpoint() {
   if (has_replica()) {
     raft.required_roles = snapshot.required_roles = crypto::kRoleMember;
     store.required_roles = watch.required_roles = backup.required_roles = crypto::kRoleClient;
-    raft.on_stream = when_up([this](net::Stream& stream) { replica_->transport().accept_raft(stream); });
-    snapshot.on_stream =
-        when_up([this](net::Stream& stream) { replica_->transport().accept_snapshot(stream); });
+    raft.on_stream = when_up([this](net::Stream& stream) { links_->accept_raft(stream); });
+    snapshot.on_stream = when_up([this](net::Stream& stream) { links_->accept_snapshot(stream); });
     store.on_stream = when_up([this](net::Stream& stream) { service_->accept(stream); });
     watch.on_stream = when_up([this](net::Stream& stream) { watch_service_->accept(stream); });
     backup.on_stream = when_up([this](net::Stream& stream) { backups_->accept(stream); });
@@ -222,25 +220,27 @@ Result<> Engine::open_endpoint() {
 
 Result<> Engine::open_replica() {
   if (!has_replica()) return {};
-  ReplicaOptions options;
-  options.node = key_->id();
-  options.address = address_;
-  options.heartbeat = options_.heartbeat;
-  options.election = options_.election;
-  options.log_entries_max = options_.log_entries_max;
-  options.lease_reads = options_.lease_reads;
-  options.clock_drift_ppm_max = options_.clock_drift_ppm_max;
-  options.member_reads = options_.member_reads;
-  options.dead_voter_after = options_.dead_voter_after;
-  options.history = options_.history;
+  links_ = std::make_unique<GroupLinks>(background_);
+  GroupOptions group;
+  group.node = key_->id();
+  group.address = address_;
+  group.heartbeat = options_.heartbeat;
+  group.election = options_.election;
+  group.lease_reads = options_.lease_reads;
+  group.clock_drift_ppm_max = options_.clock_drift_ppm_max;
+  group.dead_voter_after = options_.dead_voter_after;
+  groups_ = std::make_unique<Groups>(platform_, *links_, *logs_, *router_, group);
+  group.log_entries_max = options_.log_entries_max;
   if (options_.member_reads) router_->read_here();
-  options.on_state = [this](const raft::Status& status) {
+  group.on_state = [this](const raft::Status& status) {
     for (const raft::Member& member : status.config.members) router_->learn(member.node, member.address);
     if (const raft::Member* leader = status.config.find(status.leader)) router_->set_leader(leader->node);
   };
-  ASPEN_TRY(replica_, Replica::open(platform_, background_, *home_, *logs_, std::move(options)));
+  ReplicaOptions options{std::move(group), options_.member_reads, options_.history};
+  ASPEN_TRY(replica_, Replica::open(platform_, background_, *home_, *links_, *logs_, std::move(options)));
   ASPEN_CHECK(begin_replica());
-  service_ = std::make_unique<Service>(platform_.executor(), *replica_, [this] { return member_status(); });
+  service_ = std::make_unique<Service>(platform_.executor(), *replica_, *groups_,
+                                       [this] { return member_status(); });
   watch_service_ = std::make_unique<WatchService>(platform_.executor(), *replica_);
   return {};
 }
@@ -251,9 +251,9 @@ Result<> Engine::begin_replica() {
   if (options_.mode == Mode::embedded && (!founder || members > 1)) {
     return fail(Code::WRONG_NODE, "{} belongs to a member of a network; open it as a member", options_.dir);
   }
-  if (!replica_->empty() || !founder) return {};
+  if (!replica_->group().empty() || !founder) return {};
   if (!identity_->has_log) {
-    replica_->bootstrap();
+    replica_->group().bootstrap();
   } else if (!identity_->invitation) {
     return fail(Code::CORRUPT,
                 "{} has lost its log; a founder cannot begin a second time, only join what it founded",
@@ -284,12 +284,15 @@ rt::Task<Result<NodeFacts>> Engine::open(rt::Cx& cx) {
   watch_client_->attach(watch_service_.get());
   open_watches_ = std::make_unique<OpenWatches>(*watch_client_);
   if (replica_) {
-    replica_->transport().attach(&replica_->driver(), endpoint_.get());
-    background_.spawn("members", [this](rt::Cx& cx) { return replica_->keep_members(cx); });
+    links_->attach(endpoint_.get());
+    background_.spawn("store", [this](rt::Cx& cx) { return replica_->keep(cx); });
+    background_.spawn("groups", [this](rt::Cx& cx) { return groups_->keep(cx); });
     background_.spawn("leases", [this](rt::Cx& cx) { return replica_->leases().run(cx); });
     background_.spawn("log check", [this](rt::Cx& cx) {
-      return logs_->verify(cx, replica_->background(),
-                           [this](const Error& error) { replica_->driver().storage_failed(error); });
+      return logs_->verify(cx, replica_->background(), [this](const Error& error) {
+        replica_->driver().storage_failed(error);
+        groups_->storage_failed(error);
+      });
     });
   }
   if (endpoint_) background_.spawn("expiry", [this](rt::Cx& cx) { return end_expired(cx); });
@@ -315,24 +318,10 @@ rt::Task<Result<>> Engine::serve(rt::Cx& cx) {
     if (list.leader) router_->set_leader(list.leader->node);
     co_return Result<>();
   }
-  const raft::Config& config = replica_->driver().core().config();
-  const raft::Member* self = config.find(replica_->peer());
-  bool alone = self != nullptr && config.members.size() == 1;
-  if (alone) {
-    while (replica_->driver().core().role() != raft::Role::leader) {
-      if (const auto& failure = replica_->driver().failure()) co_return std::unexpected(*failure);
-      ASPEN_CO_CHECK(co_await cx.sleep(kPollPeriod));
-    }
-  }
-  bool moved = endpoint_ && self != nullptr && self->address != address_;
-  if (self == nullptr || (alone && moved)) {
-    if (self == nullptr) ASPEN_CO_CHECK(check_invitation());
-    ASPEN_CO_CHECK(co_await join(cx));
-  } else if (moved || self->role == raft::MemberRole::learner) {
-    // The group may need this very node for a majority: serve first, tell the new address when it can be. A
-    // learner may have been added by an entry that only its own log still has: nobody else would know of it.
-    background_.spawn("announce", [this](rt::Cx& cx) { return join(cx); });
-  }
+  const bool outside = replica_->driver().core().config().find(replica_->group().peer()) == nullptr;
+  if (outside) ASPEN_CO_CHECK(check_invitation());
+  ASPEN_CO_CHECK(
+      co_await replica_->group().enter(cx, background_, [this](rt::Cx& task) { return join(task); }));
   if (!identity_->has_log) {
     identity_->has_log = true;
     ASPEN_CO_CHECK(home_->save(*identity_));
@@ -354,30 +343,15 @@ Result<> Engine::check_invitation() const {
 }
 
 rt::Task<Result<>> Engine::join(rt::Cx& cx) {
-  Bytes body = encode(JoinRequest{replica_->peer(), address_});
-  auto joined = co_await router_->call(cx, {.kind = RequestKind::join, .body = std::move(body)});
-  ASPEN_CO_CHECK(joined);
-  co_return co_await wait_for_membership(cx);
-}
-
-rt::Task<Result<>> Engine::wait_for_membership(rt::Cx& cx) {
-  for (;;) {
-    const raft::Core& core = replica_->driver().core();
-    if (replica_->is_voter() && core.leader() != raft::kNobody &&
-        replica_->machine().applied() >= core.commit()) {
-      co_return Result<>();
-    }
-    if (auto slept = co_await cx.sleep(kPollPeriod); !slept) {
-      co_return fail(slept.error().code, "{}, joined but not caught up: entry {} of {} is applied",
-                     slept.error().message, replica_->machine().applied(), core.commit());
-    }
-  }
+  Bytes body = encode(JoinRequest{kStoreGroup, replica_->group().peer(), address_});
+  ASPEN_CO_CHECK(co_await router_->call(cx, {.kind = RequestKind::join, .body = std::move(body)}));
+  co_return Result<>();
 }
 
 // The hello checked the membership; it may run out while the connection lives.
 rt::Task<Result<>> Engine::end_expired(rt::Cx& cx) {
   for (;;) {
-    ASPEN_CO_CHECK(co_await cx.sleep(kExpiryPeriod));
+    ASPEN_CO_CHECK(co_await cx.sleep_until(next_multiple(cx.now(), kExpiryPeriod)));
     for (net::Connection* connection : endpoint_->connections()) {
       WallNs not_after = connection->membership().not_after;
       if (not_after != 0 && env_.wall_now() > not_after) {
@@ -391,11 +365,15 @@ rt::Task<Result<>> Engine::end_expired(rt::Cx& cx) {
 
 rt::Task<Result<>> Engine::close(rt::Cx& cx) {
   rt::CancelReason reason{rt::CancelKind::shutdown, "the node is closing"};
-  if (replica_) (void)co_await replica_->hand_over(cx);
+  if (replica_) {
+    (void)co_await groups_->hand_over(cx);
+    (void)co_await replica_->group().hand_over(cx);
+  }
   serving_ = false;
   operations_.cancel(reason);
   co_await operations_.close();
   open_watches_.reset();
+  if (groups_) co_await groups_->close_all(cx);
   background_.cancel(reason);
   co_await background_.close();
   if (endpoint_) {
@@ -403,10 +381,11 @@ rt::Task<Result<>> Engine::close(rt::Cx& cx) {
     endpoint_->close(Code::SHUTDOWN, "the node is closing", [&closed] { closed.set(true); });
     (void)co_await closed.recv(cx);
   }
+  if (links_) links_->attach(nullptr);
   if (replica_) {
-    replica_->transport().attach(nullptr, nullptr);
+    replica_->group().detach();
     rt::Oneshot<bool> closed;
-    replica_->close([&closed] { closed.set(true); });
+    replica_->group().close([&closed] { closed.set(true); });
     (void)co_await closed.recv(cx);
   }
   endpoint_.reset();
@@ -417,11 +396,19 @@ rt::Task<Result<>> Engine::close(rt::Cx& cx) {
   restored_from_.reset();
   backup_lane_.reset();
   replica_.reset();
+  groups_.reset();
+  links_.reset();
   logs_.reset();
   renewer_.reset();
   router_.reset();
   home_.reset();
   co_return Result<>();
+}
+
+Result<Groups*> Engine::need_groups() {
+  if (groups_ != nullptr) return groups_.get();
+  return std::unexpected(
+      Error(Code::UNSUPPORTED, Applied::NO, "a client has no part in groups; join as a member"));
 }
 
 // --- status and tickets ---

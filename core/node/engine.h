@@ -15,6 +15,7 @@
 #include <unordered_map>
 
 #include "core/node/backups.h"
+#include "core/node/groups.h"
 #include "core/node/lease_renewer.h"
 #include "core/node/node.h"
 #include "core/node/open_watches.h"
@@ -41,6 +42,9 @@ class Engine {
   OpenWatches& open_watches() { return *open_watches_; }
   LeaseRenewer& renewer() { return *renewer_; }
   Backups& backups() { return *backups_; }
+  // Null on a client.
+  Groups* groups() { return groups_.get(); }
+  Result<Groups*> need_groups();
   rt::Region& operations() { return operations_; }
   // Null on a client. For who looks inside: the lab.
   Replica* replica() { return replica_.get(); }
@@ -66,7 +70,6 @@ class Engine {
   rt::Task<Result<>> serve(rt::Cx& cx);
   Result<> check_invitation() const;
   rt::Task<Result<>> join(rt::Cx& cx);
-  rt::Task<Result<>> wait_for_membership(rt::Cx& cx);
   rt::Task<Result<>> end_expired(rt::Cx& cx);
   std::string member_status() const;
   bool has_replica() const { return options_.mode != Mode::client; }
@@ -86,6 +89,8 @@ class Engine {
   std::unique_ptr<LeaseRenewer> renewer_;
   std::unique_ptr<LogHost> logs_;
   std::unique_ptr<BackupReader> restored_from_;  // while it opens
+  std::unique_ptr<GroupLinks> links_;
+  std::unique_ptr<Groups> groups_;
   std::unique_ptr<Replica> replica_;
   std::unique_ptr<rt::Lane> backup_lane_;  // finishes what it runs before the replica goes
   std::unique_ptr<Backups> backups_;

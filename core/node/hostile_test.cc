@@ -21,21 +21,22 @@ TEST_F(HostileTest, GarbageEndsTheStreamThatCarriedIt) {
 
 TEST_F(HostileTest, NobodySpeaksInAnothersName) {
   RawPeer peer(ticket_, crypto::kRolesAll);
-  ASSERT_TRUE(peer.request({.kind = RequestKind::join, .body = encode(JoinRequest{777, "127.0.0.1:1"})}));
-  raft::Message leader = *raft::decode_message(peer.heard());
+  ASSERT_TRUE(peer.request(
+      {.kind = RequestKind::join, .body = encode(JoinRequest{kStoreGroup, 777, "127.0.0.1:1"})}));
+  raft::Message leader = raft::decode_group_message(peer.heard())->message;
   ASSERT_EQ(leader.to, 777u);
   nlohmann::json before = node_.status();
 
   raft::Message forged{.kind = raft::MessageKind::heartbeat, .from = leader.from, .to = leader.from};
   forged.term = leader.term + 100;
-  RawPeer::Talk talk = peer.talk(kRaft, {raft::encode(forged)});
+  RawPeer::Talk talk = peer.talk(kRaft, {raft::encode(kStoreGroup, forged)});
   ASSERT_TRUE(talk.closed);
   EXPECT_EQ(talk.closed->code, Code::PROTOCOL) << talk.closed->to_string();
 
   forged.kind = raft::MessageKind::snapshot;
   forged.snapshot = raft::SnapshotMeta{.index = 1'000'000, .term = forged.term, .config = {}, .time = 0};
   forged.snapshot->config.members = {{.peer = 777, .node = {}, .address = "127.0.0.1:1"}};
-  talk = peer.talk(kSnapshot, {raft::encode(forged)});
+  talk = peer.talk(kSnapshot, {raft::encode(kStoreGroup, forged)});
   EXPECT_TRUE(talk.closed || talk.answers.at(0).find("another node") != Bytes::npos);
   EXPECT_EQ(node_.status()["term"], before["term"]);
 }
@@ -48,7 +49,8 @@ TEST_F(HostileTest, AClientsGrantOpensNoDoorToConsensus) {
     ASSERT_TRUE(talk.closed);
     EXPECT_EQ(talk.closed->code, Code::PERMISSION_DENIED) << talk.closed->to_string();
   }
-  auto join = peer.request({.kind = RequestKind::join, .body = encode(JoinRequest{777, "127.0.0.1:1"})});
+  auto join =
+      peer.request({.kind = RequestKind::join, .body = encode(JoinRequest{kStoreGroup, 777, "127.0.0.1:1"})});
   EXPECT_EQ(join.error().code, Code::PERMISSION_DENIED);
 
   auto opened = try_open(options(Mode::join, "joiner", ticket));
@@ -163,7 +165,8 @@ TEST_F(HostileTest, AScopeAndAReplicaExcludeEachOther) {
     ASSERT_TRUE(talk.closed);
     EXPECT_EQ(talk.closed->code, Code::PERMISSION_DENIED) << talk.closed->to_string();
   }
-  auto join = peer.request({.kind = RequestKind::join, .body = encode(JoinRequest{777, "127.0.0.1:1"})});
+  auto join =
+      peer.request({.kind = RequestKind::join, .body = encode(JoinRequest{kStoreGroup, 777, "127.0.0.1:1"})});
   EXPECT_EQ(join.error().code, Code::PERMISSION_DENIED);
 }
 

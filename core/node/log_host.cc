@@ -18,14 +18,16 @@ Result<std::unique_ptr<LogHost>> LogHost::open(Platform& platform, Home& home, s
 
 rt::Task<Result<>> LogHost::verify(rt::Cx& cx, rt::Lane& background,
                                    std::function<void(const Error&)> on_failure) {
-  for (;;) {
-    ASPEN_CO_CHECK(co_await cx.sleep(limits::kLogVerifyPeriod));
+  for (bool more = true;;) {
+    const DurationNs period = more ? limits::kLogVerifyPeriod : limits::kLogVerifyPause;
+    ASPEN_CO_CHECK(co_await cx.sleep_until(next_multiple(cx.now(), period)));
     auto verified = co_await background.run(cx, [this] { return logs_->verify(limits::kLogVerifyBytes); });
     ASPEN_CO_CHECK(cx.checkpoint());
+    more = verified.value_or(true);
     if (verified || ASPEN_MUTANT("node-log-damage-ignored")) continue;
     if (verified.error().code == Code::OVERLOADED) continue;  // the lane is full
     on_failure(verified.error());
-    co_return verified;
+    co_return std::unexpected(verified.error());
   }
 }
 

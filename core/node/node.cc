@@ -167,6 +167,48 @@ Node::OperationId Node::submit(const char* name, DurationNs timeout, Done<T> don
   return id;
 }
 
+Node::OperationId Node::open_group(GroupSpec spec, DurationNs timeout, Done<void> done) {
+  return submit<void>("open group", timeout, std::move(done),
+                      [spec = std::move(spec)](Engine& engine, rt::Cx& cx) mutable -> rt::Task<Result<>> {
+                        ASPEN_CO_TRY(Groups * groups, engine.need_groups());
+                        co_return co_await groups->open(cx, std::move(spec));
+                      });
+}
+
+Node::OperationId Node::close_group(raft::GroupId id, DurationNs timeout, Done<void> done) {
+  return submit<void>("close group", timeout, std::move(done),
+                      [id](Engine& engine, rt::Cx& cx) -> rt::Task<Result<>> {
+                        ASPEN_CO_TRY(Groups * groups, engine.need_groups());
+                        co_return co_await groups->close(cx, id);
+                      });
+}
+
+Node::OperationId Node::propose(raft::GroupId id, Bytes command, DurationNs timeout, Done<Bytes> done) {
+  return submit<Bytes>(
+      "propose", timeout, std::move(done),
+      [id, command = std::move(command)](Engine& engine, rt::Cx& cx) mutable -> rt::Task<Result<Bytes>> {
+        ASPEN_CO_TRY(Groups * groups, engine.need_groups());
+        co_return co_await groups->propose(cx, id, std::move(command));
+      });
+}
+
+Node::OperationId Node::query(raft::GroupId id, Query ask, DurationNs timeout, Done<Bytes> done) {
+  return submit<Bytes>(
+      "query", timeout, std::move(done),
+      [id, ask = std::move(ask)](Engine& engine, rt::Cx& cx) mutable -> rt::Task<Result<Bytes>> {
+        ASPEN_CO_TRY(Groups * groups, engine.need_groups());
+        co_return co_await groups->query(cx, id, std::move(ask));
+      });
+}
+
+Node::OperationId Node::group_status(raft::GroupId id, DurationNs timeout, Done<raft::Status> done) {
+  return submit<raft::Status>("group status", timeout, std::move(done),
+                              [id](Engine& engine, rt::Cx&) -> rt::Task<Result<raft::Status>> {
+                                ASPEN_CO_TRY(Groups * groups, engine.need_groups());
+                                co_return groups->status(id);
+                              });
+}
+
 void Node::cancel(OperationId id) {
   std::lock_guard lock(mutex_);
   if (!accepting_) return;  // closing cancels everything

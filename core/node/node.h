@@ -21,6 +21,7 @@
 #include "core/kv/read.h"
 #include "core/node/backups.h"
 #include "core/node/directories.h"
+#include "core/node/groups.h"
 #include "core/node/lease_protocol.h"
 #include "core/node/open_watches.h"
 #include "core/node/protocol.h"
@@ -120,6 +121,13 @@ class Node {
   OperationId ticket(DurationNs valid, Done<std::string> done);
   // See Backups::make. `timeout` 0: none.
   OperationId backup(BackupOptions options, DurationNs timeout, Done<BackupManifest> done);
+  // Groups beside the store's (groups.h). `ask` looks at the machine, on the engine thread.
+  OperationId open_group(GroupSpec spec, DurationNs timeout, Done<void> done);
+  OperationId close_group(raft::GroupId id, DurationNs timeout, Done<void> done);
+  OperationId propose(raft::GroupId id, Bytes command, DurationNs timeout, Done<Bytes> done);
+  using Query = std::function<Result<Bytes>(raft::StateMachine&)>;
+  OperationId query(raft::GroupId id, Query ask, DurationNs timeout, Done<Bytes> done);
+  OperationId group_status(raft::GroupId id, DurationNs timeout, Done<raft::Status> done);
   // Ends an operation early; one that has completed is not affected.
   void cancel(OperationId id);
   // Leaves in order: hands leadership on, ends all operations, tells the peers, flushes. Later requests

@@ -7,7 +7,7 @@ namespace aspen::node {
 namespace {
 
 enum ResponseKind : uint64_t { kReply = 1, kError = 2 };
-constexpr uint64_t kLastKind = static_cast<uint64_t>(RequestKind::lease_list);
+constexpr uint64_t kLastKind = static_cast<uint64_t>(RequestKind::group_command);
 enum SnapshotAnswerKind : uint64_t { kAccepted = 1, kRefused = 2, kBegin = 3 };
 
 bool has_freshness(RequestKind kind) {
@@ -146,6 +146,7 @@ Result<SnapshotAnswer> decode_snapshot_answer(BytesView frame) {
 
 Bytes encode(const JoinRequest& join) {
   wire::Writer writer;
+  writer.u64(join.group);
   raft::encode_peer(writer, join.peer);
   writer.bytes(join.address);
   return writer.take();
@@ -154,12 +155,29 @@ Bytes encode(const JoinRequest& join) {
 Result<JoinRequest> decode_join(BytesView bytes) {
   wire::Reader reader(bytes);
   JoinRequest join;
+  join.group = reader.u64_max(raft::kNumberMax, "group");
   join.peer = raft::decode_peer(reader);
   join.address = reader.text(limits::kAddressBytesMax, "address");
   ASPEN_CHECK(reader.finish("join request"));
   // Every member would dial it, on and on.
   ASPEN_CHECK(net::split_host_port(join.address));
   return join;
+}
+
+Bytes encode(const GroupCommand& command) {
+  wire::Writer writer;
+  writer.u64(command.group);
+  writer.bytes(command.command);
+  return writer.take();
+}
+
+Result<GroupCommand> decode_group_command(BytesView bytes) {
+  wire::Reader reader(bytes);
+  GroupCommand command;
+  command.group = reader.u64_max(raft::kNumberMax, "group");
+  command.command = Bytes(reader.bytes(raft::kEntryBytesMax, "command"));
+  ASPEN_CHECK(reader.finish("group command"));
+  return command;
 }
 
 Bytes encode(const QuotaList& list) {

@@ -18,12 +18,15 @@
 namespace aspen::node {
 
 enum SubprotocolId : uint64_t {
-  kRaft = 1,      // encoded raft::Message frames, one direction
+  kRaft = 1,      // raft::GroupMessage frames, one direction
   kSnapshot = 2,  // the offer, the chunks, end; SnapshotAnswers back
   kStore = 3,     // requests and responses
   kWatch = 4,     // watch_protocol.h
   kBackup = 5,    // backup_protocol.h
 };
+
+// The group that carries the key-value store; every member of a network has a part in it.
+inline constexpr raft::GroupId kStoreGroup = 1;
 
 enum class RequestKind : uint8_t {
   write = 1,       // body: an encoded kv::Command; reply: its encoded reply
@@ -39,6 +42,7 @@ enum class RequestKind : uint8_t {
   lease_keep_alive = 10,  // body: LeaseKeepAlive; reply: LeasesKept
   lease_info = 11,        // body: LeaseRequest; reply: LeaseInfo
   lease_list = 12,        // body: LeaseListRequest; reply: LeaseList
+  group_command = 13,     // body: GroupCommand; reply: the machine's
 };
 
 struct Request {
@@ -70,9 +74,17 @@ struct SnapshotVerdict {
 
 using SnapshotAnswer = std::variant<SnapshotBegin, SnapshotVerdict>;
 
+// To take part in a group, as this incarnation of the caller, at this address.
 struct JoinRequest {
+  raft::GroupId group = kStoreGroup;
   raft::PeerId peer = raft::kNobody;
   std::string address;
+};
+
+// For the state machine of a group that is not the store's, at its leader.
+struct GroupCommand {
+  raft::GroupId group = 0;
+  Bytes command;
 };
 
 // Linearizable.
@@ -106,6 +118,8 @@ Result<SnapshotAnswer> decode_snapshot_answer(BytesView frame);
 
 Bytes encode(const JoinRequest& join);
 Result<JoinRequest> decode_join(BytesView bytes);
+Bytes encode(const GroupCommand& command);
+Result<GroupCommand> decode_group_command(BytesView bytes);
 Bytes encode(const QuotaList& list);
 Result<QuotaList> decode_quota_list(BytesView bytes);
 Bytes encode(const MemberList& list);

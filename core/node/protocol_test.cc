@@ -62,7 +62,7 @@ TEST(Protocol, RequestsAreReadBack) {
 }
 
 TEST(Protocol, ARequestOfAnUnknownKindIsRefusedByItsNumber) {
-  for (uint64_t kind : {0, 13, 1 << 20}) {
+  for (uint64_t kind : {0, 14, 1 << 20}) {
     wire::Writer writer;
     writer.begin(kind);
     writer.u64(1);
@@ -192,22 +192,22 @@ TEST(Protocol, AnErrorCodeThatTheTableDoesNotHaveIsRefused) {
 }
 
 TEST(Protocol, JoinRequestsAreReadBackAndMustNameAPeerAndAnAddress) {
-  Bytes bytes = encode(JoinRequest{77, "10.0.0.7:4000"});
+  Bytes bytes = encode(JoinRequest{kStoreGroup, 77, "10.0.0.7:4000"});
   auto read = decode_join(bytes);
   ASSERT_TRUE(read);
   EXPECT_EQ(read->peer, 77u);
   EXPECT_EQ(read->address, "10.0.0.7:4000");
   expect_canonical(bytes, decode_join, [](const JoinRequest& join) { return encode(join); });
-  EXPECT_FALSE(decode_join(encode(JoinRequest{raft::kNobody, "10.0.0.7:4000"})));
-  EXPECT_FALSE(decode_join(encode(JoinRequest{77, ""})));
-  EXPECT_EQ(bytes.substr(0, 8), Bytes("M\0\0\0\0\0\0\0", 8));
-  EXPECT_EQ(decode_join(encode(JoinRequest{77, "h\xff:1"})).error().code, Code::PROTOCOL);
-  EXPECT_FALSE(decode_join(encode(JoinRequest{77, std::string(256, 'a')})));
+  EXPECT_FALSE(decode_join(encode(JoinRequest{kStoreGroup, raft::kNobody, "10.0.0.7:4000"})));
+  EXPECT_FALSE(decode_join(encode(JoinRequest{kStoreGroup, 77, ""})));
+  EXPECT_EQ(bytes.substr(0, 9), Bytes("\1M\0\0\0\0\0\0\0", 9));
+  EXPECT_EQ(decode_join(encode(JoinRequest{kStoreGroup, 77, "h\xff:1"})).error().code, Code::PROTOCOL);
+  EXPECT_FALSE(decode_join(encode(JoinRequest{kStoreGroup, 77, std::string(256, 'a')})));
 }
 
 TEST(Protocol, AnAddressThatNobodyCouldDialIsRefused) {
   for (const char* address : {"nonsense", "10.0.0.7", "10.0.0.7:", "10.0.0.7:99999", ":4000"}) {
-    EXPECT_FALSE(decode_join(encode(JoinRequest{77, address}))) << address;
+    EXPECT_FALSE(decode_join(encode(JoinRequest{kStoreGroup, 77, address}))) << address;
   }
 }
 

@@ -11,20 +11,21 @@ namespace {
 
 constexpr size_t kStrangersMax = 4 * limits::kMembersMax;
 constexpr size_t kSnapshotBufferedBytesMax = 8 * limits::kSnapshotChunkBytes;
-constexpr DurationNs kTransferTimeout = 600 * kSecond;
 
 }  // namespace
 
-void RaftTransport::attach(raft::Driver* driver, net::Endpoint* endpoint) {
+void RaftTransport::attach(raft::Driver* driver) {
+  if (driver_ != nullptr) links_.remove(group_);
   driver_ = driver;
-  endpoint_ = endpoint;
+  if (driver_ != nullptr) links_.add(group_, *this);
 }
 
 void RaftTransport::connect_members() {
-  if (endpoint_ == nullptr || driver_ == nullptr) return;
+  net::Endpoint* endpoint = links_.endpoint();
+  if (endpoint == nullptr || driver_ == nullptr) return;
   for (const raft::Member& member : driver_->core().config().members) {
     if (member.peer != driver_->core().self() && !member.address.empty()) {
-      (void)endpoint_->connect(member.node, member.address);
+      (void)endpoint->connect(member.node, member.address);
     }
   }
 }
@@ -38,44 +39,18 @@ std::optional<RaftTransport::Target> RaftTransport::find(raft::PeerId peer) cons
   return std::nullopt;
 }
 
-net::Stream* RaftTransport::stream_to(const Target& target) {
-  if (auto it = streams_.find(target.node); it != streams_.end()) return it->second;
-  net::Connection* connection = endpoint_->find(target.node);
-  if (connection == nullptr) {
-    if (!target.address.empty()) (void)endpoint_->connect(target.node, target.address);
-    return nullptr;
-  }
-  auto stream = connection->open_stream(kRaft);
-  if (!stream) return nullptr;
-  (*stream)->on_close([this, node = target.node](const Error&) {
-    streams_.erase(node);
-    const raft::Member* member = driver_ != nullptr ? driver_->core().config().find(node) : nullptr;
-    if (member != nullptr) driver_->unreachable(member->peer);
-  });
-  streams_.emplace(target.node, *stream);
-  return *stream;
-}
-
 void RaftTransport::send(const raft::Message& message) {
   if (on_send) on_send(message);
-  if (endpoint_ == nullptr || ASPEN_BUGGIFY("node-raft-message-lost")) return;
+  if (links_.endpoint() == nullptr || driver_ == nullptr || ASPEN_BUGGIFY("node-raft-message-lost")) return;
   auto target = find(message.to);
   if (!target) return;
-  net::Stream* stream = stream_to(*target);
-  if (stream != nullptr && ASPEN_BUGGIFY("node-raft-stream-reset")) stream->reset(Code::CANCELLED);
-  if (stream == nullptr || !stream->send(raft::encode(message))) driver_->unreachable(message.to);
+  bool sent = links_.send(target->node, target->address, raft::encode(group_, message));
+  if (!sent) driver_->unreachable(message.to);
 }
 
-bool RaftTransport::may_take_part(net::Stream& stream) {
-  if (driver_ == nullptr) {
-    stream.reset(Code::SHUTDOWN);
-  } else if (!stream.connection().membership().scope.empty()) {
-    // A replica holds all keys.
-    stream.reset(Code::PERMISSION_DENIED, "a grant for some keys does not allow to hold replicas");
-  } else {
-    return true;
-  }
-  return false;
+void RaftTransport::unreachable(const NodeId& node) {
+  const raft::Member* member = driver_->core().config().find(node);
+  if (member != nullptr) driver_->unreachable(member->peer);
 }
 
 Result<> RaftTransport::check_sender(const NodeId& node, raft::PeerId peer) {
@@ -86,7 +61,9 @@ Result<> RaftTransport::check_sender(const NodeId& node, raft::PeerId peer) {
   auto it = strangers_.find(node);
   if (it == strangers_.end()) {
     if (strangers_.size() >= kStrangersMax) {
-      std::erase_if(strangers_, [this](const auto& item) { return endpoint_->find(item.first) == nullptr; });
+      net::Endpoint* endpoint = links_.endpoint();
+      std::erase_if(strangers_,
+                    [endpoint](const auto& item) { return endpoint->find(item.first) == nullptr; });
     }
     if (strangers_.size() >= kStrangersMax) {
       return fail(Code::OVERLOADED, "{} nodes that are no members are connected", strangers_.size());
@@ -97,22 +74,16 @@ Result<> RaftTransport::check_sender(const NodeId& node, raft::PeerId peer) {
   return {};
 }
 
-void RaftTransport::accept_raft(net::Stream& stream) {
-  if (!may_take_part(stream)) return;
-  stream.on_frame([this, &stream](Bytes frame) {
-    if (driver_ == nullptr) return;
-    auto message = raft::decode_message(frame);
-    if (!message) return stream.reset(Code::PROTOCOL, message.error().message);
-    auto sender = check_sender(stream.connection().peer(), message->from);
-    if (!sender) return stream.reset(sender.error().code, sender.error().message);
-    // One for another peer is for what this node was before it lost its log.
-    if (message->to == driver_->core().self()) driver_->step(std::move(*message));
-  });
+Result<> RaftTransport::receive(const NodeId& sender, raft::Message message) {
+  ASPEN_CHECK(check_sender(sender, message.from));
+  // One for another peer is for what this node was before it lost its log.
+  if (message.to == driver_->core().self()) driver_->step(std::move(message));
+  return {};
 }
 
 void RaftTransport::send_snapshot(raft::Message offer, std::shared_ptr<raft::SnapshotSource> source) {
   auto target = find(offer.to);
-  if (!target || endpoint_ == nullptr || region_.state() != rt::Region::State::open) {
+  if (!target || links_.endpoint() == nullptr || region_.state() != rt::Region::State::open) {
     return driver_->snapshot_sent(offer, std::move(source),
                                   fail(Code::CONNECTION_LOST, "the follower cannot be reached"));
   }
@@ -122,7 +93,7 @@ void RaftTransport::send_snapshot(raft::Message offer, std::shared_ptr<raft::Sna
           [this, node = target->node, offer, source](rt::Cx& cx) {
             return transfer(cx, node, offer, source);
           },
-          region_.executor().now() + kTransferTimeout)
+          region_.executor().now() + limits::kSnapshotTransferTimeout)
       .then([this, offer, source](rt::Outcome<> outcome) {
         Result<> result = std::move(outcome).result();
         if (!result) log(LogLevel::info, "a snapshot was not delivered: {}", result.error().to_string());
@@ -132,7 +103,8 @@ void RaftTransport::send_snapshot(raft::Message offer, std::shared_ptr<raft::Sna
 
 rt::Task<Result<>> RaftTransport::transfer(rt::Cx& cx, NodeId node, raft::Message offer,
                                            std::shared_ptr<raft::SnapshotSource> source) {
-  net::Connection* connection = endpoint_->find(node);
+  net::Endpoint* endpoint = links_.endpoint();
+  net::Connection* connection = endpoint != nullptr ? endpoint->find(node) : nullptr;
   if (connection == nullptr)
     co_return fail(Code::CONNECTION_LOST, "{} is not connected", node.short_string());
   ASPEN_CO_TRY(net::Stream * stream, connection->open_stream(kSnapshot));
@@ -160,7 +132,7 @@ rt::Task<Result<>> RaftTransport::transfer(rt::Cx& cx, NodeId node, raft::Messag
   });
   size_t chunks_max = ASPEN_BUGGIFY("node-snapshot-cut-short") ? 1 : SIZE_MAX;
   size_t buffered_max = ASPEN_BUGGIFY("node-snapshot-buffer-small") ? 0 : kSnapshotBufferedBytesMax;
-  Result<> sent = stream->send(raft::encode(offer));
+  Result<> sent = stream->send(raft::encode(group_, offer));
   if (sent) {
     auto heard = co_await answer->begin.recv(cx);
     Result<uint64_t> begin = heard ? *heard : std::unexpected(heard.error());
@@ -198,29 +170,29 @@ rt::Task<Result<>> RaftTransport::go_to(rt::Cx& cx, std::shared_ptr<raft::Snapsh
   co_return Result<>();
 }
 
-void RaftTransport::accept_snapshot(net::Stream& stream) {
-  if (!may_take_part(stream)) return;
-  if (region_.state() != rt::Region::State::open) return stream.reset(Code::SHUTDOWN);
-  auto inbox = FrameInbox::of(region_, stream);
+void RaftTransport::answer(FrameInbox& inbox, Result<> verdict) {
+  inbox.stop();
+  if (inbox.stream() == nullptr) return;
+  (void)inbox.stream()->send(encode(SnapshotVerdict{std::move(verdict)}));
+  inbox.stream()->finish();
+}
+
+Result<> RaftTransport::receive_snapshot(std::shared_ptr<FrameInbox> inbox, const NodeId& sender,
+                                         raft::Message offer) {
+  if (region_.state() != rt::Region::State::open) return fail(Code::SHUTDOWN, "the group is closing");
   region_
       .spawn(
           "snapshot receiver",
-          [this, inbox, sender = stream.connection().peer()](rt::Cx& cx) {
-            return receive(cx, inbox, sender);
+          [this, inbox, sender, offer = std::move(offer)](rt::Cx& cx) {
+            return take(cx, inbox, sender, offer);
           },
-          region_.executor().now() + kTransferTimeout)
-      .then([inbox](rt::Outcome<> outcome) {
-        inbox->stop();
-        if (inbox->stream() == nullptr) return;
-        (void)inbox->stream()->send(encode(SnapshotVerdict{std::move(outcome).result()}));
-        inbox->stream()->finish();
-      });
+          region_.executor().now() + limits::kSnapshotTransferTimeout)
+      .then([inbox](rt::Outcome<> outcome) { answer(*inbox, std::move(outcome).result()); });
+  return {};
 }
 
-rt::Task<Result<>> RaftTransport::receive(rt::Cx& cx, std::shared_ptr<FrameInbox> inbox, NodeId sender) {
-  ASPEN_CO_TRY(auto first, co_await inbox->next(cx));
-  if (!first) co_return fail(Code::CONNECTION_LOST, "the snapshot stream ended before its offer");
-  ASPEN_CO_TRY(raft::Message offer, raft::decode_message(*first));
+rt::Task<Result<>> RaftTransport::take(rt::Cx& cx, std::shared_ptr<FrameInbox> inbox, NodeId sender,
+                                       raft::Message offer) {
   if (offer.kind != raft::MessageKind::snapshot || !offer.snapshot || offer.to != driver_->core().self()) {
     co_return fail(Code::PROTOCOL, "a snapshot stream begins with an offer for its receiver");
   }
@@ -229,7 +201,7 @@ rt::Task<Result<>> RaftTransport::receive(rt::Cx& cx, std::shared_ptr<FrameInbox
   if (!incoming) co_return std::unexpected(incoming.error());
   log(LogLevel::info, "receiving a snapshot at index {} from {}, from chunk {} on", offer.snapshot->index,
       sender.short_string(), incoming->chunks);
-  Result<> received = co_await receive_chunks(cx, *inbox, *incoming);
+  Result<> received = co_await take_chunks(cx, *inbox, *incoming);
   if (!received) {
     driver_->abandon_snapshot(offer, *std::move(incoming));
     // CORRUPT is what the sender sent; IO is our store, which takes no more writes.
@@ -245,8 +217,8 @@ rt::Task<Result<>> RaftTransport::receive(rt::Cx& cx, std::shared_ptr<FrameInbox
   co_return result;
 }
 
-rt::Task<Result<>> RaftTransport::receive_chunks(rt::Cx& cx, FrameInbox& inbox,
-                                                 raft::IncomingSnapshot& incoming) {
+rt::Task<Result<>> RaftTransport::take_chunks(rt::Cx& cx, FrameInbox& inbox,
+                                              raft::IncomingSnapshot& incoming) {
   // If the stream has closed, the inbox says so.
   if (inbox.stream() != nullptr) ASPEN_CO_CHECK(inbox.stream()->send(encode(SnapshotBegin{incoming.chunks})));
   for (;;) {

@@ -25,7 +25,7 @@ ReplicaLeases::~ReplicaLeases() {
 
 rt::Task<Result<>> ReplicaLeases::run(rt::Cx& cx) {
   for (;;) {
-    ASPEN_CO_CHECK(co_await cx.sleep(LeaseKeeper::kTickPeriod));
+    ASPEN_CO_CHECK(co_await cx.sleep_until(next_multiple(cx.now(), LeaseKeeper::kTickPeriod)));
     keeper_.tick(now());
   }
 }

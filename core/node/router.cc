@@ -257,6 +257,11 @@ rt::Task<Response> Router::ask(rt::Cx& cx, const NodeId& node, const Request& re
   co_return std::move(*answer);
 }
 
+rt::Task<Response> Router::ask(rt::Cx& cx, NodeId node, Request request) {
+  bool reached = false;
+  co_return co_await ask(cx, node, request, kNoPatience, reached);
+}
+
 bool Router::avoided(const NodeId& node) const {
   auto it = peers_.find(node);
   return it != peers_.end() && executor_.now() < it->second.avoid_until;
@@ -468,7 +473,7 @@ rt::Task<Result<>> Router::look_for_leader(rt::Cx& cx, NodeId silent) {
 
 rt::Task<Result<>> Router::watch_leader(rt::Cx& cx) {
   for (;;) {
-    ASPEN_CO_CHECK(co_await cx.sleep(kSuspectPeriod));
+    ASPEN_CO_CHECK(co_await cx.sleep_until(next_multiple(cx.now(), kSuspectPeriod)));
     if (!leader_ || *leader_ == self_) continue;
     auto it = peers_.find(*leader_);
     if (it == peers_.end() || it->second.pending.empty()) continue;

@@ -65,6 +65,9 @@ class Router {
   // learnt; and the connection to one of them, which may end at any time.
   std::vector<NodeId> reachable() const;
   rt::Task<Result<net::Connection*>> connection(rt::Cx& cx, NodeId node);
+  // One question to one member, sent once. Errors: any of the table; of what did not leave this node, with
+  // Applied::NO.
+  rt::Task<Response> ask(rt::Cx& cx, NodeId node, Request request);
   // Watches for a leader that went silent; runs until cancelled.
   rt::Task<Result<>> watch_leader(rt::Cx& cx);
 

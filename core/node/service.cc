@@ -63,9 +63,13 @@ Response Service::failure(Error error) const {
   if (replica_.driver().failure() && replica_.driver().core().config().members.size() > 1) {
     error = Error(Code::UNAVAILABLE, error.applied, "this member has stopped: " + error.message);
   }
+  return failure(replica_.group(), std::move(error));
+}
+
+Response Service::failure(const Group& group, Error error) {
   Response response{std::unexpected(std::move(error)), std::nullopt};
   if (response.body.error().code == Code::NOT_LEADER) {
-    if (const raft::Member* leader = replica_.leader())
+    if (const raft::Member* leader = group.leader())
       response.leader = LeaderHint{leader->node, leader->address};
   }
   return response;
@@ -129,6 +133,8 @@ void Service::handle(const Caller& caller, Request request, Respond respond) {
       return counted(members());
     case RequestKind::join:
       return join(caller, request.body, std::move(counted));
+    case RequestKind::group_command:
+      return group_command(caller, request.body, std::move(counted));
     case RequestKind::lease_keep_alive:
     case RequestKind::lease_info:
     case RequestKind::lease_list:
@@ -224,12 +230,42 @@ void Service::join(const Caller& caller, BytesView body, Respond respond) {
     return respond(
         failure(Error(Code::PERMISSION_DENIED, "the caller's grant does not allow it to hold replicas")));
   }
-  replica_.join(
-      caller.node, join->peer, join->address,
-      [this, alive = std::weak_ptr<bool>(alive_), respond = std::move(respond)](Result<> done) mutable {
-        if (done || alive.expired()) return respond({Bytes(), std::nullopt});
-        respond(failure(std::move(done).error()));
-      });
+  auto group = find_group(join->group);
+  if (!group) return respond(failure(group.error()));
+  auto done = [this, id = join->group, alive = std::weak_ptr<bool>(alive_),
+               respond = std::move(respond)](Result<> result) mutable {
+    if (result || alive.expired()) return respond({Bytes(), std::nullopt});
+    auto still = find_group(id);
+    respond(still ? failure(**still, std::move(result).error()) : failure(still.error()));
+  };
+  (*group)->join(caller.node, join->peer, join->address, std::move(done));
+}
+
+Result<Group*> Service::find_group(raft::GroupId id) {
+  if (id == kStoreGroup) return &replica_.group();
+  if (Group* group = groups_.find(id)) return group;
+  return std::unexpected(
+      Error(Code::NOT_FOUND, Applied::NO, fmt::format("this node has no part in group {}", id)));
+}
+
+void Service::group_command(const Caller& caller, BytesView body, Respond respond) {
+  auto command = decode_group_command(body);
+  if (!command) return respond(failure(command.error()));
+  if (command->group == kStoreGroup || !caller.scope.empty()) {
+    return respond(
+        failure(Error(Code::PERMISSION_DENIED, Applied::NO,
+                      "commands of groups are for callers with all keys, and not for the store's")));
+  }
+  auto group = find_group(command->group);
+  if (!group) return respond(failure(group.error()));
+  auto done = [this, id = command->group, alive = std::weak_ptr<bool>(alive_),
+               respond = std::move(respond)](Result<Bytes> reply) mutable {
+    if (reply) return respond({std::move(reply), std::nullopt});
+    auto still = alive.expired() ? Result<Group*>(nullptr) : find_group(id);
+    if (!still || *still == nullptr) return respond({std::move(reply), std::nullopt});
+    respond(failure(**still, std::move(reply).error()));
+  };
+  (*group)->driver().propose(std::move(command->command), std::move(done));
 }
 
 Bytes Service::quotas(const Caller& caller) const {
@@ -260,7 +296,8 @@ Bytes Service::indexes(const Caller& caller) const {
 
 Response Service::members() const {
   MemberList list;
-  if (const raft::Member* leader = replica_.leader()) list.leader = LeaderHint{leader->node, leader->address};
+  if (const raft::Member* leader = replica_.group().leader())
+    list.leader = LeaderHint{leader->node, leader->address};
   for (const raft::Member& member : replica_.driver().core().config().members) {
     list.members.push_back({member.node, member.address});
   }

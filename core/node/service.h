@@ -18,6 +18,7 @@
 #include <unordered_map>
 
 #include "core/net/endpoint.h"
+#include "core/node/groups.h"
 #include "core/node/lease_service.h"
 #include "core/node/protocol.h"
 #include "core/node/replica.h"
@@ -34,16 +35,17 @@ class Service {
  public:
   using Respond = std::move_only_function<void(Response)>;
 
-  // `status` makes the member's status document. The replica outlives the service.
-  Service(rt::Executor& executor, Replica& replica, std::function<std::string()> status)
+  // `status` makes the member's status document. The replica and the groups outlive the service.
+  Service(rt::Executor& executor, Replica& replica, Groups& groups, std::function<std::string()> status)
       : executor_(executor),
         replica_(replica),
+        groups_(groups),
         leases_(replica),
         status_(std::move(status)),
         alive_(std::make_shared<bool>(true)) {}
 
   void handle(const Caller& caller, Request request, Respond respond);
-  bool is_voter() const { return replica_.is_voter(); }
+  bool is_voter() const { return replica_.group().is_voter(); }
   // A kStore stream a peer opened.
   void accept(net::Stream& stream);
 
@@ -54,15 +56,19 @@ class Service {
   Response read_now(const Caller& caller, const Request& request) const;
   void about_leases(const Caller& caller, const Request& request, Respond respond);
   void join(const Caller& caller, BytesView body, Respond respond);
+  void group_command(const Caller& caller, BytesView body, Respond respond);
+  Result<Group*> find_group(raft::GroupId id);
   Response members() const;
   Bytes quotas(const Caller& caller) const;
   Result<Bytes> scan(const Caller& caller, BytesView body) const;
   Bytes indexes(const Caller& caller) const;
   Response failure(Error error) const;
+  static Response failure(const Group& group, Error error);
   Result<> check_scope(const Caller& caller, const Request& request) const;
 
   rt::Executor& executor_;
   Replica& replica_;
+  Groups& groups_;
   LeaseService leases_;
   std::function<std::string()> status_;
   std::unordered_map<NodeId, size_t> in_flight_;

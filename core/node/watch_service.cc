@@ -9,6 +9,7 @@ namespace aspen::node {
 namespace {
 
 constexpr DurationNs kTickPeriod = 20 * kMillisecond;
+constexpr DurationNs kIdleTickPeriod = 100 * kMillisecond;  // without watchers
 constexpr DurationNs kLeaderlessMax = 3 * kSecond;
 // Of catching up, in one turn of the engine: what else there is to do must not wait.
 constexpr int kStepsPerTurn = 4;
@@ -46,7 +47,7 @@ WatchService::WatchService(rt::Executor& executor, Replica& replica)
       leader_seen_(executor.now()),
       work_([this] { work(); }),
       timer_(executor, [this] { tick(); }) {
-  timer_.arm(executor_.now() + kTickPeriod);
+  timer_.arm(next_multiple(executor_.now(), kIdleTickPeriod));
 }
 
 WatchService::~WatchService() {
@@ -57,6 +58,7 @@ WatchService::~WatchService() {
 void WatchService::listen() {
   catch_up_with_state();
   if (std::exchange(listening_, true)) return;
+  timer_.arm(next_multiple(executor_.now(), kTickPeriod));
   replica_.machine().on_changes([this](kv::Changes changes) {
     // A snapshot came between this call and the one before.
     const bool missed = changes.after > hub_.head() && !ASPEN_MUTANT("node-watch-misses-snapshot");
@@ -287,7 +289,7 @@ void WatchService::hold(Peer& peer, bool held) {
 }
 
 void WatchService::tick() {
-  timer_.arm(executor_.now() + kTickPeriod);
+  timer_.arm(next_multiple(executor_.now(), listening_ ? kTickPeriod : kIdleTickPeriod));
   const raft::Driver& driver = replica_.driver();
   if (driver.leader() != raft::kNobody) leader_seen_ = executor_.now();
   if (Result<> serves = usable(); !serves) return end_all(serves.error());

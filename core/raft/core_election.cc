@@ -110,7 +110,8 @@ void Core::become_leader() {
   sent_rounds_.clear();
   handed_over_ = false;
   votes_.clear();
-  heartbeat_due_ = now_ + options_.heartbeat;
+  // The leaders on one clock speak at the same moments, and what they say to the same node travels together.
+  heartbeat_due_ = next_multiple(now_, options_.heartbeat);
   config_changed();
   uncommitted_bytes_ = 0;
   for (Index index = commit_ + 1; index <= log_.last_index(); ++index) {

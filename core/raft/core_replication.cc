@@ -170,7 +170,7 @@ void Core::on_heartbeat_reply(const Message& message) {
 void Core::tick_leader() {
   if (transfer_ && now_ >= transfer_->deadline) transfer_.reset();
   if (now_ < heartbeat_due_) return;
-  heartbeat_due_ = now_ + options_.heartbeat;
+  heartbeat_due_ = next_multiple(now_, options_.heartbeat);
   // A leader that no majority answers would serve nobody and hold its clients (thesis 6.2).
   if (!quorum_is_active()) return become_follower(hard_.term, kNobody);
   if (!reads_.empty() && reads_.back().round > round_) {

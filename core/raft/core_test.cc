@@ -73,6 +73,22 @@ TEST(Core, ASingleVotersReadIsServedAlsoWhenAHeartbeatIsDueBefore) {
   EXPECT_EQ(effects.reads_ready[0].id, 9u);
 }
 
+// Whenever it was elected: leaders on one clock speak at the same moments.
+TEST(Core, HeartbeatsAreDueAtTheMultiplesOfTheirInterval) {
+  TestNode node(options_of(1), {}, {});
+  node.start(0);
+  node.core->bootstrap(member(1), 77, 37 * kMillisecond);
+  Effects effects = node.core->take_effects();
+  node.keep(effects);
+  node.sync_one(37 * kMillisecond);
+  ASSERT_EQ(node.core->role(), Role::leader);
+  EXPECT_EQ(node.core->next_tick(), 50 * kMillisecond);
+  node.core->tick(50 * kMillisecond);
+  EXPECT_EQ(node.core->next_tick(), 100 * kMillisecond);
+  node.core->tick(133 * kMillisecond);
+  EXPECT_EQ(node.core->next_tick(), 150 * kMillisecond);
+}
+
 // Three members, every message delivered in order, every write synced at once.
 class Trio : public ::testing::Test {
  protected:

@@ -238,7 +238,7 @@ Result<bool> LogJournal::maintain() {
   return more.value_or(false);
 }
 
-Result<> LogJournal::verify(size_t bytes) {
+Result<bool> LogJournal::verify(size_t bytes) {
   std::lock_guard lock(mutex_);
   if (!verification_)
     verification_.emplace(Verification{.cursor = journal_->read(journal_->first_sequence())});
@@ -248,13 +248,13 @@ Result<> LogJournal::verify(size_t bytes) {
     bool gone = !record && record.error().code == Code::NOT_FOUND;
     if (gone || (record && !*record)) {
       verification_.reset();
-      return {};
+      return false;
     }
     if (!record) return forward_error(std::move(record));
     seen += (*record)->payload.size() + journal::kRecordHeaderBytes;
     ASPEN_CHECK(verify_record(**record));
   }
-  return {};
+  return true;
 }
 
 Result<> LogJournal::verify_record(const journal::Entry& record) {

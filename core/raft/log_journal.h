@@ -80,8 +80,9 @@ class LogJournal {
   bool short_of_room() const { return short_of_room_; }
 
   // Reads about `bytes` on from where the last call stopped, from the beginning again after the end, and
-  // compares each entry with its chain. Errors: CORRUPT naming the group, the entry and the file; IO.
-  Result<> verify(size_t bytes);
+  // compares each entry with its chain. Returns false at the end. Errors: CORRUPT naming the group, the entry
+  // and the file; IO.
+  Result<bool> verify(size_t bytes);
 
   journal::Stats stats() const;
   size_t segments() const;

@@ -33,8 +33,6 @@
 
 namespace aspen::raft {
 
-using GroupId = uint64_t;
-
 struct LogRecord {
   enum class Kind : uint8_t { whole = 1, start, hard, truncate, entry, copy, piece, last };
   Kind kind = Kind::whole;

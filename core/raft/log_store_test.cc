@@ -369,7 +369,7 @@ TEST_F(LogStoreTest, DamageIsFoundWhileItRuns) {
   ASSERT_TRUE(logs_->maintain());
   for (int i = 0; i < 40; ++i) ASSERT_TRUE(logs_->verify(1000));
   disk_.flip("0000000000000001.journal", 5000, 1);
-  Result<> verified;
+  Result<bool> verified = true;
   for (int i = 0; i < 40 && verified; ++i) verified = logs_->verify(1000);
   ASSERT_FALSE(verified);
   EXPECT_EQ(verified.error().code, Code::CORRUPT);

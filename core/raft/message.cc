@@ -26,6 +26,8 @@
 //   hard state      term, vote peer (0: nobody)
 //   snapshot meta   index, term, config, time
 //
+// Between nodes a message follows the number of its group.
+//
 // In an append and in a fetched, entries are numbered from previous index + 1; their terms start at or above
 // the previous term, never decrease and never exceed the message's term. A config entry's data is a config
 // with a voter, a noop's is empty. The leaving members of a config are exactly the outgoing peers that are
@@ -282,33 +284,16 @@ void get_fields(Reader& reader, Message& message) {
   }
 }
 
-}  // namespace
-
-void encode_peer(Writer& writer, PeerId peer) {
-  char out[8];
-  for (int i = 0; i < 8; ++i) out[i] = static_cast<char>(peer >> (8 * i));
-  writer.fixed(BytesView(out, 8));
-}
-
-PeerId decode_peer(Reader& reader) {
-  PeerId peer = get_peer_or_nobody(reader);
-  if (reader.ok() && peer == kNobody) reader.refuse("peer 0");
-  return peer;
-}
-
-Bytes encode(const Message& message) {
-  Writer writer;
+void put_message(Writer& writer, const Message& message) {
   writer.begin(static_cast<uint64_t>(message.kind));
   encode_peer(writer, message.from);
   encode_peer(writer, message.to);
   writer.u64(message.term);
   put_fields(writer, message);
   writer.end();
-  return writer.take();
 }
 
-Result<Message> decode_message(BytesView bytes) {
-  Reader reader(bytes);
+Message get_message(Reader& reader) {
   Message message;
   uint64_t kind = reader.begin();
   bool known = kind >= static_cast<uint64_t>(MessageKind::pre_vote) &&
@@ -325,8 +310,48 @@ Result<Message> decode_message(BytesView bytes) {
   message.term = get_number(reader, "term");
   if (reader.ok()) get_fields(reader, message);
   reader.end();
+  return message;
+}
+
+}  // namespace
+
+void encode_peer(Writer& writer, PeerId peer) {
+  char out[8];
+  for (int i = 0; i < 8; ++i) out[i] = static_cast<char>(peer >> (8 * i));
+  writer.fixed(BytesView(out, 8));
+}
+
+PeerId decode_peer(Reader& reader) {
+  PeerId peer = get_peer_or_nobody(reader);
+  if (reader.ok() && peer == kNobody) reader.refuse("peer 0");
+  return peer;
+}
+
+Bytes encode(const Message& message) {
+  Writer writer;
+  put_message(writer, message);
+  return writer.take();
+}
+
+Result<Message> decode_message(BytesView bytes) {
+  Reader reader(bytes);
+  Message message = get_message(reader);
   ASPEN_CHECK(reader.finish("raft message"));
   return message;
+}
+
+Bytes encode(GroupId group, const Message& message) {
+  Writer writer;
+  writer.u64(group);
+  put_message(writer, message);
+  return writer.take();
+}
+
+Result<GroupMessage> decode_group_message(BytesView frame) {
+  Reader reader(frame);
+  GroupMessage out{.group = get_number(reader, "group"), .message = get_message(reader)};
+  ASPEN_CHECK(reader.finish("raft message of a group"));
+  return out;
 }
 
 void encode(Writer& writer, const Config& config) {

@@ -18,6 +18,10 @@ namespace aspen::raft {
 using Term = uint64_t;
 using Index = uint64_t;
 
+// Which of a node's groups: a number that all members of the group know it by, at most kNumberMax. It names
+// the group on the wire and in the journal.
+using GroupId = uint64_t;
+
 // One incarnation of a member: a random number a node draws when it creates its log. A node whose disk
 // was wiped comes back with the same NodeId and a new PeerId, so the votes and acknowledgements it has
 // forgotten can never be taken for the new one's. 0 is nobody.
@@ -135,6 +139,13 @@ struct Message {
 // and an append whose entries are not numbered and ordered as Raft requires, so a Core need not look again.
 Bytes encode(const Message& message);
 Result<Message> decode_message(BytesView bytes);
+// As it travels between nodes, whose groups share a stream.
+struct GroupMessage {
+  GroupId group = 0;
+  Message message;
+};
+Bytes encode(GroupId group, const Message& message);
+Result<GroupMessage> decode_group_message(BytesView frame);
 void encode_peer(wire::Writer& writer, PeerId peer);
 PeerId decode_peer(wire::Reader& reader);  // refuses nobody
 void encode(wire::Writer& writer, const Config& config);

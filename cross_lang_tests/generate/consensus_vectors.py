@@ -89,12 +89,17 @@ def raft_message(row):
     return message(row["kind"], raft_fields(row))
 
 
+def group_message(row):
+    return varint(row["group"]) + raft_message(row["message"])
+
+
 ENCODERS = {
     "config": config,
     "entry": entry,
     "hard_state": hard_state,
     "snapshot_meta": snapshot_meta,
     "raft_message": raft_message,
+    "group_message": group_message,
 }
 
 MOST = 2**62 - 1
@@ -202,6 +207,8 @@ VALID = [
     *[("hard_state", *example) for example in HARD_STATES],
     *[("snapshot_meta", *example) for example in METAS],
     *[("raft_message", *example) for example in MESSAGES],
+    ("group_message", "of group 0", {"group": 0, "message": raft(7, commit=12, round=300)}),
+    ("group_message", "of the last group", {"group": MOST, "message": raft(11)}),
 ]
 
 
@@ -296,6 +303,10 @@ INVALID = [
     ("snapshot_meta", "a term of 2^62", META | {"term": MOST + 1}, "limit"),
     ("snapshot_meta", "bytes after it", snapshot_meta(META) + b"\0", "left_over"),
     *[("raft_message", *example) for example in INVALID_MESSAGES],
+    ("group_message", "group 2^62", {"group": MOST + 1, "message": raft(11)}, "limit"),
+    ("group_message", "no message", varint(7), "truncated"),
+    ("group_message", "kind 10", varint(7) + message(10, raft_fields(raft(11))), "kind"),
+    ("group_message", "bytes after it", group_message({"group": 7, "message": raft(11)}) + b"\0", "left_over"),
 ]
 
 

@@ -37,7 +37,11 @@ def response_fields(row):
 
 
 def join_request(row):
-    return peer(row["peer"]) + text(row["address"])
+    return varint(row["group"]) + peer(row["peer"]) + text(row["address"])
+
+
+def group_command(row):
+    return varint(row["group"]) + text(row["command"])
 
 
 def snapshot_answer(row):
@@ -62,13 +66,14 @@ ENCODERS = {
     "response": lambda row: message(row["kind"], response_fields(row)),
     "snapshot_answer": snapshot_answer,
     "join_request": join_request,
+    "group_command": group_command,
     "quota_list": quota_list,
     "member_list": member_list,
 }
 
 A, B = ({"node": key(name), "address": address} for name, address in (("a", "192.0.2.1:7000"), ("b", "")))
 GET_KEY = get_request({"key": b"key", "revision": 0})
-JOIN = {"peer": 2**64 - 1, "address": "[2001:db8::1]:7000"}
+JOIN = {"group": 1, "peer": 2**64 - 1, "address": "[2001:db8::1]:7000"}
 
 
 QUOTA = {"prefix": b"user/", "bytes_max": 2**64 - 1, "keys_max": 0, "bytes": 300, "keys": 2}
@@ -100,6 +105,7 @@ VALID = [
     ("request", "indexes", ask(9)),
     ("request", "join", ask(6, body=join_request(JOIN))),
     *[("request", name, ask(kind, body=b"\1\7")) for kind, name in ((10, "lease_keep_alive"), (11, "lease_info"), (12, "lease_list"))],
+    ("request", "group_command", ask(13, body=group_command({"group": 7, "command": b"count"}))),
     ("response", "empty", answer(b"")),
     ("response", "to a write", answer(reply(done(None)), 2**64 - 1)),
     ("response", "to a get", answer(get_reply({"record": RECORD, "revision": 300}), 0)),
@@ -112,8 +118,9 @@ VALID = [
     ("snapshot_answer", "from the beginning", {"kind": 3, "chunk": 0}),
     ("snapshot_answer", "from the last chunk of all", {"kind": 3, "chunk": 2**64 - 1}),
     ("join_request", "the highest peer", JOIN),
-    ("join_request", "peer 1", {"peer": 1, "address": "h" * 250 + ":7000"}),
+    ("join_request", "peer 1", {"group": 2**62 - 1, "peer": 1, "address": "h" * 250 + ":7000"}),
     ("join_request", "port 0", JOIN | {"address": "!:0"}),
+    ("group_command", "an empty command", {"group": 2**62 - 1, "command": b""}),
     ("quota_list", "none", {"revision": 0, "quotas": []}),
     ("quota_list", "two", {"revision": 2**64 - 1, "quotas": [QUOTA | {"prefix": b""}, QUOTA]}),
     ("quota_list", "the longest prefix", {"revision": 1, "quotas": [QUOTA | {"prefix": b"p" * 4096}]}),
@@ -125,7 +132,7 @@ VALID = [
 LONG_BODY = varint(2**24 + 1) + bytes(8)
 INVALID = [
     ("request", "kind 0", message(0, request_fields(ask(1))), "kind"),
-    ("request", "kind 13", message(13, request_fields(ask(1))), "kind"),
+    ("request", "kind 14", message(14, request_fields(ask(1))), "kind"),
     ("request", "freshness 3", ask(2, freshness=3), "limit"),
     ("request", "an age over the limit", ask(2, freshness=1, age_max=2**63), "limit"),
     *[("request", f"an age at freshness {freshness}", ask(2, freshness=freshness, age_max=1), "value") for freshness in (0, 2)],
@@ -162,6 +169,9 @@ INVALID = [
     ("snapshot_answer", "words in an acceptance", message(1, b"\0"), "left_over"),
     ("snapshot_answer", "error 0", failure(code=0) | {"kind": 2}, "value"),
     ("snapshot_answer", "bytes after it", snapshot_answer({"kind": 1}) + b"\0", "left_over"),
+    ("join_request", "group 2^62", JOIN | {"group": 2**62}, "limit"),
+    ("group_command", "group 2^62", {"group": 2**62, "command": b""}, "limit"),
+    ("group_command", "bytes after it", group_command({"group": 7, "command": b""}) + b"\0", "left_over"),
     ("join_request", "peer 0", JOIN | {"peer": 0}, "value"),
     *[
         ("join_request", name, JOIN | {"address": address}, "address")

@@ -246,6 +246,10 @@ def raft_message(d: Decoder) -> Row:
     return message(d, {kind: raft_fields(kind) for kind in RAFT_FIELDS})
 
 
+def group_message(d: Decoder) -> Row:
+    return {"group": d.value(NUMBER), "message": raft_message(d)}
+
+
 # ---- section 11: the key-value protocol
 
 
@@ -441,7 +445,7 @@ def get_reply(d: Decoder) -> Row:
 
 def request(d: Decoder) -> Row:
     form = lambda d: fields(d, id="u64", freshness={"u64": {"max": 2}}, age_max={"u64": {"max": 2**63 - 1}}, body=FRAME)
-    row = message(d, {kind: form for kind in range(1, 13)})
+    row = message(d, {kind: form for kind in range(1, 14)})
     require(row["kind"] in (2, 3) or row["freshness"] == 0)
     require(row["freshness"] == 1 or row["age_max"] == 0)
     require(row["kind"] not in (4, 5, 7, 9) or row["body"] == b"")
@@ -467,10 +471,14 @@ def snapshot_answer(d: Decoder) -> Row:
 
 
 def join_request(d: Decoder) -> Row:
-    row: Row = {"peer": peer(d), "address": d.value(ADDRESS)}
+    row: Row = {"group": d.value(NUMBER), "peer": peer(d), "address": d.value(ADDRESS)}
     parts = re.fullmatch(r"(?:\[[!-~]+\]|(?!\[\]:)[!-9;-~]+):([0-9]+)", row["address"])
     require(parts is not None and int(parts[1]) <= 65535, "address")
     return row
+
+
+def group_command(d: Decoder) -> Row:
+    return fields(d, group=NUMBER, command={"bytes": 16711680})
 
 
 def quota(d: Decoder) -> Row:
@@ -495,6 +503,7 @@ FORMS: Dict[str, Callable[[Decoder], Row]] = {
     "hard_state": hard_state,
     "snapshot_meta": snapshot_meta,
     "raft_message": raft_message,
+    "group_message": group_message,
     "record": record,
     "command": command,
     "write_reply": write_reply,
@@ -511,6 +520,7 @@ FORMS: Dict[str, Callable[[Decoder], Row]] = {
     "response": response,
     "snapshot_answer": snapshot_answer,
     "join_request": join_request,
+    "group_command": group_command,
     "quota_list": quota_list,
     "member_list": member_list,
 }
