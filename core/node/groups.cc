@@ -36,6 +36,7 @@ Groups::Groups(Platform& platform, GroupLinks& links, LogHost& logs, Router& rou
       links_(links),
       logs_(logs),
       router_(router),
+      ending_(platform.executor()),
       defaults_(std::move(defaults)),
       background_(platform.open_lane(LaneUse::background)) {
   if (defaults_.heartbeat == 0) defaults_.heartbeat = kHeartbeat;
@@ -91,10 +92,7 @@ rt::Task<Result<>> Groups::open(rt::Cx& cx, GroupSpec spec) {
   Result<> entered =
       co_await group->enter(cx, parts_.at(id)->region, [this, id](rt::Cx& task) { return join(task, id); });
   parts_.at(id)->opening = false;
-  if (!entered) {
-    rt::Cx::Mask mask(cx);
-    (void)co_await end(cx, id);
-  }
+  if (!entered) (void)co_await begin_to_end(cx, id);
   co_return entered;
 }
 
@@ -126,6 +124,17 @@ rt::Task<Result<>> Groups::join(rt::Cx& cx, raft::GroupId id) {
   }
 }
 
+// Who asked may be cancelled; what was begun goes on.
+rt::Task<Result<>> Groups::begin_to_end(rt::Cx& cx, raft::GroupId id) {
+  parts_.at(id)->closing = true;
+  auto ended = awaited<void>();
+  ending_.spawn("close group", [this, id](rt::Cx& task) { return end(task, id); })
+      .then([ended](rt::Outcome<> outcome) { ended->set(std::move(outcome).result()); });
+  rt::Cx::Mask mask(cx);
+  ASPEN_CO_TRY(Result<> result, co_await ended->recv(cx));
+  co_return result;
+}
+
 rt::Task<Result<>> Groups::end(rt::Cx& cx, raft::GroupId id) {
   Part& part = *parts_.at(id);
   part.closing = true;
@@ -143,11 +152,11 @@ rt::Task<Result<>> Groups::end(rt::Cx& cx, raft::GroupId id) {
 rt::Task<Result<>> Groups::close(rt::Cx& cx, raft::GroupId id) {
   ASPEN_CO_CHECK(need(id));
   if (parts_.at(id)->opening) co_return fail(Code::UNAVAILABLE, "group {} is being opened", id);
-  rt::Cx::Mask mask(cx);
-  co_return co_await end(cx, id);
+  co_return co_await begin_to_end(cx, id);
 }
 
 rt::Task<Result<>> Groups::close_all(rt::Cx& cx) {
+  co_await ending_.close();
   while (!parts_.empty()) (void)co_await end(cx, parts_.begin()->first);
   co_return Result<>();
 }

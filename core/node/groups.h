@@ -46,6 +46,7 @@ class Groups {
   rt::Task<Result<>> open(rt::Cx& cx, GroupSpec spec);
   // Errors: NOT_FOUND, UNAVAILABLE while it is being opened.
   rt::Task<Result<>> close(rt::Cx& cx, raft::GroupId id);
+  // Requires: no open or close is under way but those whose tasks were cancelled; nor is one begun later.
   rt::Task<Result<>> close_all(rt::Cx& cx);
 
   // The machine's reply, once the command is applied at the leader, wherever that is. It is sent once: after
@@ -81,6 +82,8 @@ class Groups {
 
   Result<Group*> open_part(GroupSpec spec);
   rt::Task<Result<>> join(rt::Cx& cx, raft::GroupId id);
+  rt::Task<Result<>> begin_to_end(rt::Cx& cx, raft::GroupId id);
+  // Requires: the task is not cancelled.
   rt::Task<Result<>> end(rt::Cx& cx, raft::GroupId id);
   Result<Group*> need(raft::GroupId id);
 
@@ -88,6 +91,7 @@ class Groups {
   GroupLinks& links_;
   LogHost& logs_;
   Router& router_;
+  rt::Region ending_;  // of closes, which outlast the tasks that asked for them
   GroupOptions defaults_;
   std::unique_ptr<rt::Lane> background_;
   std::map<raft::GroupId, std::unique_ptr<Part>> parts_;
