@@ -2,8 +2,8 @@
 //
 //   LeaseLoad load(world, cluster);                     // before the cluster forms
 //   load.start();                                       // clients have begun
-//   load.visit(random);                                 // again and again, about as often as the scenario
-//   says load.stop();                                        // faults are over, nothing new begins
+//   load.visit(random);                                 // again and again, as often as the scenario says
+//   load.stop();                                        // faults are over, nothing new begins
 //   load.finish();                                      // the cluster has settled
 //
 // Keys that a load writes, and that are there in the end, begin with kLoadPrefix: the history, which knows
