@@ -68,6 +68,8 @@ class Cluster {
   bool lose_data(size_t i);
   // Something may cost member `i` its data; lose_data() has to follow. False when that would be unsafe now.
   bool endanger(size_t i);
+  // It has been endangered, and not lost its data since.
+  bool doubtful(size_t i) const { return care_[i].doubtful; }
   bool all_have_data() const;
   // Shown each member's core after each of its turns.
   std::function<void(const raft::Core&)> observed;

@@ -247,7 +247,9 @@ bool FaultInjector::inject_disk(Fault fault, Random& random) {
       auto where = disk.flip_bit(random.chance(0.5) ? "node/journal" : "node/state");
       if (where) world_.note(machine.index(), "flip", "{}", *where);
       // What the member does not find by itself in a while, the operator will.
-      world_.events().after(random.exponential(lasts_mean_), [this, i] { (void)cluster_.lose_data(i); });
+      world_.events().after(random.exponential(lasts_mean_), [&cluster = cluster_, i] {
+        if (cluster.doubtful(i)) (void)cluster.lose_data(i);
+      });
       return true;
     }
     default:

@@ -55,6 +55,28 @@ TEST(FaultInjector, WhatIsPlannedOfAKindIsTheSameWithoutAnother) {
   EXPECT_EQ(times, times_of(seed, Fault::partition, one));
 }
 
+TEST(FaultInjector, NothingHappensOnceTheClusterHasSettled) {
+  uint64_t faults = 0;
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    World world({.seed = seed});
+    Cluster cluster(world, {});
+    ASSERT_TRUE(cluster.form());
+    FaultInjector injector(world, cluster, *parse_faults("bit-flip,torn-write,power-cut"));
+    injector.start();
+    world.run_for(20 * kSecond);
+    injector.stop();
+    faults += injector.count();
+    ASSERT_TRUE(cluster.settle());
+    std::vector<uint64_t> settled;
+    for (size_t i = 0; i < cluster.size(); ++i) settled.push_back(cluster.member(i).incarnation());
+    world.run_for(60 * kSecond);
+    for (size_t i = 0; i < cluster.size(); ++i) {
+      EXPECT_EQ(cluster.member(i).incarnation(), settled[i]) << "seed " << seed << ", member " << i;
+    }
+  }
+  EXPECT_GT(faults, 100u);
+}
+
 TEST(FaultInjector, SomethingIsLeftOfWhatIsAllowed) {
   for (uint64_t seed = 1; seed <= 20; ++seed) {
     EXPECT_FALSE(chosen(seed, *parse_faults("pause")).empty());
