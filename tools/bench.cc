@@ -1,13 +1,9 @@
 // aspen bench kv: how many reads and writes a network does, and how long one takes.
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
-#include <optional>
 
+#include "tools/bench_network.h"
 #include "tools/kv_load.h"
-#include "tools/local_cluster.h"
-#include "tools/output.h"
-#include "tools/program.h"
 
 namespace aspen::tools {
 namespace {
@@ -28,14 +24,12 @@ Examples:
   aspen bench kv --ticket @cluster.ticket --clients 256
   aspen bench kv --nodes 3 --work txn --clients 16      transactions)";
 
-constexpr size_t kNodesMax = 16;
 constexpr size_t kKeysMax = 50'000'000;
 
 struct BenchArguments {
   KvLoadOptions load;
   bool fill = false;  // also when it is not a must
-  size_t nodes = 0;
-  std::string dir;
+  BenchTarget target;
 };
 
 struct Measured {
@@ -44,51 +38,19 @@ struct Measured {
   bool durable = true;
 };
 
-Result<size_t> member_count(const Node& node, const Deadline& deadline) {
-  TOOLS_TRY(Op op, call(Kind::READ, [&](aspen_op_t** out) {
-              return aspen_node_status(node.get(), deadline.left_ns(), nullptr, 0, out);
-            }));
-  const Json document = Json::parse(aspen_op_text(op.get()), nullptr, false);
-  if (!document.is_object()) return fail(ASPEN_INTERNAL, "the library's answer is not JSON");
-  return document.value("members", Json::array()).size();
-}
-
-void show_progress(uint64_t ops, double seconds_left) {
-  const std::string line = fmt::format("{:>8} ops in the last second, {:.0f} s left", ops, seconds_left);
-  // On a terminal the line stays where it is; in a log every line stays.
-  const bool stays = is_terminal(stderr);
-  fmt::print(stderr, "{}{}{}", stays ? "\r" : "", line, stays ? "\x1b[K" : "\n");
-  std::fflush(stderr);
-}
-
 Result<Measured> measure(const Common& common, const BenchArguments& arguments) {
   Signals signals;
-  std::optional<LocalCluster> cluster;
-  Common network = common;
-  Measured measured;
-  if (arguments.nodes > 0) {
-    fmt::print(stderr, "starting {} {}\n", arguments.nodes, arguments.nodes == 1 ? "node" : "nodes");
-    TOOLS_TRY(LocalCluster started, LocalCluster::start(arguments.nodes, arguments.dir, signals));
-    cluster.emplace(std::move(started));
-    network.ticket = cluster->ticket();
-    measured.durable = cluster->durable();
-    if (!measured.durable) {
-      fmt::print(stderr, "warning: the data is in memory; --dir chooses a directory on a disk\n");
-    }
-  }
-  const Deadline deadline(common.timeout_ns);
-  TOOLS_TRY(Node node, open_client(network, deadline));
-  TOOLS_TRY(measured.nodes, member_count(node, deadline));
+  TOOLS_TRY(const BenchNetwork network, BenchNetwork::open(common, arguments.target, signals));
+  Measured measured{.nodes = network.nodes, .durable = network.durable};
   KvLoadOptions options = arguments.load;
   const bool stays = !options.prefix.empty();
-  options.prefix =
-      stays ? fmt::format("bench/{}/", options.prefix) : fmt::format("bench/{:x}/", monotonic_ns());
-  KvLoad load(node.get(), options, signals);
+  options.prefix = stays ? fmt::format("bench/{}/", options.prefix) : unique_prefix();
+  KvLoad load(network.node.get(), options, signals);
   const bool expects_keys = options.read_ratio > 0 || options.work != KvWork::KV;
   if (arguments.fill || (expects_keys && !stays)) TOOLS_CHECK(load.fill());
   Result<KvLoadResult> result = load.run(show_progress);
-  if (is_terminal(stderr)) fmt::print(stderr, "\r\x1b[K");
-  if (!cluster && !stays) {
+  end_progress();
+  if (!network.cluster && !stays) {
     if (Result<> removed = load.remove(); !removed && result) return std::unexpected(removed.error());
   }
   TOOLS_TRY(measured.load, std::move(result));
@@ -113,54 +75,35 @@ std::string describe(const KvLoadOptions& load) {
 
 void print_result(const Common& common, const BenchArguments& arguments, const Measured& measured) {
   const Histogram& latency = measured.load.latency;
-  const double ops_per_s = static_cast<double>(latency.count()) / measured.load.seconds;
-  const auto us = [&](double fraction) {
-    return std::round(static_cast<double>(latency.percentile_ns(fraction)) / 100) / 10;
-  };
   if (common.format == Format::JSON) {
-    print_json({{"bench", "kv"},
-                {"work", work_name(arguments.load.work)},
-                {"nodes", measured.nodes},
-                {"clients", arguments.load.clients},
-                {"value_bytes", arguments.load.value_bytes},
-                {"read_ratio", arguments.load.read_ratio},
-                {"stale", arguments.load.stale},
-                {"durable", measured.durable},
-                {"encrypted", true},
-                {"ops", latency.count()},
-                {"ops_all", measured.load.ops_all},
-                {"failed", measured.load.failed},
-                {"longest_gap_us", std::round(static_cast<double>(measured.load.longest_gap_ns) / 100) / 10},
-                {"seconds", measured.load.seconds},
-                {"ops_per_s", std::round(ops_per_s * 10) / 10},
-                {"p50_us", us(0.5)},
-                {"p99_us", us(0.99)},
-                {"p999_us", us(0.999)}});
-    return;
+    Json document = {
+        {"bench", "kv"},
+        {"work", work_name(arguments.load.work)},
+        {"nodes", measured.nodes},
+        {"clients", arguments.load.clients},
+        {"value_bytes", arguments.load.value_bytes},
+        {"read_ratio", arguments.load.read_ratio},
+        {"stale", arguments.load.stale},
+        {"durable", measured.durable},
+        {"encrypted", true},
+        {"ops", latency.count()},
+        {"ops_all", measured.load.ops_all},
+        {"failed", measured.load.failed},
+        {"longest_gap_us", std::round(static_cast<double>(measured.load.longest_gap_ns) / 100) / 10}};
+    add_rates(document, latency, measured.load.seconds);
+    return print_json(document);
   }
   fmt::print("{} of {} B, {} nodes, {} clients, {}, encrypted\n\n", describe(arguments.load),
              arguments.load.value_bytes, measured.nodes, arguments.load.clients,
              measured.durable ? "durable on a majority" : "NOT durable: data in memory");
-  Table table({"OPS", "SECONDS", "OPS/S", "P50 US", "P99 US", "P99.9 US"});
-  table.add({std::to_string(latency.count()), fmt::format("{:.1f}", measured.load.seconds),
-             fmt::format("{:.0f}", ops_per_s), fmt::format("{:.1f}", us(0.5)),
-             fmt::format("{:.1f}", us(0.99)), fmt::format("{:.1f}", us(0.999))});
-  table.print(stdout);
+  print_rates("OPS", latency, measured.load.seconds);
 }
 
 Result<int> bench(const Common& common, const BenchArguments& arguments) {
-  if (arguments.nodes > 0 && !common.ticket.empty()) {
-    return fail_hint(kUsage, "--nodes starts a network and --ticket names a running one",
-                     "give one of the two");
-  }
   if (arguments.load.work == KvWork::RANGE && arguments.load.keys < kRangeKeys) {
     return fail_hint(kUsage,
                      fmt::format("a range is of {} keys, and there are {}", kRangeKeys, arguments.load.keys),
                      "give more --keys");
-  }
-  if (arguments.nodes == 0 && !ticket_of(common)) {
-    return fail_hint(kUsage, "nothing to measure",
-                     "--nodes 3 starts a network for it; --ticket or $ASPEN_TICKET names a running one");
   }
   TOOLS_TRY(const Measured measured, measure(common, arguments));
   if (measured.load.failed > 0 && !arguments.load.through_failures) {
@@ -219,13 +162,7 @@ void add_bench(Program& program) {
   add_load_options(command, arguments->load);
   command->add_flag("--fill", arguments->fill, "put every key first, also when nothing will read it")
       ->option_text(" ");
-  command->add_option("--nodes", arguments->nodes, "start so many node processes to measure")
-      ->option_text("N")
-      ->check(CLI::Range(size_t{1}, kNodesMax));
-  command->add_option("--dir", arguments->dir, "under which they keep their data; else $TMPDIR or /tmp")
-      ->option_text("DIR")
-      ->check(CLI::ExistingDirectory);
-  program.add_network(command);
+  add_bench_target(program, command, arguments->target);
 }
 
 }  // namespace aspen::tools
