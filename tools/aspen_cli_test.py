@@ -21,6 +21,7 @@ from cli_case import ASPEN, Case, SECONDS_MAX, Server, aspen, free_port
 class Help(Case):
     COMMANDS = ["up", "node", "status", "kv put", "kv get", "kv del", "kv range", "kv cas", "watch", "index create",
                 "index drop", "index list", "index scan", "kv compact", "quota set", "quota list", "bench kv",
+                "bench watch",
                 "lease grant", "lease revoke", "lease keep-alive", "lease info", "lease list",
                 "ticket inspect", "backup", "verify", "sim", "version"]  # fmt: skip
 
@@ -74,6 +75,10 @@ class Usage(Case):
             (["bench", "kv", "--clients", "0"], "--clients", "aspen bench kv --help"),
             (["bench", "kv"], "nothing to measure", "--nodes 3"),
             (["bench", "kv", "--nodes", "1", "--ticket", "aspen1x"], "--nodes", "one of the two"),
+            (["bench", "watch"], "nothing to measure", "--nodes 3"),
+            (["bench", "watch", "--nodes", "1", "--ticket", "aspen1x"], "--nodes", "one of the two"),
+            (["bench", "watch", "--value-bytes", "15"], "--value-bytes", "aspen bench watch --help"),
+            (["bench", "watch", "--watchers", "0"], "--watchers", "aspen bench watch --help"),
             (["node", "--listen", "127.0.0.1:0"], "--dir is required", "aspen node --help"),
             (["node", "--dir", "x", "--listen", "127.0.0.1:0", "--bootstrap", "--join", "t"], "--join", "error"),
         ]
@@ -418,6 +423,24 @@ class OverUp(Case):
         self.assertLessEqual(document["p50_us"], document["p99_us"])
         self.assertEqual(self.run_json("kv", "range", "--prefix", "bench/")["count"], before)
 
+    def test_bench_of_watches(self):
+        before = self.run_json("kv", "range", "--prefix", "bench/")["count"]
+        for more in [[], ["--unpaced"]]:
+            document = self.run_json("bench", "watch", "--watchers", "5", "--clients", "3", "--seconds", "0.5",
+                                     "--warm-up", "0", "--value-bytes", "16", *more)  # fmt: skip
+            self.assertEqual(list(document), ["bench", "nodes", "watchers", "clients", "value_bytes", "unpaced",
+                                              "durable", "encrypted", "ops", "ops_all", "seconds", "ops_per_s",
+                                              "p50_us", "p99_us", "p999_us"])  # fmt: skip
+            self.assertEqual((document["bench"], document["watchers"], document["clients"]), ("watch", 5, 3))
+            self.assertEqual(document["unpaced"], bool(more))
+            self.assertGreater(document["ops"], 0)
+            self.assertLessEqual(document["p50_us"], document["p99_us"])
+            if not more:
+                self.assertEqual(document["ops_all"] % 5, 0)  # every put was told by every watch
+        self.assertEqual(self.run_json("kv", "range", "--prefix", "bench/")["count"], before)
+        table = self.run_aspen("bench", "watch", "--seconds", "0.2", "--warm-up", "0").stdout.decode()
+        self.assertRegex(table, r"EVENTS +SECONDS +EVENTS/S +P50 US +P99 US +P99.9 US")
+
     def test_bench_of_keys_that_stay(self):
         shared = ["bench", "kv", "--clients", "2", "--seconds", "0.2", "--warm-up", "0", "--value-bytes", "16",
                   "--keys", "1000", "--prefix", "kept"]  # fmt: skip
@@ -625,8 +648,13 @@ class Processes(Case):
         self.assertRegex(table.stdout.decode(), r"OPS +SECONDS +OPS/S +P50 US +P99 US +P99.9 US")
 
     def test_bench_that_is_interrupted_leaves_nothing(self):
+        for command in ["kv", "watch"]:
+            with self.subTest(command):
+                self.interrupt_bench(command)
+
+    def interrupt_bench(self, command):
         process = subprocess.Popen(
-            [ASPEN, "bench", "kv", "--nodes", "3", "--seconds", "60", "--dir", self.dir],
+            [ASPEN, "bench", command, "--nodes", "3", "--seconds", "60", "--dir", self.dir],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
         self.addCleanup(process.kill)
         self.assertIn(b"starting", process.stderr.readline())

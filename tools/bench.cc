@@ -8,6 +8,11 @@
 namespace aspen::tools {
 namespace {
 
+constexpr const char* kGroupFooter = R"(Examples:
+  aspen bench kv --nodes 3 --clients 64                 puts
+  aspen bench kv --nodes 3 --clients 64 --read-ratio 1  gets
+  aspen bench watch --nodes 3 --watchers 100            puts, and 100 watches that tell them)";
+
 constexpr const char* kExamples =
     R"(Closed loop: each client has one request outstanding, and sends the next when it is answered. Puts are
 acknowledged when they are on the disks of a majority, gets are linearizable, all traffic is encrypted.
@@ -155,7 +160,7 @@ void add_load_options(CLI::App* command, KvLoadOptions& load) {
 }  // namespace
 
 void add_bench(Program& program) {
-  CLI::App* group = program.group("bench", "measure", kExamples);
+  CLI::App* group = program.group("bench", "measure", kGroupFooter);
   auto arguments = std::make_shared<BenchArguments>();
   CLI::App* command = program.command(group, "kv", "measure puts and gets", kExamples,
                                       [&program, arguments] { return bench(program.common(), *arguments); });
@@ -163,6 +168,7 @@ void add_bench(Program& program) {
   command->add_flag("--fill", arguments->fill, "put every key first, also when nothing will read it")
       ->option_text(" ");
   add_bench_target(program, command, arguments->target);
+  add_bench_watch(program, group);
 }
 
 }  // namespace aspen::tools

@@ -62,6 +62,7 @@ void add_index(Program& program);
 void add_quota(Program& program);
 void add_watch(Program& program);
 void add_bench(Program& program);
+void add_bench_watch(Program& program, CLI::App* bench);
 void add_backup(Program& program);
 void add_verify(Program& program);
 void add_sim(Program& program);
