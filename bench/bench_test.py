@@ -61,6 +61,17 @@ class BenchTest(unittest.TestCase):
                 self.assertGreater(float(measured), 0, what)
                 self.assertIsInstance(met, bool)
 
+    @unittest.skipUnless(os.path.exists(os.path.join(PEERS, "etcd_load")), "no etcd here (scripts/setup --bench)")
+    def test_vs_etcd_of_watches(self):
+        document = run("vs_etcd", [0], "--only", "watch, 10")
+        names = ["watch, 10 watchers", "watch, 100 watchers", "watch, 100 watchers, 16 unpaced clients"]
+        self.assertEqual(list(document["rows"]), names)
+        for name, results in document["rows"].items():
+            self.assertEqual(list(results), document["systems"], name)
+            for one in results.values():
+                self.assertGreater(one["ops_per_s"], 0, name)
+                self.assertGreaterEqual(one["p99_us"], one["p50_us"], name)
+
     def test_round_trip(self):
         command = [os.path.join(BUILD, "bin", "round_trip"), "--seconds", "0.05"]
         document = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)

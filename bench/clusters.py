@@ -229,7 +229,10 @@ class Aspen(Cluster):
         self.start_member(member)
 
     def load_command(self, anywhere=False, **options):  # its client finds the leader by itself
-        return [self.program, "bench", "kv", "--ticket", "@" + self.ticket_of(0), "-o", "json",
+        command = "kv"
+        if options.get("work") == "watch":
+            command = options.pop("work")
+        return [self.program, "bench", command, "--ticket", "@" + self.ticket_of(0), "-o", "json",
                 *option_list("--", options)]  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 // etcd_load puts on etcd the load that `aspen bench kv` (tools/kv_load.h) puts on aspen: the same closed loop of
 // C clients with one request outstanding each, the same keys, sizes, warm-up and percentiles, and one JSON document
-// with the same names on stdout. It is a Go program on etcd's own client because that is the client etcd has.
+// with the same names on stdout; with -work watch that of `aspen bench watch`. It is a Go program on etcd's own client
+// because that is the client etcd has.
 //
 // As in etcd's own benchmark tool, a client is a goroutine, and the clients share --conns connections.
 package main
@@ -32,24 +33,27 @@ const (
 type options struct {
 	endpoints, work, prefix               string
 	clients, conns, valueBytes, keys      int
+	watchers                              int
 	seconds, warmUp, readRatio, opTimeout float64
-	stale, fill, throughFailures          bool
+	stale, fill, throughFailures, unpaced bool
 }
 
 func parse() options {
 	var o options
 	flag.StringVar(&o.endpoints, "endpoints", "", "HOST:PORT,... of the members to send to")
-	flag.StringVar(&o.work, "work", "kv", "kv, txn or range")
+	flag.StringVar(&o.work, "work", "kv", "kv, txn, range or watch")
 	flag.StringVar(&o.prefix, "prefix", "load", "of the keys")
 	flag.IntVar(&o.clients, "clients", 64, "requests outstanding at any time")
 	flag.IntVar(&o.conns, "conns", 1, "connections that the clients share")
 	flag.IntVar(&o.valueBytes, "value-bytes", 256, "size of a value")
+	flag.IntVar(&o.watchers, "watchers", 1, "of -work watch: watches of the prefix")
 	flag.IntVar(&o.keys, "keys", 10000, "distinct keys, chosen uniformly")
 	flag.Float64Var(&o.seconds, "seconds", 10, "how long to measure")
 	flag.Float64Var(&o.warmUp, "warm-up", 1, "the same load before, not counted")
 	flag.Float64Var(&o.readRatio, "read-ratio", 0, "0: only puts; 1: only gets")
 	flag.Float64Var(&o.opTimeout, "op-timeout", 10, "seconds, of each operation")
 	flag.BoolVar(&o.stale, "stale", false, "reads are serializable, not linearizable")
+	flag.BoolVar(&o.unpaced, "unpaced", false, "of -work watch: writers do not wait until their puts are told")
 	flag.BoolVar(&o.fill, "fill", false, "put every key first")
 	flag.BoolVar(&o.throughFailures, "through-failures", false, "go on when an operation fails")
 	flag.Parse()
@@ -219,11 +223,15 @@ func connect(o *options) ([]*clientv3.Client, error) {
 	return clients, nil
 }
 
-func (l *load) run(clients []*clientv3.Client) {
+func (l *load) start() {
 	l.begin = time.Now()
 	l.countFrom = int64(l.warmUp * 1e9)
 	l.countTo = l.countFrom + int64(l.seconds*1e9)
 	l.succeededNs = l.countFrom
+}
+
+func (l *load) run(clients []*clientv3.Client) {
+	l.start()
 	var group sync.WaitGroup
 	for number := range l.clients {
 		worker := newWorker(l, clients[number%len(clients)], number)
@@ -241,6 +249,9 @@ func (l *load) report() map[string]any {
 		"ops_all": l.all.Load(), "failed": l.failed.Load(), "seconds": l.seconds,
 		"ops_per_s": tenth(float64(l.latency.count) / l.seconds), "p50_us": tenth(l.latency.percentileUs(0.5)),
 		"p99_us": tenth(l.latency.percentileUs(0.99)), "p999_us": tenth(l.latency.percentileUs(0.999)),
+	}
+	if l.work == "watch" {
+		document["watchers"], document["unpaced"] = l.watchers, l.unpaced
 	}
 	if l.throughFailures {
 		document["longest_gap_us"] = tenth(float64(l.longestGapNs) / 1000)
@@ -262,7 +273,14 @@ func run() error {
 			return err
 		}
 	}
-	l.run(clients)
+	if l.work == "watch" {
+		err = l.runFanOut(clients)
+	} else {
+		l.run(clients)
+	}
+	if err != nil {
+		return err
+	}
 	if l.firstFailure != nil && !l.throughFailures {
 		return fmt.Errorf("%d operations failed, so this is no result; the first: %w", l.failed.Load(), l.firstFailure)
 	}
