@@ -47,7 +47,7 @@ class BenchTest(unittest.TestCase):
 
     @unittest.skipUnless(os.path.exists(os.path.join(PEERS, "etcd_load")), "no etcd here (scripts/setup --bench)")
     def test_vs_etcd(self):
-        for only in ["put, 64 clients", "failover"]:
+        for only in ["put, 64 clients", "leader's process", "failover"]:
             document = run("vs_etcd", [0, 1], "--only", only)  # 1: a goal is missed
             self.assertGreaterEqual(len(document["systems"]), 2)
             self.assertGreater(len(document["goals"]), 0)
@@ -71,6 +71,17 @@ class BenchTest(unittest.TestCase):
             for one in results.values():
                 self.assertGreater(one["ops_per_s"], 0, name)
                 self.assertGreaterEqual(one["p99_us"], one["p50_us"], name)
+
+    def test_leader_reads(self):
+        with tempfile.TemporaryDirectory(dir=BUILD) as directory:
+            command = [os.path.join(BUILD, "bin", "leader_reads"), directory, "--seconds", "0.05"]
+            document = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+        kinds = [(row["read"], row["caller"]) for row in document["results"]]
+        self.assertEqual(kinds, [("lease", "sleeps"), ("lease", "polls"),
+                                 ("linearizable", "sleeps"), ("linearizable", "polls")])  # fmt: skip
+        for row in document["results"]:
+            self.assertGreater(row["ops"], 0, row)
+            self.assertGreaterEqual(row["p99_us"], row["p50_us"], row)
 
     def test_round_trip(self):
         command = [os.path.join(BUILD, "bin", "round_trip"), "--seconds", "0.05"]
