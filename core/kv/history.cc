@@ -19,6 +19,19 @@ Result<std::optional<Record>> past_record(store::Iterator& it, uint32_t generati
 
 }  // namespace
 
+bool is_obsolete(BytesView row_key, BytesView value, uint64_t compacted) {
+  if (row_key.size() <= layout::kGenerationBytes) return false;
+  const auto kind = static_cast<layout::RowKind>(row_key[layout::kGenerationBytes]);
+  if (ASPEN_MUTANT("kv-drop-goes-too-far")) compacted += 2;
+  if (kind == layout::RowKind::history) {
+    Result<layout::HistoryRow> row = layout::decode_history(value);
+    return row && row->until <= compacted;
+  }
+  if (kind != layout::RowKind::changes) return false;
+  Result<layout::RowName> name = layout::parse_row_name(row_key.substr(layout::kGenerationBytes));
+  return name && name->number < compacted;
+}
+
 Result<std::optional<Record>> record_at(const store::Reader& rows, uint32_t generation, BytesView key,
                                         uint64_t revision) {
   ASPEN_TRY(std::optional<Bytes> row, rows.get(layout::record_key(generation, key)));

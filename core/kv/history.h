@@ -73,4 +73,8 @@ Result<bool> superseded_since(const store::Reader& rows, uint32_t generation, By
   return false;
 }
 
+// Whether a row of the store, of any kind, is only of a past before this revision: once that is compacted it
+// counts for nothing.
+bool is_obsolete(BytesView row_key, BytesView value, uint64_t compacted);
+
 }  // namespace aspen::kv

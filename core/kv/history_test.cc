@@ -157,7 +157,7 @@ size_t rows(const store::Store& store, layout::RowKind kind) {
   return count;
 }
 
-TEST_F(HistoryTest, WhatIsCompactedIsErasedBitByBit) {
+TEST_F(HistoryTest, WhatIsCompactedGoesOnceThatIsDurable) {
   auto owned = store::open_memory();
   store::Store& store = *owned;
   machine_ = open_machine(std::move(owned));
@@ -165,11 +165,16 @@ TEST_F(HistoryTest, WhatIsCompactedIsErasedBitByBit) {
   EXPECT_EQ(rows(store, layout::RowKind::history), 499u);
   EXPECT_EQ(rows(store, layout::RowKind::changes), 500u);
   done(compact(400));
-  EXPECT_GT(rows(store, layout::RowKind::history), 400u);
-  for (int i = 0; i < 20; ++i) log_.run_raw(*machine_, write({}));
+  // The store drops rows as it likes, but a crash may still bring back the state from before.
+  ASSERT_TRUE(store.flush());
+  EXPECT_EQ(rows(store, layout::RowKind::history), 499u);
+  const std::vector<Bytes> before = chunks_of(*machine_);
+  ASSERT_TRUE(machine_->flush());
+  ASSERT_TRUE(store.flush());
   EXPECT_EQ(rows(store, layout::RowKind::history), 100u);
   EXPECT_EQ(rows(store, layout::RowKind::changes), 101u);
   EXPECT_EQ(at("k", 400)->value, "399");
+  EXPECT_EQ(chunks_of(*machine_), before);
 }
 
 TEST_F(HistoryTest, ChangesAreReadInParts) {
@@ -364,6 +369,7 @@ class Follower {
         expected.push_back(model_.run(command, log_.last_index()));
       }
       auto replies = log_.apply(*machine_);
+      if (programs_.below(3) == 0) ASSERT_TRUE(machine_->flush());
       for (size_t i = 0; i < span; ++i) {
         SCOPED_TRACE(first + i + 1);
         if (expected[i]) {
@@ -470,13 +476,11 @@ TEST(RandomHistory, AgreesWithTheModelAtEveryRevision) {
     Follower follower(seed);
     follower.run(300);
     if (testing::Test::HasFailure()) return;
-    // Another that applied the same otherwise is the same, whatever it has erased by now.
-    static std::mt19937_64 random;
+    // Another that applied the same otherwise is the same, and that it has dropped nothing yet does not
+    // matter.
     for (size_t span : {1, 3, 1000}) {
       auto other = open_machine();
-      buggify_hook = [](const char* site) { return BytesView(site) == "kv-sweep-waits" && random() % 3 > 0; };
       follower.log().apply(*other, span);
-      buggify_hook = nullptr;
       EXPECT_EQ(must(other->fingerprint()), must(follower.machine().fingerprint())) << "span " << span;
     }
   }

@@ -18,8 +18,8 @@
 //
 // The current records lie apart from those they superseded, so that a read of the newest never passes over
 // older ones. A history row is right for a read at R when its revision <= R < the one it ended at. Compaction
-// to C makes rows that ended at C or before, and changes before C, count for nothing; they are erased bit by
-// bit, which is no part of the state.
+// to C makes rows that ended at C or before, and changes before C, count for nothing; when the store drops
+// them (store/store.h) is no part of the state.
 //
 // Only the generation the head names counts. A restore fills the next one beside it and then changes the
 // head, which is one small write; other generations are what an unfinished restore left, and are erased.

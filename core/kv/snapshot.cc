@@ -29,7 +29,7 @@ Result<> check_session(const layout::RowName& name, const layout::SessionRow& ro
   return {};
 }
 
-// Whether it is a part of the state, and not only what compaction has still to erase.
+// Whether it is a part of the state: not is_obsolete().
 Result<bool> counts(const layout::RowName& name, BytesView value, uint64_t compacted) {
   if (name.kind == layout::RowKind::changes) return name.number >= compacted;
   if (name.kind != layout::RowKind::history) return true;

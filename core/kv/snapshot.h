@@ -9,7 +9,7 @@
 //
 // In the last chunk the number is that of all rows. Rows are as layout.h has them, without generation,
 // in ascending order of their keys, and of a session there is one: how apply() happened to cut it into
-// rows is no part of the state. Nor is what compaction has made count for nothing and not yet erased.
+// rows is no part of the state. Nor is what compaction has made count for nothing and the store still has.
 //
 // Thread safety: each object belongs to one thread.
 #pragma once

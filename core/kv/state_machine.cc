@@ -16,12 +16,15 @@
 namespace aspen::kv {
 namespace {
 
-// That compaction erases with each apply(), and more with more entries.
-constexpr size_t kSweepRows = 64;
-
 bool is_session(BytesView row_key) {
   auto name = layout::parse_row_name(row_key);
   return name && name->kind == layout::RowKind::session;
+}
+
+void raise(std::atomic<uint64_t>& number, uint64_t to) {
+  uint64_t was = number.load(std::memory_order_relaxed);
+  while (was < to && !number.compare_exchange_weak(was, to, std::memory_order_release)) {
+  }
 }
 
 // Of the past, or of the clients, of the store that it came from.
@@ -109,7 +112,7 @@ class StateMachine::Sink final : public raft::SnapshotSink {
     machine_.restored_ = meta_;
     machine_.last_time_ = progress.time;
     machine_.compacted_ = progress.compacted;
-    machine_.swept_from_ = machine_.swept_to_ = 0;
+    machine_.written_compacted_.store(progress.compacted, std::memory_order_release);
     machine_.leases_ = leases;
     if (!ASPEN_MUTANT("kv-quotas-not-restored")) machine_.quotas_ = std::move(quotas);
     machine_.indexes_ = std::move(indexes);
@@ -165,7 +168,10 @@ Result<> StateMachine::load() {
   ASPEN_TRY(layout::Progress progress, layout::decode_progress(*progress_row));
   applied_ = progress.applied;
   last_time_ = progress.time;
-  compacted_ = progress.compacted;
+  compacted_ = written_compacted_ = *obsolete_below_ = progress.compacted;
+  store_->drop([below = obsolete_below_](BytesView key, BytesView value) {
+    return is_obsolete(key, value, below->load(std::memory_order_acquire));
+  });
   ASPEN_TRY(leases_, count_leases(*store_, generation_));
   ASPEN_TRY(quotas_, Quotas::load(*store_, generation_));
   ASPEN_TRY(indexes_, Indexes::load(*store_, generation_));
@@ -200,8 +206,6 @@ Result<std::vector<Bytes>> StateMachine::apply(std::span<const raft::EntryPtr> e
     ASPEN_TRY(replies.emplace_back(), apply_entry(*entry, span));
   }
   last_time_ = entries.back()->time;
-  // Faster than it grows.
-  if (!ASPEN_BUGGIFY("kv-sweep-waits")) ASPEN_CHECK(sweep(kSweepRows + 4 * entries.size(), span));
   store::Batch batch = std::move(span.others);
   sessions_.write_used(batch);
   quotas_.write_changed(generation_, batch);
@@ -215,6 +219,7 @@ Result<std::vector<Bytes>> StateMachine::apply(std::span<const raft::EntryPtr> e
   ASPEN_CHECK(store_->write(std::move(batch), durable ? store::Sync::yes : store::Sync::no));
   // A store flushes by itself when its memory is full, which is at any time.
   if (ASPEN_BUGGIFY("kv-apply-flushed")) ASPEN_CHECK(store_->flush());
+  written_compacted_.store(compacted_, std::memory_order_release);
   applied_.store(index, std::memory_order_release);
   if (on_changes_) on_changes_({before, index, std::move(span.changes)});
   if (on_leases_ && !span.leases.empty()) on_leases_(span.leases);
@@ -352,35 +357,13 @@ Result<uint64_t> StateMachine::set_quota(const Command& command, Revision& revis
   return quota.bytes;
 }
 
-// A row of changes names the history that its revision made: what ended there. When the revision is compacted
-// nothing can be read that needs it. The row of the compacted revision itself stays.
-Result<> StateMachine::sweep(size_t rows_max, Span& span) {
-  if (swept_to_ == compacted_) return {};
-  std::unique_ptr<store::Iterator> it = store_->iterate();
-  size_t rows = 0;
-  const Bytes end =
-      layout::changes_key(generation_, compacted_ + (ASPEN_MUTANT("kv-sweep-goes-too-far") ? 2 : 1));
-  for (it->seek(layout::changes_key(generation_, swept_from_)); it->valid() && it->key() < end; it->next()) {
-    if (rows >= rows_max) return it->status();
-    ASPEN_TRY(layout::RowName name, layout::parse_row_name(it->key().substr(layout::kGenerationBytes)));
-    ASPEN_TRY(layout::ChangeRow changes, layout::decode_changes(it->value()));
-    for (const layout::ChangeRow::Item& item : changes.items) {
-      if (item.previous != 0) span.rows.erase(layout::history_key(generation_, item.key, item.previous));
-    }
-    rows += 1 + changes.items.size();
-    if (name.number >= compacted_) continue;
-    span.rows.erase(Bytes(it->key()));
-    swept_from_ = name.number + 1;
-  }
-  ASPEN_CHECK(it->status());
-  // What this very span changed is not in the store yet.
-  if (applied() >= compacted_) swept_to_ = compacted_;
-  return {};
-}
-
 Result<raft::Index> StateMachine::flush() {
-  raft::Index index = applied();  // before the flush, which may cover more
+  // Before the flush, which may cover more.
+  const raft::Index index = applied();
+  const uint64_t compacted = written_compacted_.load(std::memory_order_acquire);
+  if (ASPEN_MUTANT("kv-drop-before-flush")) raise(*obsolete_below_, compacted);
   ASPEN_CHECK(store_->flush());
+  raise(*obsolete_below_, compacted);
   return index;
 }
 

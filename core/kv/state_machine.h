@@ -113,8 +113,6 @@ class StateMachine final : public raft::StateMachine {
   Result<uint64_t> grant_lease(const Command& command, WallNs now, Revision& revision);
   Result<uint64_t> set_quota(const Command& command, Revision& revision);
   Result<> check_revision(uint64_t revision) const;
-  // Erases some of what compaction made count for nothing.
-  Result<> sweep(size_t rows_max, Span& span);
 
   std::unique_ptr<store::Store> store_;
   uint32_t generation_ = 0;
@@ -123,8 +121,10 @@ class StateMachine final : public raft::StateMachine {
   WallNs last_time_ = 0;
   std::optional<raft::SnapshotMeta> restored_;
   uint64_t compacted_ = 0;
-  uint64_t swept_from_ = 0;  // all changes before it are erased, and the history with them
-  uint64_t swept_to_ = 0;    // the compacted revision that sweeping is done with
+  std::atomic<uint64_t> written_compacted_ = 0;  // as the store has it
+  // What the store may drop: what was compacted before its last flush, so that no crash brings back a state
+  // that needs it.
+  const std::shared_ptr<std::atomic<uint64_t>> obsolete_below_ = std::make_shared<std::atomic<uint64_t>>(0);
   size_t leases_ = 0;
   Quotas quotas_;
   Indexes indexes_;

@@ -232,7 +232,8 @@ Result<> DiskStore::write_out() {
 
 Result<> DiskStore::flush() {
   ASPEN_CHECK(check_usable());
-  return wal_ ? or_stop(mount_->sync(file_)) : write_out();
+  ASPEN_CHECK(wal_ ? or_stop(mount_->sync(file_)) : write_out());
+  return memory_->flush();
 }
 
 }  // namespace aspen::lab

@@ -43,6 +43,8 @@ class DiskStore final : public store::Store {
   std::unique_ptr<store::Reader> snapshot() const override;
   Result<> write(store::Batch batch, store::Sync sync) override;
   Result<> flush() override;
+  // From memory with the next flush(), from the file with its next image.
+  void drop(Obsolete obsolete) override { memory_->drop(std::move(obsolete)); }
 
  private:
   DiskStore(std::shared_ptr<Mount> mount, std::string path, bool wal);

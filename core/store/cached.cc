@@ -12,7 +12,8 @@
 //                                          one that began second takes its rows out instead of changing
 //                                          them.
 //
-// After a failed write nobody knows, so everything is dropped.
+// After a failed write nobody knows, so everything is dropped. A row that the store below has left out,
+// because it is obsolete, may stay.
 #include <mutex>
 
 #include "core/base/mutant.h"
@@ -47,6 +48,7 @@ class CachedStore final : public Store {
   std::unique_ptr<Iterator> iterate() const override { return store_->iterate(); }
   std::unique_ptr<Reader> snapshot() const override { return store_->snapshot(); }
   Result<> flush() override { return store_->flush(); }
+  void drop(Obsolete obsolete) override { store_->drop(std::move(obsolete)); }
 
   Result<> write(Batch batch, Sync sync) override {
     begin_write(batch);

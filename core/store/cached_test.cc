@@ -21,6 +21,7 @@ class Watched final : public Store {
   std::unique_ptr<Iterator> iterate() const override { return below_->iterate(); }
   std::unique_ptr<Reader> snapshot() const override { return below_->snapshot(); }
   Result<> flush() override { return below_->flush(); }
+  void drop(Obsolete obsolete) override { below_->drop(std::move(obsolete)); }
   Result<> write(Batch batch, Sync sync) override {
     if (auto action = std::exchange(before_write, nullptr)) action();
     if (std::exchange(fail_next_write, false)) return fail(Code::IO, "the disk is gone");

@@ -156,18 +156,37 @@ class MemoryStore final : public Store {
   Result<std::optional<Bytes>> get(BytesView key) const override { return MemoryReader(root()).get(key); }
   std::unique_ptr<Iterator> iterate() const override { return std::make_unique<MemoryIterator>(root()); }
   std::unique_ptr<Reader> snapshot() const override { return std::make_unique<MemoryReader>(root()); }
-  Result<> flush() override { return {}; }
+  Result<> flush() override {
+    std::lock_guard writing(write_mutex_);
+    if (!obsolete_) return {};
+    Batch batch;
+    MemoryIterator it(root());
+    for (it.seek({}); it.valid(); it.next()) {
+      if (obsolete_(it.key(), it.value())) batch.erase(it.key());
+    }
+    write_alone(batch);
+    return {};
+  }
+  void drop(Obsolete obsolete) override {
+    std::lock_guard writing(write_mutex_);
+    obsolete_ = std::move(obsolete);
+  }
 
   Result<> write(Batch batch, Sync) override {
     std::lock_guard writing(write_mutex_);
-    NodePtr tree = root();
-    for (const Batch::Change& change : batch.changes()) tree = apply(tree, change);
-    std::lock_guard lock(root_mutex_);
-    root_.swap(tree);
+    write_alone(batch);
     return {};
   }
 
  private:
+  // Requires: write_mutex_.
+  void write_alone(const Batch& batch) {
+    NodePtr tree = root();
+    for (const Batch::Change& change : batch.changes()) tree = apply(tree, change);
+    std::lock_guard lock(root_mutex_);
+    root_.swap(tree);
+  }
+
   NodePtr apply(const NodePtr& tree, const Batch::Change& change) {
     switch (change.kind) {
       case Batch::Change::Kind::put: {
@@ -204,6 +223,7 @@ class MemoryStore final : public Store {
   mutable std::mutex root_mutex_;
   NodePtr root_;
   uint64_t counter_ = 0;
+  Obsolete obsolete_;  // asked by flush()
 };
 
 }  // namespace

@@ -50,7 +50,7 @@ Code refusal(const std::string& path, bool wal = true) {
 void write_numbered(Store& store, int from, int to, Sync sync = Sync::no) {
   for (int i = from; i < to; ++i) {
     Batch batch;
-    batch.put("k" + std::to_string(i), Bytes(100, 'v'));
+    batch.put("k" + std::to_string(i), Bytes(1000, 'v'));
     batch.put("n", std::to_string(i + 1));
     ASSERT_TRUE(store.write(std::move(batch), sync));
   }
@@ -143,6 +143,26 @@ TEST_F(Rocks, Reopens) {
     write_numbered(*open(path, wal), 0, kWritten);
     EXPECT_EQ(prefix_of_writes(*open(path, wal)), kWritten);
   }
+}
+
+TEST_F(Rocks, WritesNoObsoleteRowsToItsFiles) {
+  std::unique_ptr<Store> store = open(dir_.path("dropping"), false);
+  write_numbered(*store, 0, 10);
+  ASSERT_TRUE(store->flush());
+  write_numbered(*store, 10, 20);
+  store->drop([](BytesView key, BytesView) { return key.starts_with("k") && key.size() <= 3; });
+  ASSERT_TRUE(store->flush());
+  EXPECT_EQ(store->get("k15").value(), std::nullopt) << "not flushed";
+  EXPECT_TRUE(store->get("k5").value().has_value()) << "in a file already";
+  EXPECT_TRUE(store->get("n").value().has_value());
+  // Further files, until they are merged.
+  int next = 100;
+  for (; next < 100'000 && store->get("k5").value(); next += 1000) {
+    write_numbered(*store, next, next + 1000);
+    ASSERT_TRUE(store->flush());
+  }
+  EXPECT_EQ(store->get("k5").value(), std::nullopt);
+  for (int i = 100; i < next; ++i) ASSERT_TRUE(store->get("k" + std::to_string(i)).value().has_value());
 }
 
 TEST_F(Rocks, LeavesNoLogFilesBehind) {

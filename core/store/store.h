@@ -12,6 +12,9 @@
 // Without one (`wal = false`) only what flush() covered survives, always as a prefix of the writes: the
 // store's owner brings it forward from its own log.
 //
+// Rows that count for nothing any more need no erasing, which costs as much as a write: whoever knows them
+// says so (drop), and the store leaves them out when it rewrites its files.
+//
 // Thread safety: every function may be called from any thread; a Batch, an Iterator belong to one.
 #pragma once
 
@@ -92,13 +95,18 @@ class Store : public Reader {
   virtual std::unique_ptr<Reader> snapshot() const = 0;
   // Makes everything written so far durable, with or without a write-ahead log. May take long.
   virtual Result<> flush() = 0;
+  // From now on a row of which `obsolete` is true may go at any time, from snapshots too, or never. It is
+  // called from any thread, as long as the store lives. What it is once true of must stay so, also after a
+  // crash that leaves any prefix of the writes that flush() did not cover.
+  using Obsolete = std::function<bool(BytesView key, BytesView value)>;
+  virtual void drop(Obsolete obsolete) = 0;
 };
 
 struct RocksOptions {
   std::string path;  // a directory, created when absent; its parent must exist
   bool wal = true;
   size_t memtable_bytes = 64u << 20;
-  size_t cache_bytes = 64u << 20;
+  size_t cache_bytes = 256u << 20;
 };
 
 // Errors: IN_USE when another process has it open, CORRUPT, IO (with the path in the text).

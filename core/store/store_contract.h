@@ -8,6 +8,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <random>
@@ -101,6 +102,25 @@ TEST_P(StoreContract, ABatchAppliesInOrder) {
   EXPECT_TRUE(batch.empty());
   EXPECT_EQ(batch.size_bytes(), 0u);
   write(Batch());
+}
+
+TEST_P(StoreContract, OnlyWhatIsObsoleteIsDropped) {
+  write(put("old 1", "v"));
+  write(put("new 1", "v"));
+  auto below = std::make_shared<std::atomic<int>>(0);
+  store_->drop([below](BytesView key, BytesView value) {
+    return key.starts_with("old ") && value == "v" && key[4] - '0' < *below;
+  });
+  write(put("old 2", "v"));
+  write(put("old 3", "v"));
+  write(put("old 1", "other"));
+  *below = 3;
+  ASSERT_TRUE(store_->flush());
+  Model rows = scan(*store_);
+  rows.erase("old 2");
+  EXPECT_EQ(rows, (Model{{"new 1", "v"}, {"old 1", "other"}, {"old 3", "v"}}));
+  write(put("old 2", "other"));
+  EXPECT_EQ(get("old 2"), "other");
 }
 
 TEST_P(StoreContract, ErasesRanges) {
