@@ -107,7 +107,7 @@ int main(int argc, char** argv) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
   const bool number =
       error == std::errc() && end == text.data() + text.size() && seconds > 0 && seconds <= 3600;
-  if ((argc != 2 && argc != 4) || option != "--seconds" || !number) {
+  if ((argc != 2 && argc != 4) || argv[1][0] == '-' || option != "--seconds" || !number) {
     fmt::print(stderr, "usage: fdatasync DIR [--seconds S]\n");
     return aspen::tools::kExitUsage;
   }

@@ -20,6 +20,7 @@
 #include "tools/kv_load.h"
 #include "tools/output.h"
 #include "tools/serve.h"
+#include "tools/temp_dir.h"
 
 namespace aspen::tools {
 namespace {
@@ -97,15 +98,15 @@ class Reader {
   std::minstd_rand random_;
 };
 
-Result<int> run(const std::string& dir, double seconds) {
-  TOOLS_CHECK(make_directory(dir));
+Result<int> run(const std::string& parent, double seconds) {
+  TOOLS_TRY(const TempDir dir, TempDir::make(parent));
   Signals signals;
   aspen_cq_t* raw_queue = nullptr;
   if (const int32_t status = aspen_cq_new(&raw_queue); status != ASPEN_OK) {
     return std::unexpected(refused(status));
   }
   const Queue queue(raw_queue);
-  TOOLS_TRY(const std::vector<Node> nodes, open_network(dir, queue.get(), signals));
+  TOOLS_TRY(const std::vector<Node> nodes, open_network(dir.path(), queue.get(), signals));
   aspen_node_t* leader = nodes.front().get();
   TOOLS_CHECK(KvLoad(leader, {.keys = kKeys, .prefix = kPrefix}, signals).fill());
   Json results = Json::array();
@@ -140,7 +141,8 @@ int main(int argc, char** argv) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
   const bool number =
       error == std::errc() && end == text.data() + text.size() && seconds > 0 && seconds <= 3600;
-  if ((argc != 2 && argc != 4) || (argc == 4 && argv[2] != std::string_view("--seconds")) || !number) {
+  if ((argc != 2 && argc != 4) || argv[1][0] == '-' ||
+      (argc == 4 && argv[2] != std::string_view("--seconds")) || !number) {
     fmt::print(stderr, "usage: leader_reads DIR [--seconds S]\n");
     return kExitUsage;
   }

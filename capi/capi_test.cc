@@ -1,4 +1,5 @@
 // The rules of aspen.h that hold for every operation: completion, cancel, ownership, options, bad input.
+#include <poll.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -280,6 +281,30 @@ TEST_F(Capi, AFreedPendingOperationLeavesAnEventWithoutIt) {
     for (size_t i = 0; i < taken; ++i) EXPECT_EQ(events[i].op, nullptr);
     total += taken;
   }
+}
+
+TEST_F(Capi, AQueuesDescriptorMayBeAskedForLate) {
+  NodePtr node = embedded();
+  aspen_cq_t* raw = nullptr;
+  ASSERT_EQ(aspen_cq_new(&raw), ASPEN_OK);
+  Queue queue(raw);
+  auto put = [&] {
+    aspen_op_t* op = nullptr;
+    ASSERT_EQ(aspen_kv_put(node.get(), "k", 1, "v", 1, nullptr, raw, 0, &op), ASPEN_OK);
+    aspen_op_free(op);
+    ASSERT_EQ(aspen_cq_wait(raw, 10'000'000'000), ASPEN_OK);
+  };
+  auto readable = [&] {
+    pollfd descriptor = {aspen_cq_fd(raw), POLLIN, 0};
+    return ::poll(&descriptor, 1, 0);
+  };
+  aspen_event_t events[2];
+  put();
+  EXPECT_EQ(readable(), 1) << "an event waited before";
+  EXPECT_EQ(aspen_cq_poll(raw, events, 2), 1u);
+  EXPECT_EQ(readable(), 0);
+  put();
+  EXPECT_EQ(readable(), 1);
 }
 
 TEST_F(Capi, ADirectoryIsOpenOnce) {

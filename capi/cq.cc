@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <utility>
 
 namespace aspen::capi {
 
@@ -19,15 +20,23 @@ CompletionQueue::~CompletionQueue() {
   ::close(fd_);
 }
 
-void CompletionQueue::push(const aspen_event_t& event) {
+int CompletionQueue::fd() {
+  std::lock_guard lock(mutex_);
+  if (!std::exchange(fd_given_, true) && !events_.empty()) make_readable();
+  return fd_;
+}
+
+void CompletionQueue::make_readable() {
+  const uint64_t one = 1;
+  while (::write(fd_, &one, sizeof one) < 0 && errno == EINTR) {
+  }
+}
+
+bool CompletionQueue::push(const aspen_event_t& event) {
   std::lock_guard lock(mutex_);
   events_.push_back(event);
-  if (events_.size() == 1) {
-    uint64_t one = 1;
-    while (::write(fd_, &one, sizeof one) < 0 && errno == EINTR) {
-    }
-  }
-  ready_.notify_all();
+  if (fd_given_ && events_.size() == 1) make_readable();
+  return waiting_ > 0;
 }
 
 size_t CompletionQueue::poll(aspen_event_t* events, size_t max) {
@@ -35,7 +44,7 @@ size_t CompletionQueue::poll(aspen_event_t* events, size_t max) {
   size_t taken = std::min(max, events_.size());
   std::copy_n(events_.begin(), taken, events);
   events_.erase(events_.begin(), events_.begin() + static_cast<ptrdiff_t>(taken));
-  if (taken > 0 && events_.empty()) {
+  if (fd_given_ && taken > 0 && events_.empty()) {
     uint64_t count;
     while (::read(fd_, &count, sizeof count) < 0 && errno == EINTR) {
     }
@@ -46,9 +55,14 @@ size_t CompletionQueue::poll(aspen_event_t* events, size_t max) {
 bool CompletionQueue::wait(int64_t timeout_ns) {
   std::unique_lock lock(mutex_);
   auto ready = [this] { return !events_.empty(); };
-  if (timeout_ns >= 0) return ready_.wait_for(lock, std::chrono::nanoseconds(timeout_ns), ready);
-  ready_.wait(lock, ready);
-  return true;
+  ++waiting_;
+  if (timeout_ns >= 0) {
+    ready_.wait_for(lock, std::chrono::nanoseconds(timeout_ns), ready);
+  } else {
+    ready_.wait(lock, ready);
+  }
+  --waiting_;
+  return ready();
 }
 
 void CompletionQueue::forget(const aspen_op_t* op) {

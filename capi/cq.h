@@ -1,8 +1,10 @@
 // Completion queues (aspen_cq_*): a bounded-by-construction list of finished operations with a descriptor.
 //
 // An operation on a queue adds exactly one event, so a queue holds at most as many as there are operations.
-// The eventfd is readable exactly while events wait: written when the list becomes non-empty, read when it
-// is emptied, both under the lock.
+// Once somebody has asked for it, the eventfd is readable exactly while events wait: written when the list
+// becomes non-empty, read when it is emptied, both under the lock. Who waits is woken after the lock is let
+// go, and not when nobody waits: an engine that completes thousands of operations in a turn would else make a
+// system call for each.
 //
 // Thread safety: all functions, any thread.
 #pragma once
@@ -21,19 +23,25 @@ class CompletionQueue {
   static std::shared_ptr<CompletionQueue> create();  // null when the process is out of descriptors
   ~CompletionQueue();
 
-  void push(const aspen_event_t& event);
+  // Adds it. Whether wake() has to follow, outside of locks that who waits will take.
+  [[nodiscard]] bool push(const aspen_event_t& event);
+  void wake() { ready_.notify_all(); }
   size_t poll(aspen_event_t* events, size_t max);
   bool wait(int64_t timeout_ns);
-  int fd() const { return fd_; }
+  int fd();
   // The operation of an event that still waits was freed.
   void forget(const aspen_op_t* op);
 
  private:
   explicit CompletionQueue(int fd) : fd_(fd) {}
+  void make_readable();
+
   std::mutex mutex_;
   std::condition_variable ready_;
   std::deque<aspen_event_t> events_;
-  int fd_;
+  size_t waiting_ = 0;  // threads in wait()
+  const int fd_;
+  bool fd_given_ = false;
 };
 
 }  // namespace aspen::capi

@@ -35,16 +35,28 @@ void OpState::complete(OpResult result) {
   int32_t status = result_.error ? static_cast<int32_t>(result_.error->code) : ASPEN_OK;
   // Under the lock: a release() that comes now either finds the event in the queue or clears the handle
   // first.
-  if (queue_ != nullptr) queue_->push({tag_, handle_, status, 0, 0});
-  completed_.notify_all();
+  const bool wake_queue = queue_ != nullptr && queue_->push({tag_, handle_, status, 0, 0});
+  const bool wake_waiting = waiting_ > 0;
+  lock.unlock();
+  if (wake_queue) queue_->wake();
+  if (wake_waiting) completed_.notify_all();
 }
 
 bool OpState::wait(int64_t timeout_ns) {
   std::unique_lock lock(mutex_);
+  return wait(lock, timeout_ns);
+}
+
+bool OpState::wait(std::unique_lock<std::mutex>& lock, int64_t timeout_ns) {
   auto done = [this] { return done_; };
-  if (timeout_ns >= 0) return completed_.wait_for(lock, std::chrono::nanoseconds(timeout_ns), done);
-  completed_.wait(lock, done);
-  return true;
+  ++waiting_;
+  if (timeout_ns >= 0) {
+    completed_.wait_for(lock, std::chrono::nanoseconds(timeout_ns), done);
+  } else {
+    completed_.wait(lock, done);
+  }
+  --waiting_;
+  return done_;
 }
 
 bool OpState::done() const {
@@ -134,7 +146,7 @@ void OpState::release() {
     thread_process_ == getpid() ? thread.join() : thread.detach();
     lock.lock();
   }
-  if (node_ != nullptr && !node_->forked()) completed_.wait(lock, [this] { return done_; });
+  if (node_ != nullptr && !node_->forked()) (void)wait(lock, -1);
   node = std::exchange(node_, nullptr);
   if (queue_ != nullptr && done_) queue_->forget(handle_);
   handle_ = nullptr;

@@ -78,7 +78,8 @@ class OpState : public std::enable_shared_from_this<OpState> {
  public:
   OpState(aspen_cq_t* queue, uint64_t tag) : queue_(queue != nullptr ? queue->queue : nullptr), tag_(tag) {}
 
-  // Once. The operation's handle is the one given to set_handle.
+  // Once. The operation's handle is the one given to set_handle. The engine's reference must outlast the
+  // call: the caller may let go of the operation before it returns.
   void complete(OpResult result);
   bool wait(int64_t timeout_ns);
   bool done() const;
@@ -109,12 +110,15 @@ class OpState : public std::enable_shared_from_this<OpState> {
   void release();
 
  private:
+  bool wait(std::unique_lock<std::mutex>& lock, int64_t timeout_ns);
+
   mutable std::mutex mutex_;
   std::condition_variable completed_;
-  std::shared_ptr<CompletionQueue> queue_;
+  const std::shared_ptr<CompletionQueue> queue_;
   uint64_t tag_;
   aspen_op_t* handle_ = nullptr;
   bool done_ = false;
+  size_t waiting_ = 0;  // threads in wait()
   bool cancel_requested_ = false;
   std::function<void()> cancel_;
   OpResult result_;
