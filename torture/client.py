@@ -86,16 +86,17 @@ def call_of(node, op, timeout_ns):
     native = node._native
     checks, changes = op.get("checks", []), op.get("changes", [])
     if op["op"] == "get":
-        key, stale = op["key"].encode(), op.get("stale", False)
+        key = op["key"].encode()
+        consistency = _native.READ_STALE if op.get("stale", False) else _native.READ_LINEARIZABLE
         return _calls.Call(
-            lambda queue, tag: native.get(key, 0, stale, timeout_ns, queue, tag),
+            lambda queue, tag: native.get(key, 0, consistency, 0, timeout_ns, queue, tag),
             lambda done: {"revision": done.revision(), "entry": first(done.entries())},
         )
     if op["op"] == "range":
         prefix = op["prefix"].encode()
         return _calls.Call(
             lambda queue, tag: native.range(
-                prefix, None, None, None, 0, False, False, 0, False, timeout_ns, queue, tag
+                prefix, None, None, None, 0, False, False, 0, _native.READ_LINEARIZABLE, 0, timeout_ns, queue, tag
             ),
             lambda done: {"revision": done.revision(), "entries": [entry_of(e) for e in done.entries()]},
         )

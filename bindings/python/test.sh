@@ -36,6 +36,7 @@ if [ -z "${ASPEN_BIN:-}" ] && [ -x "$root/build/release/bin/aspen" ]; then
   export ASPEN_BIN="$root/build/release/bin/aspen"
 fi
 export ASPEN_FIXTURES="$root/cross_lang_tests/fixtures"
+export ASPEN_TORTURE="$root/torture"
 say "pytest (aspen command: ${ASPEN_BIN:-none; tests with processes are skipped})"
 cd "$work"
 PYTHONDONTWRITEBYTECODE=1 PYTHONPATH= "$venv/bin/python" -m pytest -q -ra -p no:cacheprovider --rootdir "$work" "$@" tests
