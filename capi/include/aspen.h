@@ -240,8 +240,8 @@ typedef struct aspen_node_options {
       journal_segment_bytes; /* of the log's files, each made whole beforehand; 0: 16 MiB; 16 MiB to 1 GiB */
   uint32_t
       clock_drift_ppm_max; /* that a monotonic clock gains or loses, for leases; 0: 1,000; at most 100,000 */
-  uint8_t lease_reads;     /* 1: promises the leader not to vote for another, so that it has a lease.
-                            * ASPEN_READ_LEASE     helps when most members do */
+  uint8_t lease_reads;     /* 1: promises the leader not to vote for another, so that it has a lease, which
+                            * ASPEN_READ_LEASE uses. It helps when most members do */
   uint8_t member_reads; /* 1: linearizable reads at this node are served by it also when another one leads */
   /* Of EMBEDDED and FOUND, with a `dir` that is new: a backup's directory (aspen_backup) that it begins with.
    * All of the backup is checked first, within open_timeout_ns; errors: NOT_FOUND, CORRUPT naming the file,
@@ -780,10 +780,12 @@ ASPEN_API void aspen_watch_free(aspen_watch_t* watch);
  *
  * The extractor says what is indexed:
  *
- *   json:POINTER    the value is JSON, and POINTER (RFC 6901, "" or "/user/email") is a place in it. Integers
- * of 64 bits are integers, other numbers doubles number:POINTER  the same, only numbers, all of them as
- * doubles tuple:N         the value is a packed tuple, and N the number of an item, from 0: a program with a
- * rule of its own packs what it wants found beside the rest value           all of the value, as bytes
+ * - json:POINTER: the value is JSON, and POINTER (RFC 6901, "" or "/user/email") is a place in it. Integers
+ * of 64 bits are integers, other numbers doubles.
+ * - number:POINTER: the same, only numbers, all of them as doubles.
+ * - tuple:N: the value is a packed tuple, and N the number of an item, from 0. A program with a rule of its
+ * own packs what it wants found beside the rest.
+ * - value: all of the value, as bytes.
  *
  * Each element of an array there, or of a tuple in the tuple, is an entry of its own. A key whose value is of
  * another form, lacks the place, or is an object there is not in the index, nor are elements after the first

@@ -2,12 +2,14 @@
 //
 // What RocksDB would do by itself and must not: write an information log beside the data, and drop what
 // follows a damaged record of its write-ahead log. Warnings go to our log; damage is refused with CORRUPT.
+//
+// What it must not be told: memtable_insert_with_hint_prefix_extractor. 7.8 has one set of hints for its skip
+// lists of rows and of erased ranges, and a hint of the one, used in the other, makes rows disappear.
 #include <fcntl.h>
 #include <rocksdb/cache.h>
 #include <rocksdb/compaction_filter.h>
 #include <rocksdb/db.h>
 #include <rocksdb/filter_policy.h>
-#include <rocksdb/slice_transform.h>
 #include <rocksdb/table.h>
 #include <rocksdb/write_batch.h>
 #include <sys/stat.h>
@@ -32,9 +34,6 @@ constexpr size_t kManifestBytesMax = 16u << 20;
 // What is flushed at a time is inserted into so many skip lists, one after the other: in a short one the
 // search for a row's place takes fewer steps, and each finds its cache line sooner.
 constexpr int kMemtables = 8;
-// Of a key: what follows the last one with the same beginning is looked for there first. The kinds of rows
-// have beginnings of their own, and several kinds grow only at their end.
-constexpr size_t kHintBytes = 5;
 constexpr size_t kWriteBytesPerSync = 1u << 20;  // spreads the sync of a large table file over its writing
 // A file that nothing else rewrites for so long is, for the sake of obsolete rows in it.
 constexpr uint64_t kRewriteSeconds = 24 * 3600;
@@ -268,8 +267,6 @@ rocksdb::Options tuned_options(const RocksOptions& options) {
   tuned.write_buffer_size = options.memtable_bytes / kMemtables;
   tuned.min_write_buffer_number_to_merge = kMemtables;
   tuned.max_write_buffer_number = 2 * kMemtables;
-  tuned.memtable_insert_with_hint_prefix_extractor.reset(rocksdb::NewFixedPrefixTransform(kHintBytes));
-  tuned.allow_concurrent_memtable_write = false;  // hints need that; there is one writer at a time anyway
   tuned.memtable_whole_key_filtering = true;
   tuned.memtable_prefix_bloom_size_ratio = kMemtableBloomRatio;
   tuned.level_compaction_dynamic_level_bytes = true;
