@@ -252,11 +252,13 @@ Result<std::vector<Draft::Conflict>> Draft::commit_into_parent() {
       conflicts.push_back({compare.key, std::move(end)});
   }
   if (!conflicts.empty()) return conflicts;
-  ASPEN_CHECK(parent_->check_size(reads_.size() + writes_.size() + erased_.size(),
-                                  reads_.bytes() + write_bytes_ + erased_.bytes()));
-  for (const auto& [start, rest] : reads_.by_start()) parent_->reads_.add(start, rest.end);
-  for (const auto& [start, rest] : erased_.by_start()) ASPEN_CHECK(parent_->erase_range(start, rest.end));
-  for (auto& [key, write] : writes_) ASPEN_CHECK(parent_->write(key, write.value, write.lease));
+  // What the two come to together is known at the end. Refused on the way, it leaves nothing behind.
+  Draft merged = *parent_;
+  for (const auto& [start, rest] : reads_.by_start()) merged.reads_.add(start, rest.end);
+  for (const auto& [start, rest] : erased_.by_start()) ASPEN_CHECK(merged.erase_range(start, rest.end));
+  for (const auto& [key, write] : writes_) ASPEN_CHECK(merged.write(key, write.value, write.lease));
+  ASPEN_CHECK(merged.check_size(0, 0));
+  *parent_ = std::move(merged);
   return conflicts;
 }
 

@@ -213,6 +213,24 @@ TEST(Branch, OfABranchConflictsWithLaterChangesOfThatOne) {
   EXPECT_EQ(world.get(*outer, "p/mine"), std::nullopt);
 }
 
+TEST(Branch, WhatIsRefusedLeavesNothingInTheOtherOne) {
+  auto outer = std::make_shared<Draft>("");
+  outer->began(1);
+  const Bytes large(1u << 20, 'v');
+  const size_t fit = limits::kTransactionBytesMax / large.size();
+  for (size_t i = 0; i + 2 < fit; ++i) ASSERT_TRUE(outer->put(fmt::format("{}", i), large));
+  Draft inner = must(Draft::branch(outer, ""));
+  ASSERT_TRUE(inner.put("large", large));
+  // Each bound counts three times in a branch's transaction.
+  const Bytes middle(4000, 'k');
+  for (int i = 100; i < 160; ++i) {
+    ASSERT_TRUE(inner.erase_range(fmt::format("{}{}a", i, middle), fmt::format("{}{}b", i, middle)));
+  }
+  const Transaction before = outer->transaction();
+  EXPECT_EQ(code_of(inner.commit_into_parent()), Code::LIMIT_EXCEEDED);
+  EXPECT_EQ(outer->transaction(), before);
+}
+
 TEST(Branch, AreOnlySoDeep) {
   auto branch = std::make_shared<Draft>("");
   for (size_t depth = 1; depth < limits::kBranchDepthMax; ++depth) {

@@ -9,6 +9,7 @@
 #include "core/kv/test_log.h"
 #include "core/kv/test_model.h"
 #include "core/kv/test_programs.h"
+#include "core/store/store_test_dir.h"
 
 namespace aspen::kv {
 namespace {
@@ -175,6 +176,86 @@ TEST_F(HistoryTest, WhatIsCompactedGoesOnceThatIsDurable) {
   EXPECT_EQ(rows(store, layout::RowKind::changes), 101u);
   EXPECT_EQ(at("k", 400)->value, "399");
   EXPECT_EQ(chunks_of(*machine_), before);
+}
+
+// Of somebody who looks at it, and goes on after a machine has closed it.
+class SharedStore final : public store::Store {
+ public:
+  explicit SharedStore(std::shared_ptr<store::Store> inner) : inner_(std::move(inner)) {}
+  Result<std::optional<Bytes>> get(BytesView key) const override { return inner_->get(key); }
+  std::unique_ptr<store::Iterator> iterate() const override { return inner_->iterate(); }
+  std::unique_ptr<store::Reader> snapshot() const override { return inner_->snapshot(); }
+  Result<> write(store::Batch batch, store::Sync sync) override {
+    return inner_->write(std::move(batch), sync);
+  }
+  Result<> flush() override {
+    ASPEN_CHECK(inner_->flush());
+    if (auto after = std::exchange(after_flush, nullptr)) after();
+    return {};
+  }
+  void drop(Obsolete obsolete) override { inner_->drop(std::move(obsolete)); }
+
+  std::function<void()> after_flush;
+
+ private:
+  const std::shared_ptr<store::Store> inner_;
+};
+
+TEST_F(HistoryTest, WhatIsCompactedDuringAFlushWaitsForTheNextOne) {
+  std::shared_ptr<store::Store> store = store::open_memory();
+  auto shared = std::make_unique<SharedStore>(store);
+  SharedStore& hook = *shared;
+  machine_ = open_machine(std::move(shared));
+  for (int i = 0; i < 10; ++i) put("k", std::to_string(i));
+  hook.after_flush = [&] { done(compact(8)); };
+  ASSERT_TRUE(machine_->flush());
+  ASSERT_TRUE(store->flush());
+  EXPECT_EQ(rows(*store, layout::RowKind::history), 9u);
+  ASSERT_TRUE(machine_->flush());
+  ASSERT_TRUE(store->flush());
+  EXPECT_EQ(rows(*store, layout::RowKind::history), 2u);
+}
+
+TEST_F(HistoryTest, WhatWasCompactedBeforeARestartGoesAfterIt) {
+  std::shared_ptr<store::Store> store = store::open_memory();
+  machine_ = open_machine(std::make_unique<SharedStore>(store));
+  for (int i = 0; i < 10; ++i) put("k", std::to_string(i));
+  done(compact(8));
+  machine_ = open_machine(std::make_unique<SharedStore>(store));
+  ASSERT_TRUE(store->flush());
+  EXPECT_EQ(rows(*store, layout::RowKind::history), 2u);
+}
+
+TEST_F(HistoryTest, TheHistoryThatASnapshotBroughtStays) {
+  for (int i = 0; i < 10; ++i) put("k", std::to_string(i));
+  done(compact(3));
+  std::shared_ptr<store::Store> store = store::open_memory();
+  auto other = open_machine(std::make_unique<SharedStore>(store));
+  ASSERT_TRUE(restore_from(*other, log_.meta(), chunks_of(*machine_)));
+  ASSERT_TRUE(other->flush());
+  ASSERT_TRUE(store->flush());
+  EXPECT_EQ(rows(*store, layout::RowKind::history), 7u);
+  EXPECT_EQ(must(other->get({"k", 3})).record->value, "2");
+}
+
+// RocksDB drops rows from its snapshots too.
+TEST_F(HistoryTest, ASnapshotUnderWayHasWhatIsDroppedMeanwhile) {
+  store::TestDir dir;
+  machine_ = open_machine(must(store::open_rocksdb({.path = dir.path("state"), .wal = false})));
+  for (int i = 0; i < 10; ++i) put("k", std::to_string(i));
+  const std::vector<Bytes> expected = chunks_of(*machine_);
+  auto source = must(machine_->snapshot());
+  done(compact(8));
+  ASSERT_TRUE(machine_->flush());
+  put("k", "10");
+  ASSERT_TRUE(machine_->flush());
+  std::vector<Bytes> chunks;
+  for (;;) {
+    Bytes chunk = must(source->next());
+    if (chunk.empty()) break;
+    chunks.push_back(std::move(chunk));
+  }
+  EXPECT_EQ(chunks, expected);
 }
 
 TEST_F(HistoryTest, ChangesAreReadInParts) {
