@@ -283,6 +283,21 @@ TEST_F(Capi, AFreedPendingOperationLeavesAnEventWithoutIt) {
   }
 }
 
+TEST_F(Capi, TheLongestWaitWaits) {
+  NodePtr node = embedded();
+  aspen_cq_t* raw = nullptr;
+  ASSERT_EQ(aspen_cq_new(&raw), ASPEN_OK);
+  Queue queue(raw);
+  for (int i = 0; i < 20; ++i) {
+    aspen_op_t* op = nullptr;
+    ASSERT_EQ(aspen_kv_put(node.get(), "k", 1, "v", 1, nullptr, raw, 0, &op), ASPEN_OK);
+    EXPECT_EQ(i % 2 == 0 ? aspen_cq_wait(raw, INT64_MAX) : aspen_op_wait(op, INT64_MAX), ASPEN_OK);
+    aspen_event_t event;
+    while (aspen_cq_poll(raw, &event, 1) == 0) ASSERT_EQ(aspen_cq_wait(raw, -1), ASPEN_OK);
+    aspen_op_free(op);
+  }
+}
+
 TEST_F(Capi, AQueuesDescriptorMayBeAskedForLate) {
   NodePtr node = embedded();
   aspen_cq_t* raw = nullptr;

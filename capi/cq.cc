@@ -56,7 +56,7 @@ bool CompletionQueue::wait(int64_t timeout_ns) {
   std::unique_lock lock(mutex_);
   auto ready = [this] { return !events_.empty(); };
   ++waiting_;
-  if (timeout_ns >= 0) {
+  if (timeout_ns >= 0 && timeout_ns <= kWaitNsMax) {
     ready_.wait_for(lock, std::chrono::nanoseconds(timeout_ns), ready);
   } else {
     ready_.wait(lock, ready);

@@ -18,6 +18,9 @@
 
 namespace aspen::capi {
 
+// A negative timeout has no end, and neither has a longer one than this: a clock could not tell when.
+inline constexpr int64_t kWaitNsMax = INT64_MAX / 2;
+
 class CompletionQueue {
  public:
   static std::shared_ptr<CompletionQueue> create();  // null when the process is out of descriptors

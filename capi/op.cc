@@ -50,7 +50,7 @@ bool OpState::wait(int64_t timeout_ns) {
 bool OpState::wait(std::unique_lock<std::mutex>& lock, int64_t timeout_ns) {
   auto done = [this] { return done_; };
   ++waiting_;
-  if (timeout_ns >= 0) {
+  if (timeout_ns >= 0 && timeout_ns <= kWaitNsMax) {
     completed_.wait_for(lock, std::chrono::nanoseconds(timeout_ns), done);
   } else {
     completed_.wait(lock, done);

@@ -35,7 +35,8 @@ constexpr size_t kManifestBytesMax = 16u << 20;
 // search for a row's place takes fewer steps, and each finds its cache line sooner.
 constexpr int kMemtables = 8;
 constexpr size_t kWriteBytesPerSync = 1u << 20;  // spreads the sync of a large table file over its writing
-// A file that nothing else rewrites for so long is, for the sake of obsolete rows in it.
+// A file that nothing else has rewritten for so long is, when others are: for the sake of obsolete rows in
+// it.
 constexpr uint64_t kRewriteSeconds = 24 * 3600;
 constexpr double kBloomBitsPerKey = 10;
 // Of a memtable's bytes: a filter in front of its skip list. Most writes look for a key that is new.
