@@ -44,7 +44,8 @@ class RecordsAt {
 };
 
 // Whether the key, or one from it to before `end` (empty: no end), was superseded or erased after the
-// revision. `look` is called for each row that counts (which ended after `compacted`), and may stop it.
+// revision: of each key the latest row tells. `look` is called for each of a range that counts (which ended
+// after `compacted`), and may stop it.
 template <typename Look>
 Result<bool> superseded_since(const store::Reader& rows, uint32_t generation, BytesView key,
                               const std::optional<Bytes>& end, uint64_t revision, uint64_t compacted,
@@ -64,10 +65,22 @@ Result<bool> superseded_since(const store::Reader& rows, uint32_t generation, By
     ASPEN_TRY(layout::HistoryRow row, layout::decode_history(it->value()));
     return row.until > revision;
   }
-  for (it->seek(first); it->valid() && it->key() < last; it->next()) {
+  it->seek(first);
+  while (it->valid() && it->key() < last) {
+    ASPEN_TRY(layout::RowName name, layout::parse_row_name(it->key().substr(layout::kGenerationBytes)));
     ASPEN_TRY(layout::HistoryRow row, layout::decode_history(it->value()));
-    if (row.until > revision) return true;
-    if (row.until > compacted) ASPEN_CHECK(look());
+    uint64_t until = row.until;
+    const Bytes key_last = layout::history_key(generation, name.key, UINT64_MAX);
+    it->next();
+    if (it->valid() && it->key() < key_last) {  // the key has more of them
+      it->seek_for_prev(key_last);
+      if (!it->valid()) break;
+      ASPEN_TRY(row, layout::decode_history(it->value()));
+      until = row.until;
+      it->seek(key_last);
+    }
+    if (until > revision) return true;
+    if (until > compacted) ASPEN_CHECK(look());
   }
   ASPEN_CHECK(it->status());
   return false;
