@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <chrono>
 #include <utility>
 
 namespace aspen::capi {
@@ -54,15 +53,7 @@ size_t CompletionQueue::poll(aspen_event_t* events, size_t max) {
 
 bool CompletionQueue::wait(int64_t timeout_ns) {
   std::unique_lock lock(mutex_);
-  auto ready = [this] { return !events_.empty(); };
-  ++waiting_;
-  if (timeout_ns >= 0 && timeout_ns <= kWaitNsMax) {
-    ready_.wait_for(lock, std::chrono::nanoseconds(timeout_ns), ready);
-  } else {
-    ready_.wait(lock, ready);
-  }
-  --waiting_;
-  return ready();
+  return wait_until_done(ready_, lock, timeout_ns, waiting_, [this] { return !events_.empty(); });
 }
 
 void CompletionQueue::forget(const aspen_op_t* op) {

@@ -9,6 +9,7 @@
 // Thread safety: all functions, any thread.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <memory>
@@ -18,8 +19,21 @@
 
 namespace aspen::capi {
 
-// A negative timeout has no end, and neither has a longer one than this: a clock could not tell when.
-inline constexpr int64_t kWaitNsMax = INT64_MAX / 2;
+// Waits under the lock until `done` says so, and counts the thread in `waiting` meanwhile. False at the end
+// of the time. A negative timeout has no end, and neither has one that no clock could tell the end of.
+template <typename Done>
+bool wait_until_done(std::condition_variable& changed, std::unique_lock<std::mutex>& lock, int64_t timeout_ns,
+                     size_t& waiting, Done done) {
+  constexpr int64_t kTimeoutNsMax = INT64_MAX / 2;
+  ++waiting;
+  if (timeout_ns >= 0 && timeout_ns <= kTimeoutNsMax) {
+    changed.wait_for(lock, std::chrono::nanoseconds(timeout_ns), done);
+  } else {
+    changed.wait(lock, done);
+  }
+  --waiting;
+  return done();
+}
 
 class CompletionQueue {
  public:

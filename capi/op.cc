@@ -2,8 +2,6 @@
 
 #include <unistd.h>
 
-#include <chrono>
-
 namespace aspen::capi {
 
 NodeHandle::NodeHandle() : process_(getpid()) {}
@@ -48,15 +46,7 @@ bool OpState::wait(int64_t timeout_ns) {
 }
 
 bool OpState::wait(std::unique_lock<std::mutex>& lock, int64_t timeout_ns) {
-  auto done = [this] { return done_; };
-  ++waiting_;
-  if (timeout_ns >= 0 && timeout_ns <= kWaitNsMax) {
-    completed_.wait_for(lock, std::chrono::nanoseconds(timeout_ns), done);
-  } else {
-    completed_.wait(lock, done);
-  }
-  --waiting_;
-  return done_;
+  return wait_until_done(completed_, lock, timeout_ns, waiting_, [this] { return done_; });
 }
 
 bool OpState::done() const {

@@ -128,12 +128,7 @@ void add_load_options(CLI::App* command, KvLoadOptions& load) {
   command->add_option("--clients", load.clients, "requests outstanding at any time (64)")
       ->option_text("C")
       ->check(CLI::Range(size_t{1}, clients_max));
-  command->add_option("--seconds", load.seconds, "how long to measure (10)")
-      ->option_text("S")
-      ->check(CLI::Range(0.1, 86'400.0));
-  command->add_option("--warm-up", load.warm_up_seconds, "the same load before, not counted (1)")
-      ->option_text("S")
-      ->check(CLI::Range(0.0, 3'600.0));
+  add_bench_times(command, load.seconds, load.warm_up_seconds);
   command->add_option("--value-bytes", load.value_bytes, "size of a value (256)")
       ->option_text("B")
       ->check(CLI::Range(size_t{0}, static_cast<size_t>(aspen_limit_get(ASPEN_LIMIT_VALUE_BYTES))));

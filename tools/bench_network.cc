@@ -1,5 +1,6 @@
 #include "tools/bench_network.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 
@@ -26,6 +27,15 @@ double percentile_us(const Histogram& latency, double fraction) {
 }
 
 }  // namespace
+
+void add_bench_times(CLI::App* command, double& seconds, double& warm_up_seconds) {
+  command->add_option("--seconds", seconds, "how long to measure (10)")
+      ->option_text("S")
+      ->check(CLI::Range(0.1, 86'400.0));
+  command->add_option("--warm-up", warm_up_seconds, "the same load before, not counted (1)")
+      ->option_text("S")
+      ->check(CLI::Range(0.0, 3'600.0));
+}
 
 void add_bench_target(Program& program, CLI::App* command, BenchTarget& target) {
   command->add_option("--nodes", target.nodes, "start so many node processes to measure")
@@ -65,7 +75,8 @@ Result<BenchNetwork> BenchNetwork::open(const Common& common, const BenchTarget&
 }
 
 void show_progress(uint64_t ops, double seconds_left) {
-  const std::string line = fmt::format("{:>8} ops in the last second, {:.0f} s left", ops, seconds_left);
+  const std::string line =
+      fmt::format("{:>8} ops in the last second, {:.0f} s left", ops, std::max(0.0, seconds_left));
   // On a terminal the line stays where it is; in a log every line stays.
   const bool stays = is_terminal(stderr);
   fmt::print(stderr, "{}{}{}", stays ? "\r" : "", line, stays ? "\x1b[K" : "\n");

@@ -19,6 +19,8 @@ struct BenchTarget {
   std::string dir;  // of the processes
 };
 
+// --seconds and --warm-up.
+void add_bench_times(CLI::App* command, double& seconds, double& warm_up_seconds);
 // --nodes, --dir, and the options of add_network.
 void add_bench_target(Program& program, CLI::App* command, BenchTarget& target);
 

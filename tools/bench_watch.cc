@@ -72,12 +72,7 @@ void add_bench_watch(Program& program, CLI::App* bench_group) {
   command->add_option("--clients", load.writers, "writers, each with one put outstanding (1)")
       ->option_text("C")
       ->check(CLI::Range(size_t{1}, static_cast<size_t>(aspen_limit_get(ASPEN_LIMIT_OPS_IN_FLIGHT))));
-  command->add_option("--seconds", load.seconds, "how long to measure (10)")
-      ->option_text("S")
-      ->check(CLI::Range(0.1, 86'400.0));
-  command->add_option("--warm-up", load.warm_up_seconds, "the same load before, not counted (1)")
-      ->option_text("S")
-      ->check(CLI::Range(0.0, 3'600.0));
+  add_bench_times(command, load.seconds, load.warm_up_seconds);
   command
       ->add_option("--value-bytes", load.value_bytes, "size of a value, of which 16 are the load's own (256)")
       ->option_text("B")
