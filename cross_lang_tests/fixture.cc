@@ -99,7 +99,8 @@ bool says(const Error& error, const std::string& reason) {
         "without events",
         "without leases",
         "that is not complete before",
-        "a compacted revision with"}},
+        "a compacted revision with",
+        "an owner of zeros"}},
       {"address", {"address \""}},
   };
   return std::ranges::any_of(texts.at(reason), [&](const std::string& text) {

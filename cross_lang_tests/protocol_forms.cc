@@ -219,6 +219,7 @@ Json spell(const kv::Command& command) {
   using enum kv::Command::Kind;
   Json out{{"kind", number(static_cast<uint64_t>(command.kind))}};
   if (command.kind != open_session) out["session"] = number(command.session);
+  if (command.owner != NodeId()) out["owner"] = hex(command.owner.view());
   if (command.kind != open_session && command.kind != close_session) {
     out["sequence"] = number(command.sequence);
     out["acknowledged_below"] = number(command.acknowledged_below);
@@ -443,11 +444,13 @@ Json spell_session(kv::SessionId id, const kv::layout::SessionRow& row) {
   Json replies = each(row.replies, [](const kv::layout::SessionRow::Reply& reply) {
     return Json{{"sequence", number(reply.sequence)}, {"reply", hex(reply.reply)}};
   });
-  return {{"session", number(id)},
-          {"counter", number(row.counter)},
-          {"last_used", time_of(row.last_used)},
-          {"acknowledged_below", number(row.acknowledged_below)},
-          {"replies", replies}};
+  Json out{{"session", number(id)},
+           {"counter", number(row.counter)},
+           {"last_used", time_of(row.last_used)},
+           {"acknowledged_below", number(row.acknowledged_below)},
+           {"replies", replies}};
+  if (row.owner != NodeId()) out["owner"] = hex(row.owner.view());
+  return out;
 }
 
 }  // namespace

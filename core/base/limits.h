@@ -104,13 +104,15 @@ inline constexpr size_t kSupervisorChildrenMax = 4096;
 inline constexpr size_t kSupervisorRestartsMax = 10'000;  // that a supervisor may allow within its period
 
 // Client sessions and requests.
-inline constexpr size_t kOpsInFlightMax = 4096;  // per node handle; more are refused OVERLOADED
-inline constexpr size_t kSessionsMax = 10'000;   // per group; the least recently used goes first
+inline constexpr size_t kOpsInFlightMax = 4096;     // per node handle; more are refused OVERLOADED
+inline constexpr size_t kSessionsMax = 10'000;      // per group; the least recently used goes first
+inline constexpr size_t kSessionsPerNodeMax = 256;  // of them; then this node's least recently used goes
 inline constexpr size_t kSessionResultsMax = kOpsInFlightMax;
 inline constexpr size_t kRequestsPerPeerMax = 2 * kOpsInFlightMax;
 // What the replies kept for sessions may take, with an overhead for each. Over the first a session's writes
-// are refused; over the second the least recently used sessions go.
+// are refused; over the second a node's least recently used sessions go, over the third anybody's.
 inline constexpr size_t kSessionReplyBytesMax = 4u << 20;
+inline constexpr size_t kNodeSessionsReplyBytesMax = 32u << 20;
 inline constexpr size_t kSessionsReplyBytesMax = 256u << 20;
 inline constexpr size_t kReplyOverheadBytes = 64;
 

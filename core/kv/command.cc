@@ -5,6 +5,7 @@
 #include "core/base/limits.h"
 #include "core/kv/index_commands.h"
 #include "core/kv/index_limits.h"
+#include "core/kv/layout.h"
 
 namespace aspen::kv {
 namespace {
@@ -18,6 +19,7 @@ bool is_numbered(Kind kind) {
 void encode_body(wire::Writer& writer, const Command& command) {
   switch (command.kind) {
     case Kind::open_session:
+      return layout::encode_owner(writer, command.owner);
     case Kind::close_session:
       return;
     case Kind::write:
@@ -53,6 +55,8 @@ void encode_body(wire::Writer& writer, const Command& command) {
 void decode_body(wire::Reader& reader, Command& command) {
   switch (command.kind) {
     case Kind::open_session:
+      command.owner = layout::decode_owner(reader);
+      return;
     case Kind::close_session:
       return;
     case Kind::write:

@@ -9,11 +9,15 @@
 //   command.transaction.compares = {key_absent("lock")};
 //   command.transaction.then = {{.kind = Op::Kind::put, .key = "lock", .value = "mine"}};
 //
+// A session is its owner's. The member that proposes a command knows whom it is from: it says so in an
+// open_session, and refuses commands in a session of somebody else's (StateMachine::session_owner).
+//
 // A session takes sequences in [acknowledged_below, acknowledged_below + limits::kSessionResultsMax).
 #pragma once
 
 #include <vector>
 
+#include "core/base/node_id.h"
 #include "core/base/time.h"
 #include "core/kv/reply.h"
 #include "core/kv/transaction.h"
@@ -39,6 +43,7 @@ struct Command {
   uint64_t sequence = 0;  // this and the next are 0 without a session, and of open and close
   uint64_t acknowledged_below = 0;
 
+  NodeId owner = {};                 // of an open_session: who may use it; all zero: anybody
   Transaction transaction = {};      // of a write
   uint64_t revision = 0;             // of a compact: the oldest that can still be read
   DurationNs ttl = 0;                // of a grant: limits::kLeaseTtlMin to kLeaseTtlMax

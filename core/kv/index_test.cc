@@ -236,7 +236,7 @@ TEST_F(IndexTest, TheLongestEntriesGoThroughASnapshot) {
   EXPECT_EQ(decode_index_scan_reply(encode(reply)), reply);
 }
 
-TEST_F(IndexTest, AStateOfTheFormatBeforeIsTakenOver) {
+TEST_F(IndexTest, AStateOfAFormatBeforeIsTakenOver) {
   auto owned = store::open_memory();
   store::Store& store = *owned;
   store::Batch batch;
@@ -246,10 +246,10 @@ TEST_F(IndexTest, AStateOfTheFormatBeforeIsTakenOver) {
   batch.put(layout::progress_key(1), encode(layout::Progress{}));
   ASSERT_TRUE(store.write(std::move(batch), store::Sync::yes));
   machine_ = open_machine(std::move(owned));
-  EXPECT_EQ(must(layout::decode_head(*must(store.get(layout::head_key())))).version, 3u);
+  EXPECT_EQ(must(layout::decode_head(*must(store.get(layout::head_key())))).version, 4u);
   head[0] = 1;
   EXPECT_EQ(layout::decode_head(head).error().to_string(),
-            "UNSUPPORTED: the key-value state has format version 1; this build reads 2 to 3");
+            "UNSUPPORTED: the key-value state has format version 1; this build reads 2 to 4");
 }
 
 // --- random logs ---

@@ -51,6 +51,20 @@ Result<> finish_row(wire::Reader& reader, const char* what) {
 
 }  // namespace
 
+void encode_owner(wire::Writer& writer, const NodeId& owner) {
+  if (owner != NodeId()) writer.fixed(owner.view());
+}
+
+NodeId decode_owner(wire::Reader& reader) {
+  NodeId owner;
+  if (reader.at_end()) return owner;
+  if (BytesView bytes = reader.fixed(NodeId::kSize); bytes.size() == NodeId::kSize) {
+    owner = *NodeId::from_bytes(bytes);
+    if (owner == NodeId()) reader.refuse("an owner of zeros");
+  }
+  return owner;
+}
+
 BytesView head_key() {
   return BytesView("\0", 1);
 }
@@ -210,6 +224,7 @@ Bytes encode(const SessionRow& session) {
     writer.u64(reply.sequence);
     writer.bytes(reply.reply);
   }
+  encode_owner(writer, session.owner);
   return writer.take();
 }
 
@@ -303,6 +318,7 @@ Result<SessionRow> decode_session(BytesView bytes) {
     if (i > 0 && sequence <= session.replies.back().sequence) reader.refuse("replies out of order");
     session.replies.push_back({sequence, reader.bytes(kReplyBytesMax, "reply")});
   }
+  session.owner = decode_owner(reader);
   ASPEN_CHECK(finish_row(reader, "session"));
   return session;
 }

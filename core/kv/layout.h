@@ -24,8 +24,9 @@
 // Only the generation the head names counts. A restore fills the next one beside it and then changes the
 // head, which is one small write; other generations are what an unfinished restore left, and are erased.
 //
-// Version 3 of the format has rows of indexes, which version 2 does not know; else they are the same. A state
-// of version 2 is of version 3 as soon as it is opened.
+// Version 3 of the format has rows of indexes, which version 2 does not know, and version 4 the owners of
+// sessions; else they are the same. A state of an older version is of version 4 as soon as it is opened, and
+// the sessions in it are anybody's.
 //
 // A session has several rows. One apply() writes one of them, however many of the session's commands it
 // carried out: the replies it gave, and when the session was last used and what it has acknowledged, of
@@ -36,13 +37,14 @@
 #include <optional>
 #include <vector>
 
+#include "core/base/node_id.h"
 #include "core/kv/change.h"
 #include "core/kv/types.h"
 #include "core/raft/types.h"
 
 namespace aspen::kv::layout {
 
-inline constexpr uint64_t kFormatVersion = 3;
+inline constexpr uint64_t kFormatVersion = 4;
 inline constexpr uint64_t kFormatVersionMin = 2;
 
 enum class RowKind : uint8_t {
@@ -118,7 +120,12 @@ struct SessionRow {
     BytesView reply;  // borrowed
   };
   std::vector<Reply> replies = {};  // by ascending sequence
+  NodeId owner = {};                // all zero: anybody
 };
+
+// The last field of a message or a row: who owns a session, and nothing where anybody does.
+void encode_owner(wire::Writer& writer, const NodeId& owner);
+NodeId decode_owner(wire::Reader& reader);
 
 BytesView head_key();
 Bytes generation_prefix(uint32_t generation);

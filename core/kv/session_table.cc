@@ -20,6 +20,7 @@ Result<> Session::add_row(uint16_t slot, const layout::SessionRow& row) {
   if (row.counter >= rows_written_) {
     rows_written_ = row.counter + 1;
     last_used_ = row.last_used;
+    owner_ = row.owner;
     acknowledged_below_ = row.acknowledged_below;
   }
   for (const layout::SessionRow::Reply& reply : row.replies) {
@@ -53,6 +54,7 @@ layout::SessionRow Session::merged() const {
   layout::SessionRow row{0, last_used_, acknowledged_below_};
   row.replies.reserve(replies_.size());
   for (const auto& [sequence, reply] : replies_) row.replies.push_back({sequence, reply});
+  row.owner = owner_;
   return row;
 }
 
@@ -69,6 +71,10 @@ Result<SessionTable> SessionTable::load(const store::Reader& reader, uint32_t ge
   for (auto& [id, session] : table.sessions_) {
     ASPEN_CHECK(session.finish_rows());
     table.reply_bytes_ += session.reply_bytes_;
+    if (session.owner_ == NodeId()) continue;
+    Owner& owner = table.owners_[session.owner_];
+    owner.sessions.insert(id);
+    owner.reply_bytes += session.reply_bytes_;
   }
   if (table.size() > limits::kSessionsMax) {
     return fail(Code::CORRUPT, "{} stored sessions; at most {}", table.size(), limits::kSessionsMax);
@@ -76,10 +82,22 @@ Result<SessionTable> SessionTable::load(const store::Reader& reader, uint32_t ge
   return table;
 }
 
-void SessionTable::open(SessionId id, WallNs now, store::Batch& batch) {
+std::optional<NodeId> SessionTable::owner(SessionId id) const {
+  auto session = sessions_.find(id);
+  return session == sessions_.end() ? std::nullopt : std::optional(session->second.owner_);
+}
+
+void SessionTable::open(SessionId id, const NodeId& owner, WallNs now, store::Batch& batch) {
+  auto known = owners_.find(owner);
+  if (known != owners_.end() && known->second.sessions.size() >= limits::kSessionsPerNodeMax &&
+      !ASPEN_MUTANT("kv-sessions-of-a-node-unbounded")) {
+    erase_least_recently_used_of(known->second, batch);
+  }
   if (sessions_.size() == limits::kSessionsMax) erase_least_recently_used(batch);
   auto [session, added] = sessions_.try_emplace(id);
   ASPEN_ASSERT(added);  // ids are log indexes
+  session->second.owner_ = owner;
+  if (owner != NodeId()) owners_[owner].sessions.insert(id);
   use(session, now);
   ASPEN_ASSERT(sessions_.size() <= limits::kSessionsMax);
 }
@@ -125,8 +143,14 @@ void SessionTable::remember(SessionId id, uint64_t sequence, BytesView reply, st
   bool added = session.replies_.try_emplace(sequence, reply).second;
   ASPEN_ASSERT(added);
   if (!ASPEN_MUTANT("kv-session-reply-not-stored")) session.unwritten_.push_back(sequence);
-  session.reply_bytes_ += cost(reply);
-  reply_bytes_ += cost(reply);
+  add_reply_bytes(session, static_cast<ptrdiff_t>(cost(reply)));
+  Owner* owner = owner_of(session);
+  // No session has so much alone, so one of them stays, and the owner with it.
+  static_assert(limits::kNodeSessionsReplyBytesMax >
+                limits::kSessionReplyBytesMax + limits::kTransactionReplyBytesMax + (1u << 20));
+  while (owner != nullptr && owner->reply_bytes > limits::kNodeSessionsReplyBytesMax) {
+    erase_least_recently_used_of(*owner, batch);
+  }
   while (reply_bytes_ > limits::kSessionsReplyBytesMax) erase_least_recently_used(batch);
 }
 
@@ -140,6 +164,7 @@ void SessionTable::write_used(store::Batch& batch) {
 // A new row may take the slot of the latest one: they change places when the batch is written.
 void SessionTable::write_row(SessionId id, Session& session, store::Batch& batch) {
   layout::SessionRow row{session.rows_written_++, session.last_used_, session.acknowledged_below_};
+  if (!ASPEN_MUTANT("kv-session-owner-not-stored")) row.owner = session.owner_;
   std::ranges::sort(session.unwritten_);
   for (uint64_t sequence : session.unwritten_) {
     auto reply = session.replies_.find(sequence);
@@ -176,8 +201,7 @@ void SessionTable::use(Sessions::iterator session, WallNs now) {
 void SessionTable::forget_acknowledged(Session& session) {
   auto& replies = session.replies_;
   while (!replies.empty() && replies.begin()->first < session.acknowledged_below_) {
-    session.reply_bytes_ -= cost(replies.begin()->second);
-    reply_bytes_ -= cost(replies.begin()->second);
+    add_reply_bytes(session, -static_cast<ptrdiff_t>(cost(replies.begin()->second)));
     replies.erase(replies.begin());
   }
   auto& rows = session.live_rows_;
@@ -187,10 +211,26 @@ void SessionTable::forget_acknowledged(Session& session) {
   }
 }
 
+SessionTable::Owner* SessionTable::owner_of(const Session& session) {
+  auto owner = owners_.find(session.owner_);
+  return owner == owners_.end() ? nullptr : &owner->second;
+}
+
+void SessionTable::add_reply_bytes(Session& session, ptrdiff_t bytes) {
+  session.reply_bytes_ += static_cast<size_t>(bytes);
+  reply_bytes_ += static_cast<size_t>(bytes);
+  if (Owner* owner = owner_of(session)) owner->reply_bytes += static_cast<size_t>(bytes);
+}
+
 // Row by row: a range erasure would slow down later reads of the whole store.
 void SessionTable::erase(Sessions::iterator session, store::Batch& batch) {
   for (uint16_t slot = 0; slot < session->second.slots_; ++slot) {
     batch.erase(layout::session_key(generation_, session->first, slot));
+  }
+  if (Owner* owner = owner_of(session->second)) {
+    owner->reply_bytes -= session->second.reply_bytes_;
+    owner->sessions.erase(session->first);
+    if (owner->sessions.empty()) owners_.erase(session->second.owner_);
   }
   reply_bytes_ -= session->second.reply_bytes_;
   sessions_.erase(session);
@@ -199,10 +239,13 @@ void SessionTable::erase(Sessions::iterator session, store::Batch& batch) {
 // Looks at all of them: it happens when a client opens one too many, not when it writes.
 void SessionTable::erase_least_recently_used(store::Batch& batch) {
   ASPEN_ASSERT(!sessions_.empty());
-  auto used_before = [](const auto& a, const auto& b) {
-    return std::pair(a.second.last_used_, a.first) < std::pair(b.second.last_used_, b.first);
-  };
-  erase(std::min_element(sessions_.begin(), sessions_.end(), used_before), batch);
+  auto last_used = [](const auto& entry) { return std::pair(entry.second.last_used_, entry.first); };
+  erase(std::ranges::min_element(sessions_, {}, last_used), batch);
+}
+
+void SessionTable::erase_least_recently_used_of(const Owner& owner, store::Batch& batch) {
+  auto last_used = [&](SessionId id) { return std::pair(sessions_.at(id).last_used_, id); };
+  erase(sessions_.find(*std::ranges::min_element(owner.sessions, {}, last_used)), batch);
 }
 
 }  // namespace aspen::kv

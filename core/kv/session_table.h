@@ -3,17 +3,22 @@
 // Everything is held twice, here for speed and in the Store for good; the rows of what changed (layout.h)
 // go into the batch of the commands that changed it, so the two agree as soon as that batch is written.
 //
-// Invariants: at most limits::kSessionsMax sessions; every reply kept has a sequence in
-// [acknowledged_below, acknowledged_below + limits::kSessionResultsMax); all of it but the division into
-// rows is a function of the log alone. Thread safety: none.
+// A session has an owner (kv/command.h), and what one owner opens and leaves unacknowledged is at the cost of
+// its own sessions first. Sessions that are anybody's count for nobody.
+//
+// Invariants: at most limits::kSessionsMax sessions, kSessionsPerNodeMax of one owner; every reply kept has a
+// sequence in [acknowledged_below, acknowledged_below + limits::kSessionResultsMax); all of it but the
+// division into rows is a function of the log alone. Thread safety: none.
 #pragma once
 
 #include <map>
 #include <optional>
+#include <set>
 #include <unordered_map>
 #include <vector>
 
 #include "core/base/limits.h"
+#include "core/base/node_id.h"
 #include "core/base/time.h"
 #include "core/kv/layout.h"
 #include "core/kv/types.h"
@@ -34,6 +39,7 @@ class Session {
  private:
   friend class SessionTable;
 
+  NodeId owner_;
   WallNs last_used_ = 0;
   uint64_t acknowledged_below_ = 0;
   std::map<uint64_t, Bytes> replies_;
@@ -55,9 +61,12 @@ class SessionTable {
 
   size_t size() const { return sessions_.size(); }
 
-  // Opens a session; when there are too many, the least recently used one is forgotten first (the lower
-  // id, when two were last used at the same time).
-  void open(SessionId id, WallNs now, store::Batch& batch);
+  // Whose the session is, all zero: anybody's; nullopt: it is not open.
+  std::optional<NodeId> owner(SessionId id) const;
+
+  // Opens a session; when there are too many, of the owner or in all, the least recently used one of these
+  // is forgotten first (the lower id, when two were last used at the same time).
+  void open(SessionId id, const NodeId& owner, WallNs now, store::Batch& batch);
   // A session that is not there is no fault: it may have been forgotten, or closed already.
   void close(SessionId id, store::Batch& batch);
 
@@ -74,15 +83,24 @@ class SessionTable {
 
  private:
   using Sessions = std::unordered_map<SessionId, Session>;
+  struct Owner {
+    std::set<SessionId> sessions;
+    size_t reply_bytes = 0;
+  };
 
+  // Null: they are anybody's.
+  Owner* owner_of(const Session& session);
+  void add_reply_bytes(Session& session, ptrdiff_t bytes);
   void use(Sessions::iterator session, WallNs now);
   void forget_acknowledged(Session& session);
   void write_row(SessionId id, Session& session, store::Batch& batch);
   void erase(Sessions::iterator session, store::Batch& batch);
   void erase_least_recently_used(store::Batch& batch);
+  void erase_least_recently_used_of(const Owner& owner, store::Batch& batch);
 
   uint32_t generation_;
   Sessions sessions_;
+  std::unordered_map<NodeId, Owner> owners_;  // of those that have sessions
   std::vector<SessionId> used_;
   size_t reply_bytes_ = 0;
 };

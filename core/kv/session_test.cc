@@ -154,6 +154,58 @@ TEST_F(SessionTest, TheLeastRecentlyUsedGoesFirst) {
   EXPECT_TRUE(alive(added));
 }
 
+TEST_F(SessionTest, OneNodesSessionsAreAtItsOwnCost) {
+  const NodeId one{{1}}, greedy{{2}};
+  const SessionId others = log_.open(*machine_, one);
+  std::vector<SessionId> own;
+  auto open_more = [&](size_t count) {
+    for (; count > 0; --count) {
+      log_.append(open_session(greedy), 0);
+      own.push_back(log_.last_index());
+    }
+    log_.apply(*machine_);
+  };
+  open_more(limits::kSessionsPerNodeMax);
+  EXPECT_EQ(refusal(in_session(own[0], 1, 0, write({}))), Code::OK);  // used now
+  reopen();                                                           // which counts them anew
+  open_more(2);
+  EXPECT_EQ(machine_->session_owner(own[0]), greedy);
+  EXPECT_EQ(machine_->session_owner(own[1]), std::nullopt);
+  EXPECT_EQ(machine_->session_owner(own[2]), std::nullopt);
+  EXPECT_EQ(machine_->session_owner(own[3]), greedy);
+  // One that is closed makes room.
+  log_.run_raw(*machine_, close_session(own[0]));
+  open_more(1);
+  EXPECT_EQ(machine_->session_owner(own[3]), greedy);
+
+  open_more(limits::kSessionsMax);
+  EXPECT_EQ(machine_->session_owner(others), one);
+  EXPECT_EQ(machine_->session_owner(session_), NodeId());
+}
+
+TEST_F(SessionTest, OneNodesRepliesAreAtItsOwnCost) {
+  const NodeId one{{1}}, greedy{{2}};
+  const SessionId others = log_.open(*machine_, one);
+  log_.run(*machine_, write({put("large", Bytes(limits::kValueBytesMax, 'v'))}));
+  std::vector<SessionId> own;
+  auto open_another = [&] {
+    own.push_back(log_.open(*machine_, greedy));
+    log_.run(*machine_, in_session(own.back(), 1, 0, write({}, {key_absent("large")})));
+  };
+  const size_t fit = limits::kNodeSessionsReplyBytesMax / (limits::kValueBytesMax + 1);
+  while (own.size() < fit) open_another();
+  EXPECT_EQ(machine_->session_owner(own[0]), greedy);
+  log_.run(*machine_, in_session(own[0], 2, 2, write({})));  // has its reply
+  open_another();
+  EXPECT_EQ(machine_->session_owner(own[1]), greedy);
+  reopen();
+  open_another();
+  EXPECT_EQ(machine_->session_owner(own[1]), std::nullopt);
+  EXPECT_EQ(machine_->session_owner(own[2]), greedy);
+  while (own.size() <= limits::kSessionsReplyBytesMax / limits::kValueBytesMax) open_another();
+  EXPECT_EQ(machine_->session_owner(others), one);
+}
+
 TEST_F(SessionTest, SurvivesARestoredSnapshot) {
   Bytes first = log_.run_raw(*machine_, count(1));
   Bytes second = log_.run_raw(*machine_, count(2));

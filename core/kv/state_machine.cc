@@ -233,7 +233,7 @@ Result<Bytes> StateMachine::apply_entry(const raft::Entry& entry, Span& span) {
   if (Result<> valid = validate(*command); !valid) return encode_error_reply(valid.error());
   switch (command->kind) {
     case Command::Kind::open_session:
-      sessions_.open(entry.index, entry.time, span.others);
+      sessions_.open(entry.index, command->owner, entry.time, span.others);
       return encode_session_reply(entry.index);
     case Command::Kind::close_session:
       sessions_.close(command->session, span.others);

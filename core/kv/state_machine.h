@@ -78,6 +78,8 @@ class StateMachine final : public raft::StateMachine {
   Result<std::vector<Lease>> leases(LeaseId after, size_t limit) const {
     return list_leases(*store_, generation_, after, limit);
   }
+  // Whose the session is, all zero: anybody's; nullopt: it is not open.
+  std::optional<NodeId> session_owner(SessionId id) const { return sessions_.owner(id); }
   std::vector<Quota> quotas() const { return quotas_.all(); }
 
   const Indexes& indexes() const { return indexes_; }

@@ -220,11 +220,27 @@ TEST(Opening, RefusesOtherVersionsAndOtherData) {
   EXPECT_EQ(code_of(with(layout::head_key(), "")), Code::CORRUPT);
   EXPECT_EQ(code_of(with(layout::head_key(), encode(layout::Head{}))), Code::CORRUPT);  // no progress
   Bytes newer = encode(layout::Head{});
-  newer[0] = 4;
+  newer[0] = 5;
   auto refused = with(layout::head_key(), newer);
   EXPECT_EQ(code_of(refused), Code::UNSUPPORTED);
-  EXPECT_NE(refused.error().message.find("version 4"), std::string::npos);
-  EXPECT_NE(refused.error().message.find("reads 2 to 3"), std::string::npos);
+  EXPECT_NE(refused.error().message.find("version 5"), std::string::npos);
+  EXPECT_NE(refused.error().message.find("reads 2 to 4"), std::string::npos);
+}
+
+TEST(Opening, ASessionOfAnOlderVersionIsAnybodys) {
+  auto store = store::open_memory();
+  store::Batch batch;
+  Bytes head = encode(layout::Head{});
+  head[0] = 3;
+  batch.put(layout::head_key(), head);
+  batch.put(layout::progress_key(1), encode(layout::Progress{.applied = 7}));
+  Bytes row = encode(layout::SessionRow{.last_used = 5, .acknowledged_below = 2, .owner = NodeId{{1}}});
+  row.resize(row.size() - NodeId::kSize);
+  batch.put(layout::session_key(1, 4, 0), row);
+  ASSERT_TRUE(store->write(std::move(batch), store::Sync::no));
+  auto machine = must(StateMachine::open(std::move(store)));
+  EXPECT_EQ(machine->session_owner(4), NodeId());
+  EXPECT_EQ(machine->session_owner(5), std::nullopt);
 }
 
 // Commands of every kind, from a few sessions that retry, acknowledge and close, over few keys.
@@ -238,7 +254,8 @@ class RandomLog {
       switch (random_() % 12) {
         case 0:
           sessions_.push_back(log.last_index() + 1);
-          log.append(open_session(), random_() % 2);  // ties of time
+          log.append(open_session(NodeId{{static_cast<uint8_t>(random_() % 3)}}),
+                     random_() % 2);  // ties of time
           break;
         case 1:
           log.append(close_session(session()));

@@ -31,9 +31,10 @@ inline Command in_session(SessionId session, uint64_t sequence, uint64_t acknowl
   return command;
 }
 
-inline Command open_session() {
+inline Command open_session(const NodeId& owner = {}) {
   Command command;
   command.kind = Command::Kind::open_session;
+  command.owner = owner;
   return command;
 }
 
@@ -105,8 +106,8 @@ class TestLog {
     auto reply = decode_write_reply(run_raw(machine, command));
     return reply ? Code::OK : reply.error().code;
   }
-  SessionId open(StateMachine& machine) {
-    return must(decode_session_reply(run_raw(machine, open_session())));
+  SessionId open(StateMachine& machine, const NodeId& owner = {}) {
+    return must(decode_session_reply(run_raw(machine, open_session(owner))));
   }
 
   raft::SnapshotMeta meta() const {

@@ -217,8 +217,13 @@ void Cluster::observe(size_t i) {
   note_role(i, replica->driver().core());
   // While a snapshot replaces the state, it is ahead of a core that has not heard of it; for good when the
   // log could not follow, and the driver has stopped.
-  if (replica->driver().replacing() || replica->driver().failure()) return;
-  oracles_.observe(view_of(replica->driver().core(), replica->machine().applied()));
+  if (replica->driver().replacing()) return;
+  const RaftView view = view_of(replica->driver().core(), replica->machine().applied());
+  if (replica->driver().failure()) {
+    oracles_.observe_commits(view);
+  } else {
+    oracles_.observe(view);
+  }
   report_oracles();
   if (observed) observed(replica->driver().core());
 }

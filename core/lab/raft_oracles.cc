@@ -48,6 +48,12 @@ void RaftOracles::observe(const RaftView& view) {
   prune();
 }
 
+void RaftOracles::observe_commits(const RaftView& view) {
+  Member& member = members_[view.self];
+  check_committed(view, member.running ? member.commit : 0);
+  member.commit = view.commit;
+}
+
 void RaftOracles::check_progress(const RaftView& view, Member& member) {
   auto check = [&](const char* what, uint64_t before, uint64_t now) {
     if (!member.running || now >= before) return;

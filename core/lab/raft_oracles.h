@@ -57,6 +57,8 @@ class RaftOracles {
   explicit RaftOracles(size_t entries_max = kOracleEntriesMax) : entries_max_(entries_max) {}
 
   void observe(const RaftView& view);
+  // Of a member that has stopped with a fault: what it committed before it did may have been acknowledged.
+  void observe_commits(const RaftView& view);
   // The member crashed or was stopped: what it had not made durable may be gone when it is seen again.
   void stopped(raft::PeerId peer);
   // The member was removed or wiped, and this incarnation will not come back.

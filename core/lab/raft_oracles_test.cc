@@ -155,6 +155,18 @@ TEST_F(RaftOraclesTest, AnAcknowledgementOfNothing) {
   expect("ack-lost", "a write was acknowledged at index 2, but only 1 entries are committed");
 }
 
+TEST_F(RaftOraclesTest, WhatAMemberCommittedAsItStoppedIsCommitted) {
+  see(1, log_of({1, 1}), 1, 1);
+  raft::Log log = log_of({1, 1});
+  oracles.observe_commits({1, Role::leader, 1, 2, 3, &log});  // its state may be ahead
+  oracles.acknowledged(2);
+  expect_fine();
+  log.truncate_from(2);
+  log.append(entry(2, 2));
+  see(2, log, 2, 2);
+  expect("committed-changed", "entry 2 is committed as one of term 1 at peer 1, as one of term 2 at peer 2");
+}
+
 TEST_F(RaftOraclesTest, TheFirstViolationStays) {
   oracles.acknowledged(1);
   oracles.state(1, 7, "a");

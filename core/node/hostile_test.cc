@@ -195,21 +195,6 @@ TEST_F(HostileTest, RequestsThatAskTooMuchAreAnsweredWithTheLimit) {
   EXPECT_EQ(node_.range({})->entries.size(), 0u);
 }
 
-TEST_F(HostileTest, ANodeWhoseSessionWasForgottenOpensAnother) {
-  ASSERT_TRUE(node_.put("a", "1"));
-  RawPeer peer(ticket_, crypto::kRolesAll);
-  Request open{.kind = RequestKind::write, .body = kv::encode({.kind = kv::Command::Kind::open_session})};
-  for (size_t left = limits::kSessionsMax + 1; left > 0;) {
-    std::vector<Bytes> frames;
-    for (; left > 0 && frames.size() < 2000; --left) frames.push_back(encode_request(left, open));
-    size_t count = frames.size();
-    ASSERT_EQ(peer.talk(kStore, std::move(frames), count).answers.size(), count);
-  }
-  auto again = node_.put("a", "2");
-  ASSERT_TRUE(again) << again.error().to_string();
-  EXPECT_EQ((*node_.get("a"))->version, 2u);
-}
-
 TEST_F(HostileTest, MoreRequestsAtOnceThanAPeerMayHaveAreRefused) {
   RawPeer peer(ticket_, crypto::kRolesAll);
   // Writes wait for the disk, all of them come in before it is done with the first.

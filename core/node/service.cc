@@ -157,6 +157,44 @@ void Service::write(const Caller& caller, Bytes command, Respond respond) {
     command = kv::encode(*decoded);
   }
   if (!valid) return respond(failure(valid.error()));
+  if (decoded->kind == kv::Command::Kind::open_session) {
+    decoded->owner = caller.node;
+    command = kv::encode(*decoded);
+  }
+  const kv::SessionId session = decoded->session;
+  if (session == 0 || ASPEN_MUTANT("node-session-of-anybody")) {
+    return propose(std::move(command), std::move(respond));
+  }
+  if (session <= replica_.machine().applied() && !ASPEN_BUGGIFY("node-service-session-not-applied")) {
+    return propose_in_session(caller.node, session, std::move(command), std::move(respond));
+  }
+  // The caller knows a session that was opened under an earlier leader; its opening is committed.
+  replica_.read({},
+                [this, node = caller.node, session, command = std::move(command),
+                 alive = std::weak_ptr<bool>(alive_), respond = std::move(respond)](Result<> ready) mutable {
+                  if (alive.expired()) return respond({fail(Code::SHUTDOWN, "the node is closing"), {}});
+                  if (!ready) return respond(failure(std::move(ready).error()));
+                  propose_in_session(node, session, std::move(command), std::move(respond));
+                });
+}
+
+// Ids are log indexes: what has been applied says all there is to say about the lower ones, and the higher
+// ones are nobody's yet, even if the next entry opens one.
+void Service::propose_in_session(const NodeId& caller, kv::SessionId session, Bytes command,
+                                 Respond respond) {
+  if (session > replica_.machine().applied() && !ASPEN_MUTANT("node-session-to-come")) {
+    return respond(
+        failure(Error(Code::SESSION_EXPIRED, Applied::NO, fmt::format("session {} is not open", session))));
+  }
+  const std::optional<NodeId> owner = replica_.machine().session_owner(session);
+  if (owner && *owner != NodeId() && *owner != caller) {
+    return respond(failure(Error(Code::PERMISSION_DENIED, Applied::NO,
+                                 fmt::format("session {} is another node's; open one", session))));
+  }
+  propose(std::move(command), std::move(respond));
+}
+
+void Service::propose(Bytes command, Respond respond) {
   replica_.driver().propose(std::move(command), [this, alive = std::weak_ptr<bool>(alive_),
                                                  respond = std::move(respond)](Result<Bytes> reply) mutable {
     if (reply || alive.expired()) return respond({std::move(reply), std::nullopt});

@@ -8,7 +8,8 @@
 //
 // Who may do what: a caller's scope is a prefix of all keys that it reads, compares or changes. What is about
 // no key in particular is for those who may touch all of them, but for sessions, and leases as
-// lease_service.h has it.
+// lease_service.h has it. A session is its caller's who opened it: a command in somebody else's is refused
+// before it is proposed, which is enough, because only members propose.
 //
 // Limits: limits::kRequestsPerPeerMax requests of one caller at a time, more are answered OVERLOADED.
 // Thread safety: none; the engine thread.
@@ -51,6 +52,8 @@ class Service {
 
  private:
   void write(const Caller& caller, Bytes command, Respond respond);
+  void propose_in_session(const NodeId& caller, kv::SessionId session, Bytes command, Respond respond);
+  void propose(Bytes command, Respond respond);
   void read(const Caller& caller, Request request, Respond respond);
   bool fresh_enough(const Freshness& wanted) const;
   Response read_now(const Caller& caller, const Request& request) const;

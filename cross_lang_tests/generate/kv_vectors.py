@@ -49,7 +49,7 @@ COMMAND_BODIES = {
 
 def command_fields(row):
     if row["kind"] == 1:
-        return b""
+        return row.get("owner", b"")
     if row["kind"] == 3:
         return varint(row["session"])
     out = varint(row["session"]) + varint(row["sequence"]) + varint(row["acknowledged_below"])
@@ -152,6 +152,7 @@ KV_ENCODERS = {
 }
 
 MOST = 2**64 - 1
+OWNER = bytes(range(1, 33))
 RECORD = {"create_revision": 7, "mod_revision": 300, "version": 3, "lease": 0, "value": b"value"}
 BARE = {"create_revision": 1, "mod_revision": 1, "version": 1, "lease": 0, "value": b""}
 LEASED = RECORD | {"lease": 150}
@@ -255,6 +256,7 @@ KV_VALID = [
     ("record", "an empty value", BARE),
     ("record", "the highest", dict.fromkeys(RECORD, MOST) | {"value": b"\xff"}),
     ("command", "open_session", {"kind": 1}),
+    ("command", "open_session of an owner", {"kind": 1, "owner": OWNER}),
     ("command", "close_session", {"kind": 3, "session": 300}),
     ("command", "a write of nothing", write()),
     ("command", "put", write([PUT])),
@@ -326,7 +328,9 @@ KV_INVALID = [
     ("command", "an index's name over the limit", CREATE | {"name": b"n" * 256}, "limit"),
     ("command", "an extractor over the limit", CREATE | {"extractor": b"e" * 1025}, "limit"),
     ("command", "a field in index_step", message(11, bytes(4)), "left_over"),
-    ("command", "a field in open_session", message(1, b"\0"), "left_over"),
+    ("command", "an owner of 31 bytes", message(1, OWNER[1:]), "truncated"),
+    ("command", "an owner of 33 bytes", message(1, OWNER + b"\0"), "left_over"),
+    ("command", "an owner of zeros", message(1, bytes(32)), "value"),
     ("command", "a field too many", message(2, command_fields(write()) + b"\0"), "left_over"),
     ("command", "bytes after it", command(write()) + b"\0", "left_over"),
     ("command", "operation 0", write([PUT | {"kind": 0}]), "value"),
@@ -415,7 +419,8 @@ KV_INVALID = [
 
 def session_row(row):
     out = varint(row.get("counter", 0)) + signed(row["last_used"]) + varint(row["acknowledged_below"])
-    return out + listed(row["replies"], lambda r: varint(r["sequence"]) + text(r["reply"]))
+    out += listed(row["replies"], lambda r: varint(r["sequence"]) + text(r["reply"]))
+    return out + row.get("owner", b"")
 
 
 def big(number):
@@ -487,7 +492,7 @@ RECORDS = [
     {"key": b"\xff", "record": BARE},
 ]
 REPLIES = [(5, reply(done(None))), (300, reply(not_done(0, ENTRY))), (4100, reply(failure(18)))]
-SESSIONS = [session(0xFF), session(0x100, 5, REPLIES), session(299, 9)]
+SESSIONS = [session(0xFF), session(0x100, 5, REPLIES), session(299, 9) | {"owner": OWNER}]
 HISTORY = [
     {"history": b"\0", "until": 300, "record": BARE},
     {"history": b"\0k\0", "until": 101, "record": RECORD | {"mod_revision": 8}},
@@ -617,6 +622,8 @@ def invalid_snapshots():
         ("an acknowledged reply", bodies(changed(session(1, 6, REPLIES[:1])))),
         ("a session's counter", bodies(changed(session(1), counter=1))),
         ("a session in slot 1", bodies([rows[0], slot(SESSIONS[0], 1)])),
+        ("a session of zeros", bodies(changed(session(1), owner=bytes(32)))),
+        ("a session of half an owner", bodies(changed(session(1), owner=bytes(16)))),
         ("a session in two rows", bodies([rows[0], slot(SESSIONS[0], 0), slot(SESSIONS[0], 1)])),
     ]
     cases = plain_cases + [(name, seal(case)) for name, case in sealed_cases]

@@ -311,8 +311,16 @@ def numbered(body: Callable[[Decoder], Row]) -> Callable[[Decoder], Row]:
     return read
 
 
+def owner(d: Decoder) -> Row:
+    if d.position == d.end:
+        return {}
+    row = fields(d, owner={"fixed": 32})
+    require(row["owner"] != bytes(32))
+    return row
+
+
 COMMANDS: Dict[int, Callable[[Decoder], Row]] = {
-    1: lambda d: {},
+    1: owner,
     2: numbered(lambda d: {"transaction": transaction(d)}),
     3: lambda d: fields(d, session="u64"),
     4: numbered(lambda d: fields(d, revision="u64")),
@@ -542,7 +550,7 @@ def session_row(d: Decoder) -> Row:
     sequences = [reply["sequence"] for reply in row["replies"]]
     require(ascending(sequences), "order")
     require(all(0 <= s - row["acknowledged_below"] < 4096 for s in sequences) and row["counter"] == 0)
-    return row
+    return {**row, **owner(d)}
 
 
 def history_name(rest: bytes) -> Tuple[bytes, int]:
