@@ -100,7 +100,8 @@ bool says(const Error& error, const std::string& reason) {
         "without leases",
         "that is not complete before",
         "a compacted revision with",
-        "an owner of zeros"}},
+        "an owner of zeros",
+        "to one node, or from one"}},
       {"address", {"address \""}},
   };
   return std::ranges::any_of(texts.at(reason), [&](const std::string& text) {

@@ -401,7 +401,27 @@ Json spell(const node::SnapshotAnswer& answer) {
 }
 
 Json spell(const node::JoinRequest& join) {
-  return {{"group", number(join.group)}, {"peer", number(join.peer)}, {"address", join.address}};
+  return {{"group", number(join.group)},
+          {"peer", number(join.peer)},
+          {"address", join.address},
+          {"again", join.again}};
+}
+
+Json spell(const node::MemberRequest& request) {
+  return {{"group", number(request.group)}, {"node", hex(request.node.view())}};
+}
+
+Json spell(const node::TransferRequest& request) {
+  return {
+      {"group", number(request.group)}, {"to", hex(request.to.view())}, {"from", hex(request.from.view())}};
+}
+
+Json spell(const node::MemberRemoved& removed) {
+  return {{"was_member", removed.was_member}};
+}
+
+Json spell(const node::NewLeader& leader) {
+  return {{"node", hex(leader.node.view())}};
 }
 
 Json spell(const node::GroupCommand& command) {
@@ -565,6 +585,10 @@ const Form& form(const Json& name) {
       {"response", read_response},
       {"snapshot_answer", plain_form<node::SnapshotAnswer>(node::decode_snapshot_answer)},
       {"join_request", plain_form<node::JoinRequest>(node::decode_join)},
+      {"member_request", plain_form<node::MemberRequest>(node::decode_member_request)},
+      {"transfer_request", plain_form<node::TransferRequest>(node::decode_transfer_request)},
+      {"member_removed", plain_form<node::MemberRemoved>(node::decode_member_removed)},
+      {"new_leader", plain_form<node::NewLeader>(node::decode_new_leader)},
       {"group_command", plain_form<node::GroupCommand>(node::decode_group_command)},
       {"quota_list", plain_form<node::QuotaList>(node::decode_quota_list)},
       {"member_list", plain_form<node::MemberList>(node::decode_member_list)},

@@ -19,7 +19,7 @@ from cli_case import ASPEN, Case, SECONDS_MAX, Server, aspen, free_port
 
 
 class Help(Case):
-    COMMANDS = ["up", "node", "status", "kv put", "kv get", "kv del", "kv range", "kv cas", "watch", "index create",
+    COMMANDS = ["up", "node", "status", "member remove", "member lead", "kv put", "kv get", "kv del", "kv range", "kv cas", "watch", "index create",
                 "index drop", "index list", "index scan", "kv compact", "quota set", "quota list", "bench kv",
                 "bench watch",
                 "lease grant", "lease revoke", "lease keep-alive", "lease info", "lease list",
@@ -38,7 +38,7 @@ class Help(Case):
 
     def test_the_top_names_all_commands_and_exit_codes(self):
         text = aspen("--help").stdout.decode()
-        for word in ["up", "node", "status", "kv", "index", "quota", "bench", "ticket", "version", "Exit codes", "ASPEN_TICKET"]:
+        for word in ["up", "node", "status", "member", "kv", "index", "quota", "bench", "ticket", "version", "Exit codes", "ASPEN_TICKET"]:
             self.assertIn(word, text)
 
     def test_version(self):

@@ -73,6 +73,7 @@ Program::Program() : app_(kDescription, "aspen") {
   add_up(*this);
   add_node(*this);
   add_status(*this);
+  add_member(*this);
   add_kv(*this);
   add_index(*this);
   add_quota(*this);

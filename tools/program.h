@@ -53,6 +53,7 @@ class Program {
 void add_up(Program& program);
 void add_node(Program& program);
 void add_status(Program& program);
+void add_member(Program& program);
 void add_ticket(Program& program);
 void add_kv(Program& program);
 void add_lease(Program& program);

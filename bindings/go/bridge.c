@@ -332,6 +332,22 @@ aspen_go_started_t aspen_go_quota_list(aspen_node_t* node, int64_t timeout_ns, a
   return started;
 }
 
+aspen_go_started_t aspen_go_member_remove(aspen_node_t* node, const char* node_id, int64_t timeout_ns,
+                                          aspen_cq_t* queue, uint64_t tag) {
+  aspen_call_options_t options = call_options(ASPEN_READ_LINEARIZABLE, timeout_ns);
+  aspen_go_started_t started = {NULL, 0};
+  started.status = aspen_member_remove(node, node_id, &options, queue, tag, &started.op);
+  return started;
+}
+
+aspen_go_started_t aspen_go_leader_transfer(aspen_node_t* node, const char* node_id, int64_t timeout_ns,
+                                            aspen_cq_t* queue, uint64_t tag) {
+  aspen_call_options_t options = call_options(ASPEN_READ_LINEARIZABLE, timeout_ns);
+  aspen_go_started_t started = {NULL, 0};
+  started.status = aspen_leader_transfer(node, node_id, &options, queue, tag, &started.op);
+  return started;
+}
+
 aspen_go_started_t aspen_go_backup(aspen_node_t* node, const char* dir, int32_t stream, int32_t consistency,
                                    int64_t timeout_ns, aspen_cq_t* queue, uint64_t tag) {
   aspen_backup_options_t options;

@@ -126,6 +126,11 @@ aspen_go_started_t aspen_go_quota_set(aspen_node_t* node, const uint8_t* prefix,
                                       aspen_cq_t* queue, uint64_t tag);
 aspen_go_started_t aspen_go_quota_list(aspen_node_t* node, int64_t timeout_ns, aspen_cq_t* queue,
                                        uint64_t tag);
+aspen_go_started_t aspen_go_member_remove(aspen_node_t* node, const char* node_id, int64_t timeout_ns,
+                                          aspen_cq_t* queue, uint64_t tag);
+// `node_id` NULL: any other voter.
+aspen_go_started_t aspen_go_leader_transfer(aspen_node_t* node, const char* node_id, int64_t timeout_ns,
+                                            aspen_cq_t* queue, uint64_t tag);
 aspen_go_started_t aspen_go_backup(aspen_node_t* node, const char* dir, int32_t stream, int32_t consistency,
                                    int64_t timeout_ns, aspen_cq_t* queue, uint64_t tag);
 aspen_go_started_t aspen_go_verify(const char* dir, aspen_cq_t* queue, uint64_t tag);

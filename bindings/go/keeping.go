@@ -73,6 +73,50 @@ func (kv *KV) Quotas(ctx context.Context) ([]Quota, error) {
 	return quotas, nil
 }
 
+// RemoveMember takes a node out of the members: one that is gone for good, or that is not to be a member any more. It
+// tells whether it was one. It stops, serves what it is asked through the others, and does not come back by itself;
+// with an empty directory and a ticket the machine can join anew. A leader hands over first. Errors: ErrInvalidArgument
+// (not a node id, or the only voter), ErrPermissionDenied (this node was not opened with a ticket that lets nodes be
+// members, with all keys), ErrDeadlineExceeded (another change of members is under way, or the voters that would stay
+// have no majority; the message says which).
+func (n *Node) RemoveMember(ctx context.Context, nodeID string) (bool, error) {
+	if strings.IndexByte(nodeID, 0) >= 0 {
+		return false, localError(ErrInvalidArgument, "text with a NUL in it")
+	}
+	text := C.CString(nodeID)
+	defer C.free(unsafe.Pointer(text))
+	op, err := n.run(ctx, func(queue *C.aspen_cq_t, tag C.uint64_t) C.aspen_go_started_t {
+		return C.aspen_go_member_remove(n.pointer, text, timeout(ctx), queue, tag)
+	})
+	if err != nil {
+		return false, err
+	}
+	defer op.free()
+	return op.result.succeeded != 0, nil
+}
+
+// TransferLeadership has the voter with the node id to lead; of "", any other than who leads now. It gives the node id
+// of who leads then; writes wait meanwhile. Errors: ErrInvalidArgument (not a node id), ErrNotFound (not a voter, or of
+// "": no other one is in contact), ErrPermissionDenied (as RemoveMember), ErrDeadlineExceeded (it could not take over).
+func (n *Node) TransferLeadership(ctx context.Context, to string) (string, error) {
+	if strings.IndexByte(to, 0) >= 0 {
+		return "", localError(ErrInvalidArgument, "text with a NUL in it")
+	}
+	var text *C.char
+	if to != "" {
+		text = C.CString(to)
+		defer C.free(unsafe.Pointer(text))
+	}
+	op, err := n.run(ctx, func(queue *C.aspen_cq_t, tag C.uint64_t) C.aspen_go_started_t {
+		return C.aspen_go_leader_transfer(n.pointer, text, timeout(ctx), queue, tag)
+	})
+	if err != nil {
+		return "", err
+	}
+	defer op.free()
+	return C.GoString(op.result.text), nil
+}
+
 // A BackupManifest is what a backup holds.
 type BackupManifest struct {
 	Revision  uint64          `json:"revision"`

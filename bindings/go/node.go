@@ -143,7 +143,7 @@ type Status struct {
 	NodeID    string   `json:"node_id"`
 	NetworkID string   `json:"network_id"`
 	Mode      string   `json:"mode"` // embedded, found, join or client
-	Role      string   `json:"role"` // leader, follower, learner, candidate or client
+	Role      string   `json:"role"` // leader, follower, learner, candidate, client, or failed: its disk has or it was removed
 	Address   string   `json:"address"`
 	Leader    string   `json:"leader"` // its node id; empty when none is known
 	Term      uint64   `json:"term"`

@@ -273,7 +273,7 @@ ASPEN_API int32_t aspen_node_ticket(aspen_node_t* node, int64_t valid_ns, aspen_
                                     aspen_op_t** op);
 /* Text: a JSON document, {"node_id","network_id","mode","role","address","leader","term","commit","applied",
  * "members":[{"node_id","address","role","leader","reachable"}]}; of a client: as its leader sees it.
- * `role` is leader, follower, learner, candidate, client, or failed when its disk has. */
+ * `role` is leader, follower, learner, candidate, client, or failed when its disk has or it was removed. */
 ASPEN_API int32_t aspen_node_status(aspen_node_t* node, int64_t timeout_ns, aspen_cq_t* queue, uint64_t tag,
                                     aspen_op_t** op);
 
@@ -883,6 +883,25 @@ ASPEN_API int32_t aspen_directory_move(aspen_node_t* node, const void* from, siz
 ASPEN_API int32_t aspen_directory_remove(aspen_node_t* node, const void* path, size_t path_size,
                                          const aspen_call_options_t* options, aspen_cq_t* queue, uint64_t tag,
                                          aspen_op_t** op);
+
+/* ---- members ----------------------------------------------------------------------------------------
+ * Who opened `node` needs a ticket that lets nodes be members, with all keys (PERMISSION_DENIED). */
+
+/* Takes a node, by its id, out of the members: one that is gone for good, whose vote would count for ever, or
+ * one that is not to be a member any more. It stops, serves what it is asked through the others, and does not
+ * come back by itself; with an empty data directory and a ticket the machine can join anew. A leader
+ * hands over first. aspen_op_succeeded: it was a member. Errors: INVALID_ARGUMENT for an id that is none, and
+ * for the only voter; DEADLINE_EXCEEDED while another change of members is under way, or without a majority
+ * of the voters that would stay, which the message says. */
+ASPEN_API int32_t aspen_member_remove(aspen_node_t* node, const char* node_id,
+                                      const aspen_call_options_t* options, aspen_cq_t* queue, uint64_t tag,
+                                      aspen_op_t** op);
+/* Has that voter lead; of NULL, any other than who leads now. Writes wait meanwhile. Text: the id of who
+ * leads then. Errors: INVALID_ARGUMENT; NOT_FOUND when it is no voter, and of NULL when no other one is in
+ * contact; DEADLINE_EXCEEDED when it did not take over. */
+ASPEN_API int32_t aspen_leader_transfer(aspen_node_t* node, const char* node_id,
+                                        const aspen_call_options_t* options, aspen_cq_t* queue, uint64_t tag,
+                                        aspen_op_t** op);
 
 /* ---- backup, restore, verification ------------------------------------------------------------------- */
 

@@ -177,7 +177,12 @@ void Cluster::look_after(size_t i) {
   Care& care = care_[i];
   bool broken = machine.state() != Machine::State::off && !machine.disk().mounted();
   node::Replica* replica = machine.replica();
-  if (broken || (replica != nullptr && replica->driver().failure())) crash(i, DiskCrash::process_kill);
+  const std::optional<Error>* stopped = replica != nullptr ? &replica->driver().failure() : nullptr;
+  const bool has_stopped = stopped != nullptr && stopped->has_value();
+  // It was told so by the others: what it holds is nobody's any more.
+  const bool removed = has_stopped && (*stopped)->code == Code::NOT_A_MEMBER;
+  if (broken || has_stopped) crash(i, DiskCrash::process_kill);
+  if (removed) (void)lose_data(i);
   if (machine.state() != Machine::State::off) {
     if (care.lost && !care.doubtful && machine.engine() != nullptr && replica->group().is_voter())
       care.lost = false;

@@ -117,19 +117,25 @@ void check_bank(World& world, Cluster& cluster) {
 void change_membership(World& world, Cluster& cluster, Random& random) {
   Machine* leader = cluster.leader();
   if (leader == nullptr || leader->paused()) return;
-  raft::Driver& driver = leader->replica()->driver();
+  node::Group& group = leader->replica()->group();
+  size_t i = random.below(cluster.size());
   if (random.chance(0.4)) {
-    leader->host()->deliver([&driver] { (void)driver.transfer_leadership(raft::kNobody); });
+    const std::vector<raft::Member>& members = group.driver().core().config().members;
+    node::TransferRequest request{.group = group.id()};
+    if (random.chance(0.5)) {
+      request.to = members[random.below(members.size())].node;
+    } else if (const raft::Member* self = group.driver().core().config().find(group.peer())) {
+      request.from = self->node;
+    }
+    leader->host()->deliver([&group, request] { group.transfer(request, [](const auto&) {}); });
     return;
   }
-  size_t i = random.below(cluster.size());
   Machine& machine = cluster.member(i);
-  if (&machine == leader || machine.replica() == nullptr || !cluster.endanger(i)) return;
-  raft::PeerId peer = machine.replica()->group().peer();
-  std::vector<raft::Member> members = driver.core().config().members;
-  std::erase_if(members, [peer](const raft::Member& member) { return member.peer == peer; });
-  world.note(machine.index(), "remove", "peer {:x}", peer);
-  leader->host()->deliver([&driver, members]() mutable { driver.change_members(members, [](Result<>) {}); });
+  if (&machine == leader || machine.replica() == nullptr) return;
+  const raft::Member* member = group.driver().core().config().find(machine.replica()->group().peer());
+  if (member == nullptr || !cluster.endanger(i)) return;
+  world.note(machine.index(), "remove", "{}", member->node.short_string());
+  leader->host()->deliver([&group, node = member->node] { group.remove(node, [](const auto&) {}); });
   world.events().after(random.exponential(500 * kMillisecond), [&cluster, i] { (void)cluster.lose_data(i); });
 }
 

@@ -13,6 +13,7 @@ namespace {
 constexpr DurationNs kExpiryPeriod = 200 * kMillisecond;
 constexpr DurationNs kPeerIdleTimeout = 4 * kSecond;
 constexpr DurationNs kPeerKeepAlive = kSecond;
+constexpr DurationNs kAskAgain = 20 * kMillisecond;
 
 const char* role_name(const raft::Status& status) {
   const raft::Member* self = status.config.find(status.self);
@@ -75,7 +76,10 @@ Result<> Engine::create_identity() {
   identity_->node_seed = key_->seed();
   if (options_.mode == Mode::join || options_.mode == Mode::client) {
     ASPEN_TRY(crypto::Ticket ticket, crypto::parse_ticket(options_.ticket, env_.wall_now()));
-    return join_by_ticket(std::move(ticket), has_replica() ? crypto::kRolesAll : crypto::kRoleClient);
+    // A client may do what its ticket lets it: change who the members are, too.
+    const crypto::Roles granted = ticket.chain.empty() ? 0 : ticket.chain.back().roles & crypto::kRolesAll;
+    return join_by_ticket(std::move(ticket),
+                          has_replica() ? crypto::kRolesAll : granted | crypto::kRoleClient);
   }
   crypto::KeyPair root = crypto::KeyPair::generate();
   identity_->network = root.id();
@@ -320,8 +324,9 @@ rt::Task<Result<>> Engine::serve(rt::Cx& cx) {
   }
   const bool outside = replica_->driver().core().config().find(replica_->group().peer()) == nullptr;
   if (outside) ASPEN_CO_CHECK(check_invitation());
-  ASPEN_CO_CHECK(
-      co_await replica_->group().enter(cx, background_, [this](rt::Cx& task) { return join(task); }));
+  const bool was_voter = identity_->has_log && !replica_->group().empty();
+  ASPEN_CO_CHECK(co_await replica_->group().enter(
+      cx, background_, [this](rt::Cx& task, bool again) { return join(task, again); }, was_voter));
   if (!identity_->has_log) {
     identity_->has_log = true;
     ASPEN_CO_CHECK(home_->save(*identity_));
@@ -342,8 +347,8 @@ Result<> Engine::check_invitation() const {
       key_->id().short_string());
 }
 
-rt::Task<Result<>> Engine::join(rt::Cx& cx) {
-  Bytes body = encode(JoinRequest{kStoreGroup, replica_->group().peer(), address_});
+rt::Task<Result<>> Engine::join(rt::Cx& cx, bool again) {
+  Bytes body = encode(JoinRequest{kStoreGroup, replica_->group().peer(), address_, again});
   ASPEN_CO_CHECK(co_await router_->call(cx, {.kind = RequestKind::join, .body = std::move(body)}));
   co_return Result<>();
 }
@@ -435,6 +440,47 @@ std::string Engine::member_status() const {
                                {"reachable", reachable}});
   }
   return json.dump();
+}
+
+rt::Task<Result<Bytes>> Engine::change_members(rt::Cx& cx, raft::GroupId group, Request request) {
+  if (group == kStoreGroup) co_return co_await router_->change(cx, std::move(request));
+  ASPEN_CO_TRY(Groups * groups, need_groups());
+  co_return co_await groups->change(cx, group, std::move(request));
+}
+
+rt::Task<Result<bool>> Engine::remove_member(rt::Cx& cx, MemberRequest member) {
+  Request request{.kind = RequestKind::remove_member, .body = encode(member)};
+  ASPEN_CO_TRY(Bytes reply, co_await change_members(cx, member.group, std::move(request)));
+  ASPEN_CO_TRY(MemberRemoved removed, decode_member_removed(reply));
+  co_return removed.was_member;
+}
+
+rt::Task<Result<NodeId>> Engine::transfer_leadership(rt::Cx& cx, raft::GroupId group, NodeId to) {
+  TransferRequest transfer{.group = group, .to = to};
+  if (to == NodeId()) {
+    ASPEN_CO_TRY(transfer.from, co_await leader_of(cx, group));
+  }
+  Request request{.kind = RequestKind::transfer_leadership, .body = encode(transfer)};
+  ASPEN_CO_TRY(Bytes reply, co_await change_members(cx, group, std::move(request)));
+  ASPEN_CO_TRY(NewLeader leader, decode_new_leader(reply));
+  co_return leader.node;
+}
+
+rt::Task<Result<NodeId>> Engine::leader_of(rt::Cx& cx, raft::GroupId group) {
+  for (;;) {
+    if (group == kStoreGroup) {
+      ASPEN_CO_TRY(Bytes reply, co_await router_->call(cx, {.kind = RequestKind::members}));
+      ASPEN_CO_TRY(MemberList list, decode_member_list(reply));
+      if (list.leader) co_return list.leader->node;
+    } else {
+      ASPEN_CO_TRY(Groups * groups, need_groups());
+      ASPEN_CO_TRY(raft::Status status, groups->status(group));
+      if (const raft::Member* leader = status.config.find(status.leader)) co_return leader->node;
+    }
+    if (auto slept = co_await cx.sleep(kAskAgain); !slept) {
+      co_return fail(slept.error().code, "{}; nobody leads", slept.error().message);
+    }
+  }
 }
 
 rt::Task<Result<std::string>> Engine::status(rt::Cx& cx) {

@@ -45,6 +45,9 @@ class Engine {
   // Null on a client.
   Groups* groups() { return groups_.get(); }
   Result<Groups*> need_groups();
+  // As Node says.
+  rt::Task<Result<bool>> remove_member(rt::Cx& cx, MemberRequest member);
+  rt::Task<Result<NodeId>> transfer_leadership(rt::Cx& cx, raft::GroupId group, NodeId to);
   rt::Region& operations() { return operations_; }
   // Null on a client. For who looks inside: the lab.
   Replica* replica() { return replica_.get(); }
@@ -55,6 +58,8 @@ class Engine {
   std::unordered_map<uint64_t, std::function<void()>> cancels;
 
  private:
+  rt::Task<Result<Bytes>> change_members(rt::Cx& cx, raft::GroupId group, Request request);
+  rt::Task<Result<NodeId>> leader_of(rt::Cx& cx, raft::GroupId group);
   Result<> identify();
   Result<> identify_by_dir();
   Result<> create_identity();
@@ -69,7 +74,7 @@ class Engine {
   Result<> open_replica();
   rt::Task<Result<>> serve(rt::Cx& cx);
   Result<> check_invitation() const;
-  rt::Task<Result<>> join(rt::Cx& cx);
+  rt::Task<Result<>> join(rt::Cx& cx, bool again);
   rt::Task<Result<>> end_expired(rt::Cx& cx);
   std::string member_status() const;
   bool has_replica() const { return options_.mode != Mode::client; }

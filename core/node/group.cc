@@ -10,6 +10,14 @@ namespace {
 
 constexpr DurationNs kHandOverTimeout = 2 * kSecond;
 constexpr DurationNs kPollPeriod = kMillisecond;
+constexpr DurationNs kLonelyAfter = 1 * kSecond;  // without a leader, a member asks whether it still is one
+
+Result<> removed() {
+  return fail(
+      Code::NOT_A_MEMBER,
+      "this node was removed from the members; to have it again, empty its data directory and let it join "
+      "with a ticket");
+}
 
 }  // namespace
 
@@ -60,21 +68,91 @@ const raft::Member* Group::leader() const {
   return driver_->core().config().find(driver_->leader());
 }
 
-void Group::join(const NodeId& node, raft::PeerId peer, const std::string& address,
-                 raft::Driver::ReadReady done) {
+void Group::join(const NodeId& node, const JoinRequest& request, raft::Driver::ReadReady done) {
+  const raft::PeerId peer = request.peer;
   std::vector<raft::Member> members = driver_->core().config().members;
   auto it = std::ranges::find(members, node, &raft::Member::node);
+  if (request.again && (it == members.end() || it->peer != peer) &&
+      !ASPEN_MUTANT("node-removed-comes-back")) {
+    // This may be a leader of the past, and a removal that is not committed may never be.
+    return driver_->read(raft::ReadKind::index, [this, peer, done = std::move(done)](Result<> leads) mutable {
+      const raft::Core& core = driver_->core();
+      const bool gone = core.committed_config().find(peer) == nullptr && core.config().find(peer) == nullptr;
+      if (leads && gone) leads = removed();
+      done(std::move(leads));
+    });
+  }
   if (it == members.end()) {
-    members.push_back({.peer = peer, .node = node, .address = address, .role = raft::MemberRole::learner});
-  } else if (it->peer == peer && it->address == address) {
+    members.push_back(
+        {.peer = peer, .node = node, .address = request.address, .role = raft::MemberRole::learner});
+  } else if (it->peer == peer && it->address == request.address) {
     return driver_->read(raft::ReadKind::index, std::move(done));
   } else if (it->peer == peer) {
-    it->address = address;
+    it->address = request.address;
   } else {
     log(LogLevel::warn, "{} lost its data and comes back as a new learner", node.short_string());
-    *it = {.peer = peer, .node = node, .address = address, .role = raft::MemberRole::learner};
+    *it = {.peer = peer, .node = node, .address = request.address, .role = raft::MemberRole::learner};
   }
   driver_->change_members(std::move(members), std::move(done));
+}
+
+void Group::remove(const NodeId& node, std::move_only_function<void(Result<MemberRemoved>)> done) {
+  const raft::Status status = driver_->status();
+  if (status.role != raft::Role::leader) return done(fail(Code::NOT_LEADER, "another member leads"));
+  Result<std::optional<std::vector<raft::Member>>> members = raft::without(status, node);
+  if (!members) return done(std::unexpected(members.error()));
+  if (!*members) {
+    return driver_->read(raft::ReadKind::index, [done = std::move(done)](Result<> leads) mutable {
+      if (!leads) return done(std::unexpected(leads.error()));
+      done(MemberRemoved{.was_member = false});
+    });
+  }
+  if (node == options_.node) {
+    return transfer(
+        {.group = id(), .to = {}, .from = node}, [done = std::move(done)](Result<NewLeader> leader) mutable {
+          done(leader ? fail(Code::NOT_LEADER, "it has handed over") : std::unexpected(leader.error()));
+        });
+  }
+  driver_->change_members(**std::move(members), [node, done = std::move(done)](Result<> changed) mutable {
+    if (!changed) return done(std::unexpected(changed.error()));
+    log(LogLevel::warn, "{} was removed from the members", node.short_string());
+    done(MemberRemoved{.was_member = true});
+  });
+}
+
+void Group::transfer(const TransferRequest& request, std::move_only_function<void(Result<NewLeader>)> done) {
+  const bool anybody = request.to == NodeId();
+  const bool so_already = anybody ? request.from != options_.node : request.to == options_.node;
+  if (leads() && so_already) {
+    return driver_->read(raft::ReadKind::index,
+                         [self = options_.node, done = std::move(done)](Result<> leads) mutable {
+                           if (!leads) return done(std::unexpected(leads.error()));
+                           done(NewLeader{self});
+                         });
+  }
+  raft::PeerId to = raft::kNobody;
+  if (leads() && !anybody) {
+    const std::vector<raft::Member>& members = driver_->core().config().members;
+    auto it = std::ranges::find(members, request.to, &raft::Member::node);
+    if (it == members.end() || it->role != raft::MemberRole::voter) {
+      return done(fail(Code::NOT_FOUND, "{} is no voter of the group", request.to.to_string()));
+    }
+    to = it->peer;
+  }
+  if (transfer_) return done(fail(Code::UNAVAILABLE, "leadership is being handed over already"));
+  if (auto begun = driver_->transfer_leadership(to); !begun) return done(std::unexpected(begun.error()));
+  transfer_ = {executor_.now() + kHandOverTimeout, std::move(done)};
+}
+
+void Group::finish_transfer() {
+  if (!transfer_) return;
+  const raft::Member* leader = this->leader();
+  const bool over = executor_.now() >= transfer_->until || driver_->failure();
+  if (!over && (leads() || leader == nullptr)) return;
+  auto done = std::move(transfer_->done);
+  transfer_.reset();
+  if (!leads() && leader != nullptr) return done(NewLeader{leader->node});
+  done(std::unexpected(Error(Code::UNAVAILABLE, Applied::MAYBE, "nobody has taken over in time")));
 }
 
 void Group::state_changed(const raft::Status& status, TimeNs now) {
@@ -84,10 +162,29 @@ void Group::state_changed(const raft::Status& status, TimeNs now) {
       std::ranges::count(status.config.members, raft::MemberRole::learner, &raft::Member::role) > 0;
   needs_care_ = leads && (learners || options_.dead_voter_after > 0);
   if (!leads) (void)steward_.decide(status, now);  // which forgets what it saw
+  finish_transfer();
   if (options_.on_state) options_.on_state(status);
 }
 
-void Group::keep_voters(TimeNs now) {
+void Group::notice_removal() {
+  const raft::Core& core = driver_->core();
+  if (core.committed_config().find(peer()) != nullptr) {
+    was_voter_ |= is_voter();
+  } else if (was_voter_ && core.config().find(peer()) == nullptr) {
+    driver_->removed(removed().error());
+  }
+}
+
+void Group::keep(TimeNs now) {
+  finish_transfer();
+  if (driver_->failure()) return;
+  notice_removal();
+  if (driver_->leader() != raft::kNobody) {
+    led_at_ = now;
+  } else if (was_voter_ && now - led_at_ >= kLonelyAfter) {
+    led_at_ = now;
+    announce();
+  }
   if (!needs_care_) return;
   auto change = steward_.decide(driver_->status(), now);
   if (!change) return;
@@ -104,7 +201,11 @@ void Group::keep_voters(TimeNs now) {
   driver_->change_members(std::move(change->members), done, change->via);
 }
 
-rt::Task<Result<>> Group::enter(rt::Cx& cx, rt::Region& region, Join join) {
+rt::Task<Result<>> Group::enter(rt::Cx& cx, rt::Region& region, Join join, bool was_voter) {
+  region_ = &region;
+  join_ = std::move(join);
+  was_voter_ = was_voter;
+  led_at_ = cx.now();
   const raft::Member* self = driver_->core().config().find(peer());
   const bool alone = self != nullptr && driver_->core().config().members.size() == 1;
   while (alone && !leads()) {
@@ -113,22 +214,31 @@ rt::Task<Result<>> Group::enter(rt::Cx& cx, rt::Region& region, Join join) {
   }
   self = driver_->core().config().find(peer());
   const bool moved = self != nullptr && !options_.address.empty() && self->address != options_.address;
-  if (self == nullptr || (alone && moved)) co_return co_await join_and_wait(cx, std::move(join));
-  // A learner may have been added by an entry that only its own log still has: nobody else would know of it.
-  if (moved || self->role == raft::MemberRole::learner) {
-    region.spawn("announce",
-                 [this, join = std::move(join)](rt::Cx& task) { return join_and_wait(task, join); });
+  if (self == nullptr || (alone && moved)) {
+    ASPEN_CO_CHECK(co_await join_(cx, was_voter_));
+    co_return co_await wait_for_membership(cx);
   }
+  // A learner may have been added by an entry that only its own log still has: nobody else would know of it.
+  if (moved || self->role == raft::MemberRole::learner || (was_voter_ && !alone)) announce();
   co_return Result<>();
 }
 
-rt::Task<Result<>> Group::join_and_wait(rt::Cx& cx, Join join) {
-  ASPEN_CO_CHECK(co_await join(cx));
-  co_return co_await wait_for_membership(cx);
+void Group::announce() {
+  if (announcing_ || region_ == nullptr) return;
+  announcing_ = true;
+  region_->spawn("announce", [this](rt::Cx& cx) { return ask_again(cx); });
+}
+
+rt::Task<Result<>> Group::ask_again(rt::Cx& cx) {
+  Result<> answered = co_await join_(cx, was_voter_);
+  announcing_ = false;
+  if (!answered && answered.error().code == Code::NOT_A_MEMBER) driver_->removed(answered.error());
+  co_return answered;
 }
 
 rt::Task<Result<>> Group::wait_for_membership(rt::Cx& cx) {
   for (;;) {
+    if (const auto& failure = driver_->failure()) co_return std::unexpected(*failure);
     const raft::Core& core = driver_->core();
     if (is_voter() && core.leader() != raft::kNobody && machine_.applied() >= core.commit()) {
       co_return Result<>();

@@ -12,6 +12,7 @@
 #include <string>
 
 #include "core/node/log_host.h"
+#include "core/node/protocol.h"
 #include "core/node/raft_transport.h"
 #include "core/raft/driver.h"
 #include "core/raft/steward.h"
@@ -55,10 +56,19 @@ class Group {
   bool empty() const { return driver_->empty(); }
 
   // A node asks to take part (or says that it is another incarnation, or has moved). Calls back when the
-  // change is committed. Errors: NOT_LEADER, UNAVAILABLE while another change is under way.
-  void join(const NodeId& node, raft::PeerId peer, const std::string& address, raft::Driver::ReadReady done);
-  // The leader's housekeeping, every kHousekeepingPeriod.
-  void keep_voters(TimeNs now);
+  // change is committed. Errors: NOT_LEADER, UNAVAILABLE while another change is under way; NOT_A_MEMBER when
+  // it asks `again` and was removed.
+  void join(const NodeId& node, const JoinRequest& request, raft::Driver::ReadReady done);
+  // An operator takes the node out of the group. Calls back when the change is committed, or there is no such
+  // member. A leader that is to go hands over first, and lets the next one do it. Errors: as join, and those
+  // of raft::without.
+  void remove(const NodeId& node, std::move_only_function<void(Result<MemberRemoved>)> done);
+  // Asks the voter to lead, or for none the one that is furthest. Calls back when another one leads, or it is
+  // so already. Errors: NOT_LEADER; NOT_FOUND when it is no voter; UNAVAILABLE when it did not come about, or
+  // another one is under way.
+  void transfer(const TransferRequest& request, std::move_only_function<void(Result<NewLeader>)> done);
+  // The housekeeping, every kHousekeepingPeriod.
+  void keep(TimeNs now);
 
   raft::GroupId id() const { return options_.id; }
   raft::Driver& driver() { return *driver_; }
@@ -73,9 +83,11 @@ class Group {
 
   // Takes this node's place in the group, by `join`, which asks its leader for that: returns when this member
   // is a voter, knows who leads, and has applied what is committed. A member that the group may need for a
-  // majority, as it has moved, is there at once and asks meanwhile, in `region`.
-  using Join = std::function<rt::Task<Result<>>(rt::Cx&)>;
-  rt::Task<Result<>> enter(rt::Cx& cx, rt::Region& region, Join join);
+  // majority, as it has moved, is there at once and asks meanwhile, in `region`. One that `was_voter` does so
+  // too, and again whenever it has heard no leader for a while: it may have been removed, which nobody tells
+  // who does not ask. Then it stops, NOT_A_MEMBER.
+  using Join = std::function<rt::Task<Result<>>(rt::Cx&, bool again)>;
+  rt::Task<Result<>> enter(rt::Cx& cx, rt::Region& region, Join join, bool was_voter);
   // Asks another voter to lead, if this one does; returns when it no longer leads or after a while.
   rt::Task<Result<>> hand_over(rt::Cx& cx);
   // Nothing comes or goes for the group any more.
@@ -85,13 +97,19 @@ class Group {
  private:
   void state_changed(const raft::Status& status, TimeNs now);
   rt::Task<Result<>> wait_for_membership(rt::Cx& cx);
-  rt::Task<Result<>> join_and_wait(rt::Cx& cx, Join join);
+  // Says to the leader who and where this member is.
+  void announce();
+  rt::Task<Result<>> ask_again(rt::Cx& cx);
+  void notice_removal();
+  void finish_transfer();
   Group(const Ground& ground, raft::StateMachine& machine, GroupOptions options)
-      : options_(std::move(options)),
+      : executor_(ground.executor),
+        options_(std::move(options)),
         machine_(machine),
         transport_(ground.links, options_.id, ground.region, ground.background),
         steward_({.dead_voter_after = options_.dead_voter_after}) {}
 
+  rt::Executor& executor_;
   GroupOptions options_;
   raft::StateMachine& machine_;
   std::optional<raft::LogStore> log_;
@@ -99,6 +117,19 @@ class Group {
   std::unique_ptr<raft::Driver> driver_;
   raft::Steward steward_;
   bool needs_care_ = false;  // it leads, and its members are not as they should be or might not stay so
+
+  struct Transfer {
+    TimeNs until;
+    std::move_only_function<void(Result<NewLeader>)> done;
+  };
+  std::optional<Transfer> transfer_ = {};
+
+  // Of enter().
+  rt::Region* region_ = nullptr;
+  Join join_ = {};
+  bool was_voter_ = false;
+  bool announcing_ = false;
+  TimeNs led_at_ = 0;  // when it last knew a leader
 };
 
 // As the default heartbeat: a node wakes up once for both.

@@ -89,18 +89,19 @@ Result<Group*> Groups::open_part(GroupSpec spec) {
 rt::Task<Result<>> Groups::open(rt::Cx& cx, GroupSpec spec) {
   const raft::GroupId id = spec.id;
   ASPEN_CO_TRY(Group * group, open_part(std::move(spec)));
-  Result<> entered =
-      co_await group->enter(cx, parts_.at(id)->region, [this, id](rt::Cx& task) { return join(task, id); });
+  Result<> entered = co_await group->enter(
+      cx, parts_.at(id)->region, [this, id](rt::Cx& task, bool again) { return join(task, id, again); },
+      group->is_voter());
   parts_.at(id)->opening = false;
   if (!entered) (void)co_await begin_to_end(cx, id);
   co_return entered;
 }
 
-rt::Task<Result<>> Groups::join(rt::Cx& cx, raft::GroupId id) {
+rt::Task<Result<>> Groups::join(rt::Cx& cx, raft::GroupId id, bool again) {
   Group* group = find(id);
   if (group == nullptr) co_return fail(Code::SHUTDOWN, "group {} is closing", id);
   const Request request{.kind = RequestKind::join,
-                        .body = encode(JoinRequest{id, group->peer(), defaults_.address})};
+                        .body = encode(JoinRequest{id, group->peer(), defaults_.address, again})};
   Error last(Code::UNAVAILABLE, "no other node of the network is known");
   DurationNs pause = kAskAgainMin;
   for (;;) {
@@ -109,12 +110,14 @@ rt::Task<Result<>> Groups::join(rt::Cx& cx, raft::GroupId id) {
       Response response = co_await router_.ask(cx, nodes[i], request);
       if (response.body) co_return Result<>();
       last = response.body.error();
+      if (last.code == Code::NOT_A_MEMBER) co_return std::unexpected(last);
       if (!response.leader) continue;
       router_.learn(response.leader->node, response.leader->address);
       if (response.leader->node == nodes[i]) continue;
       response = co_await router_.ask(cx, response.leader->node, request);
       if (response.body) co_return Result<>();
       last = response.body.error();
+      if (last.code == Code::NOT_A_MEMBER) co_return std::unexpected(last);
     }
     if (auto slept = co_await cx.sleep(pause); !slept) {
       co_return fail(slept.error().code, "{}, joining group {}; last: {}", slept.error().message, id,
@@ -218,13 +221,36 @@ rt::Task<Result<Bytes>> Groups::query(rt::Cx& cx, raft::GroupId id, Query ask) {
   }
 }
 
+rt::Task<Result<Bytes>> Groups::change(rt::Cx& cx, raft::GroupId id, Request request) {
+  Applied applied = Applied::NO;
+  DurationNs pause = kAskAgainMin;
+  for (;;) {
+    ASPEN_CO_TRY(Group * group, need(id));
+    Error last(Code::NOT_LEADER, Applied::NO, "nobody leads the group");
+    if (const raft::Member* leader = group->leader()) {
+      router_.learn(leader->node, leader->address);
+      Response response = co_await router_.ask(cx, leader->node, request);
+      if (response.body) co_return std::move(response.body);
+      last = response.body.error();
+      if (last.applied == Applied::MAYBE) applied = Applied::MAYBE;
+      if (!worth_retrying(last.code)) co_return std::unexpected(last);
+    }
+    if (auto slept = co_await cx.sleep(pause); !slept) {
+      co_return std::unexpected(Error(slept.error().code, applied,
+                                      fmt::format("{}; last: {}", slept.error().message, last.to_string())));
+    }
+    pause = std::min(2 * pause, kAskAgainMax);
+  }
+}
+
 // --- housekeeping ---
 
 rt::Task<Result<>> Groups::keep(rt::Cx& cx) {
   for (int round = 0;; ++round) {
     ASPEN_CO_CHECK(co_await cx.sleep_until(next_multiple(cx.now(), kKeepPeriod)));
     for (auto& [id, part] : parts_) {
-      part->group->keep_voters(cx.now());
+      if (part->closing) continue;
+      part->group->keep(cx.now());
       if (round % kConnectRounds == 0) part->group->transport().connect_members();
     }
   }

@@ -56,6 +56,9 @@ class Groups {
   // What `ask` says of the machine here, linearizably. Errors: as propose, and those of `ask`.
   using Query = std::function<Result<Bytes>(raft::StateMachine&)>;
   rt::Task<Result<Bytes>> query(rt::Cx& cx, raft::GroupId id, Query ask);
+  // A request about its members (RequestKind::remove_member, transfer_leadership), made of its leader as
+  // often as it needs.
+  rt::Task<Result<Bytes>> change(rt::Cx& cx, raft::GroupId id, Request request);
   // Errors: NOT_FOUND.
   Result<raft::Status> status(raft::GroupId id);
 
@@ -81,7 +84,7 @@ class Groups {
   };
 
   Result<Group*> open_part(GroupSpec spec);
-  rt::Task<Result<>> join(rt::Cx& cx, raft::GroupId id);
+  rt::Task<Result<>> join(rt::Cx& cx, raft::GroupId id, bool again);
   rt::Task<Result<>> begin_to_end(rt::Cx& cx, raft::GroupId id);
   // Requires: the task is not cancelled.
   rt::Task<Result<>> end(rt::Cx& cx, raft::GroupId id);

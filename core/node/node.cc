@@ -201,6 +201,19 @@ Node::OperationId Node::query(raft::GroupId id, Query ask, DurationNs timeout, D
       });
 }
 
+Node::OperationId Node::remove_member(raft::GroupId id, NodeId node, DurationNs timeout, Done<bool> done) {
+  return submit<bool>("remove member", timeout, std::move(done), [id, node](Engine& engine, rt::Cx& cx) {
+    return engine.remove_member(cx, {id, node});
+  });
+}
+
+Node::OperationId Node::transfer_leadership(raft::GroupId id, NodeId node, DurationNs timeout,
+                                            Done<NodeId> done) {
+  return submit<NodeId>(
+      "transfer leadership", timeout, std::move(done),
+      [id, node](Engine& engine, rt::Cx& cx) { return engine.transfer_leadership(cx, id, node); });
+}
+
 Node::OperationId Node::group_status(raft::GroupId id, DurationNs timeout, Done<raft::Status> done) {
   return submit<raft::Status>("group status", timeout, std::move(done),
                               [id](Engine& engine, rt::Cx&) -> rt::Task<Result<raft::Status>> {

@@ -127,6 +127,11 @@ class Node {
   OperationId propose(raft::GroupId id, Bytes command, DurationNs timeout, Done<Bytes> done);
   using Query = std::function<Result<Bytes>(raft::StateMachine&)>;
   OperationId query(raft::GroupId id, Query ask, DurationNs timeout, Done<Bytes> done);
+  // Takes a node out of a group (kStoreGroup: the store's); says whether it was a member. Who asks needs a
+  // grant of the role member. Errors: UNAVAILABLE, INVALID_ARGUMENT of raft::without.
+  OperationId remove_member(raft::GroupId id, NodeId node, DurationNs timeout, Done<bool> done);
+  // Has the voter `node` lead a group, or any other one (NodeId()); says who leads then. Errors: NOT_FOUND.
+  OperationId transfer_leadership(raft::GroupId id, NodeId node, DurationNs timeout, Done<NodeId> done);
   OperationId group_status(raft::GroupId id, DurationNs timeout, Done<raft::Status> done);
   // Ends an operation early; one that has completed is not affected.
   void cancel(OperationId id);

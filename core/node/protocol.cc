@@ -7,7 +7,7 @@ namespace aspen::node {
 namespace {
 
 enum ResponseKind : uint64_t { kReply = 1, kError = 2 };
-constexpr uint64_t kLastKind = static_cast<uint64_t>(RequestKind::group_command);
+constexpr uint64_t kLastKind = static_cast<uint64_t>(RequestKind::transfer_leadership);
 enum SnapshotAnswerKind : uint64_t { kAccepted = 1, kRefused = 2, kBegin = 3 };
 
 bool has_freshness(RequestKind kind) {
@@ -19,6 +19,11 @@ bool has_body(RequestKind kind) {
          kind != RequestKind::indexes;
 }
 
+NodeId decode_node(wire::Reader& reader) {
+  auto id = NodeId::from_bytes(reader.fixed(NodeId::kSize));
+  return id ? *id : NodeId();
+}
+
 void encode_hint(wire::Writer& writer, const LeaderHint& hint) {
   writer.fixed(hint.node.view());
   writer.bytes(hint.address);
@@ -26,7 +31,7 @@ void encode_hint(wire::Writer& writer, const LeaderHint& hint) {
 
 LeaderHint decode_hint(wire::Reader& reader) {
   LeaderHint hint;
-  if (auto id = NodeId::from_bytes(reader.fixed(NodeId::kSize))) hint.node = *id;
+  hint.node = decode_node(reader);
   hint.address = reader.text(limits::kAddressBytesMax, "address");
   return hint;
 }
@@ -149,6 +154,7 @@ Bytes encode(const JoinRequest& join) {
   writer.u64(join.group);
   raft::encode_peer(writer, join.peer);
   writer.bytes(join.address);
+  writer.boolean(join.again);
   return writer.take();
 }
 
@@ -158,10 +164,72 @@ Result<JoinRequest> decode_join(BytesView bytes) {
   join.group = reader.u64_max(raft::kNumberMax, "group");
   join.peer = raft::decode_peer(reader);
   join.address = reader.text(limits::kAddressBytesMax, "address");
+  join.again = reader.boolean();
   ASPEN_CHECK(reader.finish("join request"));
   // Every member would dial it, on and on.
   ASPEN_CHECK(net::split_host_port(join.address));
   return join;
+}
+
+Bytes encode(const MemberRequest& request) {
+  wire::Writer writer;
+  writer.u64(request.group);
+  writer.fixed(request.node.view());
+  return writer.take();
+}
+
+Result<MemberRequest> decode_member_request(BytesView bytes) {
+  wire::Reader reader(bytes);
+  MemberRequest request;
+  request.group = reader.u64_max(raft::kNumberMax, "group");
+  request.node = decode_node(reader);
+  ASPEN_CHECK(reader.finish("member request"));
+  return request;
+}
+
+Bytes encode(const TransferRequest& request) {
+  wire::Writer writer;
+  writer.u64(request.group);
+  writer.fixed(request.to.view());
+  writer.fixed(request.from.view());
+  return writer.take();
+}
+
+Result<TransferRequest> decode_transfer_request(BytesView bytes) {
+  wire::Reader reader(bytes);
+  TransferRequest request;
+  request.group = reader.u64_max(raft::kNumberMax, "group");
+  request.to = decode_node(reader);
+  request.from = decode_node(reader);
+  if ((request.to == NodeId()) == (request.from == NodeId())) {
+    reader.refuse("leadership goes to one node, or from one");
+  }
+  ASPEN_CHECK(reader.finish("transfer request"));
+  return request;
+}
+
+Bytes encode(const MemberRemoved& removed) {
+  wire::Writer writer;
+  writer.boolean(removed.was_member);
+  return writer.take();
+}
+
+Result<MemberRemoved> decode_member_removed(BytesView bytes) {
+  wire::Reader reader(bytes);
+  MemberRemoved removed{reader.boolean()};
+  ASPEN_CHECK(reader.finish("member removed"));
+  return removed;
+}
+
+Bytes encode(const NewLeader& leader) {
+  return Bytes(leader.node.view());
+}
+
+Result<NewLeader> decode_new_leader(BytesView bytes) {
+  wire::Reader reader(bytes);
+  NewLeader leader{decode_node(reader)};
+  ASPEN_CHECK(reader.finish("new leader"));
+  return leader;
 }
 
 Bytes encode(const GroupCommand& command) {

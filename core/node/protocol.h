@@ -43,6 +43,9 @@ enum class RequestKind : uint8_t {
   lease_info = 11,        // body: LeaseRequest; reply: LeaseInfo
   lease_list = 12,        // body: LeaseListRequest; reply: LeaseList
   group_command = 13,     // body: GroupCommand; reply: the machine's
+  // body: MemberRequest; reply: MemberRemoved, when the change is committed
+  remove_member = 14,
+  transfer_leadership = 15,  // body: TransferRequest; reply: NewLeader, once it leads
 };
 
 struct Request {
@@ -79,6 +82,27 @@ struct JoinRequest {
   raft::GroupId group = kStoreGroup;
   raft::PeerId peer = raft::kNobody;
   std::string address;
+  bool again = false;  // it was a voter: only to hear that it still is a member, or to have moved
+};
+
+struct MemberRequest {
+  raft::GroupId group = kStoreGroup;
+  NodeId node;
+};
+
+// A request moves with the leadership, so one to hand it to anybody names who is to let go of it.
+struct TransferRequest {
+  raft::GroupId group = kStoreGroup;
+  NodeId to;    // zeros: any voter
+  NodeId from;  // when `to` is zeros; else zeros
+};
+
+struct MemberRemoved {
+  bool was_member = false;  // when it was carried out
+};
+
+struct NewLeader {
+  NodeId node;
 };
 
 // For the state machine of a group that is not the store's, at its leader.
@@ -118,6 +142,14 @@ Result<SnapshotAnswer> decode_snapshot_answer(BytesView frame);
 
 Bytes encode(const JoinRequest& join);
 Result<JoinRequest> decode_join(BytesView bytes);
+Bytes encode(const MemberRequest& request);
+Result<MemberRequest> decode_member_request(BytesView bytes);
+Bytes encode(const TransferRequest& request);
+Result<TransferRequest> decode_transfer_request(BytesView bytes);
+Bytes encode(const MemberRemoved& removed);
+Result<MemberRemoved> decode_member_removed(BytesView bytes);
+Bytes encode(const NewLeader& leader);
+Result<NewLeader> decode_new_leader(BytesView bytes);
 Bytes encode(const GroupCommand& command);
 Result<GroupCommand> decode_group_command(BytesView bytes);
 Bytes encode(const QuotaList& list);

@@ -88,7 +88,7 @@ void Replica::keep_indexes() {
 rt::Task<Result<>> Replica::keep(rt::Cx& cx) {
   for (int round = 0;; ++round) {
     ASPEN_CO_CHECK(co_await cx.sleep_until(next_multiple(cx.now(), kHousekeepingPeriod)));
-    group_->keep_voters(cx.now());
+    group_->keep(cx.now());
     keep_indexes();
     if (round % 8 != 0) continue;
     keep_history(cx.now());

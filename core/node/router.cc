@@ -39,13 +39,12 @@ bool only_the_leader_answers(RequestKind kind) {
   return kind != RequestKind::status && kind != RequestKind::members;
 }
 
-// Whether asking again, maybe elsewhere, can succeed.
+}  // namespace
+
 bool worth_retrying(Code code) {
   return code == Code::NOT_LEADER || code == Code::CONNECTION_LOST || code == Code::UNAVAILABLE ||
          code == Code::OVERLOADED || code == Code::SHUTDOWN;
 }
-
-}  // namespace
 
 // A sequence number in use. While it lives the cluster keeps the reply for it.
 class Router::Outstanding {
@@ -336,6 +335,13 @@ rt::Task<Result<Bytes>> Router::call(rt::Cx& cx, Request request) {
   bool maybe_applied = false;
   auto result = co_await route(cx, std::move(request), maybe_applied);
   if (!result) result.error().applied = Applied::NO;
+  co_return result;
+}
+
+rt::Task<Result<Bytes>> Router::change(rt::Cx& cx, Request request) {
+  bool maybe_applied = false;
+  auto result = co_await route(cx, std::move(request), maybe_applied);
+  if (!result) result.error().applied = maybe_applied ? Applied::MAYBE : Applied::NO;
   co_return result;
 }
 

@@ -29,6 +29,9 @@
 
 namespace aspen::node {
 
+// Whether asking again, maybe elsewhere, can succeed.
+bool worth_retrying(Code code);
+
 class Router {
  public:
   // `endpoint` is null on an embedded node, `local` on a node without a replica; `self` is this node.
@@ -47,6 +50,8 @@ class Router {
 
   // A read, or a request that may be repeated. Errors: any of the table but NOT_LEADER.
   rt::Task<Result<Bytes>> call(rt::Cx& cx, Request request);
+  // The same for a request whose error may leave open whether it was carried out.
+  rt::Task<Result<Bytes>> change(rt::Cx& cx, Request request);
   rt::Task<Result<kv::GetReply>> get(rt::Cx& cx, kv::GetRequest get, Freshness freshness = {});
   rt::Task<Result<kv::RangeReply>> range(rt::Cx& cx, kv::RangeRequest range, Freshness freshness = {});
   rt::Task<Result<QuotaList>> quotas(rt::Cx& cx);

@@ -60,7 +60,10 @@ bool within(const kv::Command& command, BytesView scope) {
 
 Response Service::failure(Error error) const {
   // A member that has stopped is not the end of the store as long as there are others.
-  if (replica_.driver().failure() && replica_.driver().core().config().members.size() > 1) {
+  const auto& members = replica_.driver().core().config().members;
+  const bool others = std::ranges::any_of(
+      members, [self = replica_.group().peer()](const raft::Member& member) { return member.peer != self; });
+  if (replica_.driver().failure() && others) {
     error = Error(Code::UNAVAILABLE, error.applied, "this member has stopped: " + error.message);
   }
   return failure(replica_.group(), std::move(error));
@@ -133,6 +136,9 @@ void Service::handle(const Caller& caller, Request request, Respond respond) {
       return counted(members());
     case RequestKind::join:
       return join(caller, request.body, std::move(counted));
+    case RequestKind::remove_member:
+    case RequestKind::transfer_leadership:
+      return change_members(caller, request, std::move(counted));
     case RequestKind::group_command:
       return group_command(caller, request.body, std::move(counted));
     case RequestKind::lease_keep_alive:
@@ -276,7 +282,36 @@ void Service::join(const Caller& caller, BytesView body, Respond respond) {
     auto still = find_group(id);
     respond(still ? failure(**still, std::move(result).error()) : failure(still.error()));
   };
-  (*group)->join(caller.node, join->peer, join->address, std::move(done));
+  (*group)->join(caller.node, *join, std::move(done));
+}
+
+void Service::change_members(const Caller& caller, const Request& request, Respond respond) {
+  Result<MemberRequest> removal;
+  Result<TransferRequest> transfer;
+  const bool removes = request.kind == RequestKind::remove_member;
+  removes ? void(removal = decode_member_request(request.body))
+          : void(transfer = decode_transfer_request(request.body));
+  if (!removal) return respond(failure(removal.error()));
+  if (!transfer) return respond(failure(transfer.error()));
+  const bool may = (caller.roles & crypto::kRoleMember) != 0 && caller.scope.empty();
+  if (!may && !ASPEN_MUTANT("node-anybody-removes-members")) {
+    return respond(
+        failure(Error(Code::PERMISSION_DENIED,
+                      "who the members are, and who leads, is for callers whose grant lets them be "
+                      "members, of all keys")));
+  }
+  const raft::GroupId id = removes ? removal->group : transfer->group;
+  auto group = find_group(id);
+  if (!group) return respond(failure(group.error()));
+  auto answer = [this, id, alive = std::weak_ptr<bool>(alive_),
+                 respond = std::move(respond)](auto result) mutable {
+    if (result) return respond({encode(*result), std::nullopt});
+    auto still = alive.expired() ? Result<Group*>(nullptr) : find_group(id);
+    if (!still || *still == nullptr) return respond({std::unexpected(result.error()), std::nullopt});
+    respond(failure(**still, std::move(result).error()));
+  };
+  removes ? (*group)->remove(removal->node, std::move(answer))
+          : (*group)->transfer(*transfer, std::move(answer));
 }
 
 Result<Group*> Service::find_group(raft::GroupId id) {

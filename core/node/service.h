@@ -59,6 +59,7 @@ class Service {
   Response read_now(const Caller& caller, const Request& request) const;
   void about_leases(const Caller& caller, const Request& request, Respond respond);
   void join(const Caller& caller, BytesView body, Respond respond);
+  void change_members(const Caller& caller, const Request& request, Respond respond);
   void group_command(const Caller& caller, BytesView body, Respond respond);
   Result<Group*> find_group(raft::GroupId id);
   Response members() const;

@@ -103,6 +103,8 @@ class Driver {
   // The state machine's store failed in a source or a sink of a snapshot, or the log was found damaged: this
   // member stops, as when they fail in its own hands.
   void storage_failed(const Error& error) { fail_stop(error); }
+  // This member is one no more, and stops.
+  void removed(const Error& error) { fail_stop(error); }
   void install_snapshot(Message offer, std::shared_ptr<SnapshotSink> sink,
                         std::move_only_function<void(Result<>)> done);
 

@@ -17,7 +17,41 @@ size_t count_voters(const Status& status) {
   return static_cast<size_t>(std::ranges::count(status.config.members, MemberRole::voter, &Member::role));
 }
 
+bool is_well(const Status& status, const Member& member, Index lag_entries) {
+  if (member.peer == status.self) return true;
+  auto progress = status.progress.find(member.peer);
+  return progress != status.progress.end() && progress->second.active &&
+         progress->second.match + lag_entries >= status.commit;
+}
+
 }  // namespace
+
+Result<std::optional<std::vector<Member>>> without(const Status& status, const NodeId& node,
+                                                   const StewardOptions& options) {
+  std::vector<Member> members = status.config.members;
+  if (std::erase_if(members, [&](const Member& member) { return member.node == node; }) == 0) {
+    return std::nullopt;
+  }
+  size_t voters = 0;
+  size_t well = 0;
+  for (const Member& member : members) {
+    if (member.role != MemberRole::voter) continue;
+    ++voters;
+    if (is_well(status, member, options.lag_entries)) ++well;
+  }
+  if (voters == 0) {
+    return fail(Code::INVALID_ARGUMENT, "{} is the only voter; another node has to join before it can go",
+                node.to_string());
+  }
+  if (!is_majority(well, voters) && !ASPEN_MUTANT("raft-removal-loses-quorum")) {
+    return fail(
+        Code::UNAVAILABLE,
+        "without {} there would be {} voters, of which {} can be reached and are not far behind, which is no "
+        "majority; start the others, or remove one of those that are gone",
+        node.to_string(), voters, well);
+  }
+  return members;
+}
 
 Steward::Steward(StewardOptions options) : options_(options) {
   ASPEN_ASSERT(options_.voters_min >= 3);
@@ -39,10 +73,7 @@ void Steward::look(const Status& status, TimeNs now) {
   std::map<PeerId, TimeNs> before = std::exchange(well_at_, {});
   for (const Member& member : status.config.members) {
     if (member.role != MemberRole::voter) continue;
-    auto progress = status.progress.find(member.peer);
-    bool well =
-        member.peer == status.self || (progress != status.progress.end() && progress->second.active &&
-                                       progress->second.match + options_.lag_entries >= status.commit);
+    bool well = is_well(status, member, options_.lag_entries);
     if (well) well_.insert(member.peer);
     auto known = before.find(member.peer);
     well_at_[member.peer] = well || known == before.end() ? now : known->second;

@@ -18,6 +18,10 @@
 // Well: the leader has heard from it within an election timeout, and it lacks at most `lag_entries` of what
 // is committed. A new leader gives everybody the whole time.
 //
+// A member that an operator has removed goes whether it is well or not: that is for a machine that is gone
+// for good. But those voters that are well must be a majority of those that stay, or the change would end the
+// group's work.
+//
 // Thread safety: none; the engine thread of the leader.
 #pragma once
 
@@ -37,6 +41,11 @@ struct StewardOptions {
   // that are still on their way to everybody are not held against it.
   Index caught_up_entries = 128;
 };
+
+// The members without those of the node; nullopt: it has none. Errors: INVALID_ARGUMENT when it is the only
+// voter; UNAVAILABLE when the voters that would stay have no majority that is well.
+Result<std::optional<std::vector<Member>>> without(const Status& status, const NodeId& node,
+                                                   const StewardOptions& options = {});
 
 class Steward {
  public:

@@ -110,6 +110,31 @@ TEST_F(StewardOfThree, IsNeverMadeSmaller) {
   EXPECT_EQ(decide_for(100 * kAfter), "");
 }
 
+TEST_F(StewardTest, ARemovalLeavesAMajorityThatIsWell) {
+  auto without = [this](PeerId id) -> std::string {
+    auto members = raft::without(status_, member(id, MemberRole::voter).node);
+    if (!members) return members.error().to_string();
+    return *members ? describe(Config{.members = **members}) : "no member";
+  };
+  auto refused = [&](PeerId id) { return without(id).starts_with("UNAVAILABLE"); };
+  EXPECT_EQ(without(2),
+            describe(Config{.members = {member(1, MemberRole::voter), member(3, MemberRole::voter),
+                                        member(4, MemberRole::voter), member(5, MemberRole::voter)}}));
+  EXPECT_EQ(without(1).starts_with("UNAVAILABLE"), false);  // the leader itself
+  EXPECT_EQ(without(77), "no member");
+  die(4);
+  EXPECT_FALSE(refused(2));  // three of four
+  status_.progress[5].match = status_.commit - 10'001;
+  EXPECT_TRUE(refused(2));  // two of four
+  EXPECT_TRUE(refused(1));
+  EXPECT_FALSE(refused(4));  // three of four
+  EXPECT_NE(without(2).find("4 voters, of which 2"), std::string::npos) << without(2);
+  status_.config.members.resize(2);
+  status_.config.members[1].role = MemberRole::learner;
+  EXPECT_FALSE(refused(2));
+  EXPECT_TRUE(without(1).starts_with("INVALID_ARGUMENT")) << without(1);
+}
+
 TEST_F(StewardTest, PromotesALearnerThatHasCaughtUp) {
   add(6, MemberRole::learner);
   status_.progress[6].match = 0;

@@ -37,7 +37,15 @@ def response_fields(row):
 
 
 def join_request(row):
-    return varint(row["group"]) + peer(row["peer"]) + text(row["address"])
+    return varint(row["group"]) + peer(row["peer"]) + text(row["address"]) + boolean(row["again"])
+
+
+def member_request(row):
+    return varint(row["group"]) + row["node"]
+
+
+def transfer_request(row):
+    return varint(row["group"]) + row["to"] + row["from"]
 
 
 def group_command(row):
@@ -66,6 +74,10 @@ ENCODERS = {
     "response": lambda row: message(row["kind"], response_fields(row)),
     "snapshot_answer": snapshot_answer,
     "join_request": join_request,
+    "member_request": member_request,
+    "transfer_request": transfer_request,
+    "member_removed": lambda row: boolean(row["was_member"]),
+    "new_leader": lambda row: row["node"],
     "group_command": group_command,
     "quota_list": quota_list,
     "member_list": member_list,
@@ -73,9 +85,11 @@ ENCODERS = {
 
 A, B = ({"node": key(name), "address": address} for name, address in (("a", "192.0.2.1:7000"), ("b", "")))
 GET_KEY = get_request({"key": b"key", "revision": 0})
-JOIN = {"group": 1, "peer": 2**64 - 1, "address": "[2001:db8::1]:7000"}
+JOIN = {"group": 1, "peer": 2**64 - 1, "address": "[2001:db8::1]:7000", "again": False}
 
 
+MEMBER = {"group": 1, "node": key("a")}
+TRANSFER = {"group": 1, "to": key("a"), "from": bytes(32)}
 QUOTA = {"prefix": b"user/", "bytes_max": 2**64 - 1, "keys_max": 0, "bytes": 300, "keys": 2}
 
 
@@ -106,6 +120,8 @@ VALID = [
     ("request", "join", ask(6, body=join_request(JOIN))),
     *[("request", name, ask(kind, body=b"\1\7")) for kind, name in ((10, "lease_keep_alive"), (11, "lease_info"), (12, "lease_list"))],
     ("request", "group_command", ask(13, body=group_command({"group": 7, "command": b"count"}))),
+    ("request", "remove_member", ask(14, body=member_request(MEMBER))),
+    ("request", "transfer_leadership", ask(15, body=transfer_request(TRANSFER))),
     ("response", "empty", answer(b"")),
     ("response", "to a write", answer(reply(done(None)), 2**64 - 1)),
     ("response", "to a get", answer(get_reply({"record": RECORD, "revision": 300}), 0)),
@@ -118,8 +134,15 @@ VALID = [
     ("snapshot_answer", "from the beginning", {"kind": 3, "chunk": 0}),
     ("snapshot_answer", "from the last chunk of all", {"kind": 3, "chunk": 2**64 - 1}),
     ("join_request", "the highest peer", JOIN),
-    ("join_request", "peer 1", {"group": 2**62 - 1, "peer": 1, "address": "h" * 250 + ":7000"}),
+    ("join_request", "peer 1", {"group": 2**62 - 1, "peer": 1, "address": "h" * 250 + ":7000", "again": True}),
     ("join_request", "port 0", JOIN | {"address": "!:0"}),
+    ("member_request", "of the store", MEMBER),
+    ("member_request", "of no node", {"group": 2**62 - 1, "node": bytes(32)}),
+    ("transfer_request", "to a node", TRANSFER),
+    ("transfer_request", "from a node", {"group": 2**62 - 1, "to": bytes(32), "from": key("b")}),
+    ("member_removed", "it was one", {"was_member": True}),
+    ("member_removed", "it was none", {"was_member": False}),
+    ("new_leader", "a", {"node": key("a")}),
     ("group_command", "an empty command", {"group": 2**62 - 1, "command": b""}),
     ("quota_list", "none", {"revision": 0, "quotas": []}),
     ("quota_list", "two", {"revision": 2**64 - 1, "quotas": [QUOTA | {"prefix": b""}, QUOTA]}),
@@ -132,7 +155,7 @@ VALID = [
 LONG_BODY = varint(2**24 + 1) + bytes(8)
 INVALID = [
     ("request", "kind 0", message(0, request_fields(ask(1))), "kind"),
-    ("request", "kind 14", message(14, request_fields(ask(1))), "kind"),
+    ("request", "kind 16", message(16, request_fields(ask(1))), "kind"),
     ("request", "freshness 3", ask(2, freshness=3), "limit"),
     ("request", "an age over the limit", ask(2, freshness=1, age_max=2**63), "limit"),
     *[("request", f"an age at freshness {freshness}", ask(2, freshness=freshness, age_max=1), "value") for freshness in (0, 2)],
@@ -191,6 +214,17 @@ INVALID = [
     ],
     ("join_request", "an address with a zero", JOIN | {"address": "host\0:7000"}, "text"),
     ("join_request", "an address over the limit", JOIN | {"address": "a" * 256}, "limit"),
+    ("join_request", "again is 2", join_request(JOIN)[:-1] + b"\2", "boolean"),
+    ("member_request", "group 2^62", MEMBER | {"group": 2**62}, "limit"),
+    ("member_request", "half a node", member_request(MEMBER)[:-16], "truncated"),
+    ("member_request", "bytes after it", member_request(MEMBER) + b"\0", "left_over"),
+    ("transfer_request", "group 2^62", TRANSFER | {"group": 2**62}, "limit"),
+    ("transfer_request", "to and from", TRANSFER | {"from": key("b")}, "value"),
+    ("transfer_request", "neither", TRANSFER | {"to": bytes(32)}, "value"),
+    ("transfer_request", "half a node", transfer_request(TRANSFER)[:-16], "truncated"),
+    ("transfer_request", "bytes after it", transfer_request(TRANSFER) + b"\0", "left_over"),
+    ("member_removed", "2", b"\2", "boolean"),
+    ("new_leader", "a byte too many", bytes(33), "left_over"),
     ("join_request", "bytes after it", join_request(JOIN) + b"\0", "left_over"),
     ("quota_list", "1,001 quotas", {"revision": 1, "quotas": [QUOTA | {"prefix": b""}] * 1001}, "limit"),
     ("quota_list", "a prefix over the limit", {"revision": 1, "quotas": [QUOTA | {"prefix": b"p" * 4097}]}, "limit"),

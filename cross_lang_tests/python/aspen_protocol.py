@@ -453,7 +453,7 @@ def get_reply(d: Decoder) -> Row:
 
 def request(d: Decoder) -> Row:
     form = lambda d: fields(d, id="u64", freshness={"u64": {"max": 2}}, age_max={"u64": {"max": 2**63 - 1}}, body=FRAME)
-    row = message(d, {kind: form for kind in range(1, 14)})
+    row = message(d, {kind: form for kind in range(1, 16)})
     require(row["kind"] in (2, 3) or row["freshness"] == 0)
     require(row["freshness"] == 1 or row["age_max"] == 0)
     require(row["kind"] not in (4, 5, 7, 9) or row["body"] == b"")
@@ -482,6 +482,12 @@ def join_request(d: Decoder) -> Row:
     row: Row = {"group": d.value(NUMBER), "peer": peer(d), "address": d.value(ADDRESS)}
     parts = re.fullmatch(r"(?:\[[!-~]+\]|(?!\[\]:)[!-9;-~]+):([0-9]+)", row["address"])
     require(parts is not None and int(parts[1]) <= 65535, "address")
+    return {**row, "again": d.boolean()}
+
+
+def transfer_request(d: Decoder) -> Row:
+    row = {"group": d.value(NUMBER), "to": d.fixed(32), "from": d.fixed(32)}
+    require((row["to"] == bytes(32)) != (row["from"] == bytes(32)))
     return row
 
 
@@ -528,6 +534,10 @@ FORMS: Dict[str, Callable[[Decoder], Row]] = {
     "response": response,
     "snapshot_answer": snapshot_answer,
     "join_request": join_request,
+    "member_request": lambda d: fields(d, group=NUMBER, node={"fixed": 32}),
+    "transfer_request": transfer_request,
+    "member_removed": lambda d: fields(d, was_member="bool"),
+    "new_leader": lambda d: fields(d, node={"fixed": 32}),
     "group_command": group_command,
     "quota_list": quota_list,
     "member_list": member_list,

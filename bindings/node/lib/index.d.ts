@@ -260,7 +260,8 @@ export interface NodeStatus {
   readonly nodeId: string;
   readonly networkId: string;
   readonly mode: 'embedded' | 'found' | 'join' | 'client';
-  readonly role: 'leader' | 'follower' | 'learner' | 'candidate' | 'client';
+  /** Failed: its disk has, or it was removed from the members. */
+  readonly role: 'leader' | 'follower' | 'learner' | 'candidate' | 'client' | 'failed';
   readonly address: string;
   /** The id of the leader, as far as it is known. */
   readonly leader: string;
@@ -284,6 +285,22 @@ export class Node {
    * Valid for `validMs`; without limit when not given.
    */
   ticket(options?: CallOptions & { validMs?: number | undefined }): Promise<string>;
+  /**
+   * Takes a node out of the members: one that is gone for good, or that is not to be a member any more. Resolves with
+   * whether it was one. It stops, serves what it is asked through the others, and does not come back by itself; with
+   * an empty directory and a ticket the machine can join anew. A leader hands over first. Fails with INVALID_ARGUMENT
+   * (not a node id, or the only voter), PERMISSION_DENIED (this node was not opened with a ticket that lets nodes be
+   * members, with all keys), DEADLINE_EXCEEDED (another change of members is under way, or the voters that would stay
+   * have no majority; the message says which).
+   */
+  removeMember(nodeId: string, options?: CallOptions): Promise<boolean>;
+  /**
+   * Has the voter with this node id lead; without one, any other than who leads now. Resolves with the node id of who
+   * leads then; writes wait meanwhile. Fails with INVALID_ARGUMENT (not a node id), NOT_FOUND (not a voter, or without
+   * an id: no other one is in contact), PERMISSION_DENIED (as `removeMember`), DEADLINE_EXCEEDED (it could not take
+   * over).
+   */
+  transferLeadership(nodeId?: string, options?: CallOptions): Promise<string>;
   /**
    * Writes the store, as it is at one revision, into a new directory, or as a tar archive to a descriptor. It holds
    * what was acknowledged before the call; with `stale`, what the nearest member has. Any node can be asked, while the

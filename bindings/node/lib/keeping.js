@@ -1,4 +1,4 @@
-// What keeps a store in order: its history, quotas, backups and their verification. See keeping.d.ts.
+// What keeps a store in order: its history, quotas, members, backups and their verification. See keeping.d.ts.
 'use strict';
 
 const native = require('./native.js');
@@ -28,6 +28,18 @@ async function quotas(handle, options) {
   });
 }
 
+function removeMember(handle, nodeId, options) {
+  const id = text(nodeId, 'nodeId');
+  const { timeoutMs, signal } = checkOptions(options);
+  return runOn(handle, { timeoutMs, signal }, (...call) => native.memberRemove(...call, id));
+}
+
+function transferLeadership(handle, nodeId, options) {
+  const id = nodeId === undefined ? undefined : text(nodeId, 'nodeId');
+  const { timeoutMs, signal } = checkOptions(options);
+  return runOn(handle, { timeoutMs, signal }, (...call) => native.leaderTransfer(...call, id));
+}
+
 async function backup(handle, target, options) {
   const descriptor = typeof target === 'number';
   if (descriptor && !(Number.isSafeInteger(target) && target > 0)) {
@@ -52,3 +64,4 @@ async function verify(dir, options) {
 
 Object.assign(exports, { backup, verify });
 Object.assign(exports, { compact, quotas, setQuota });
+Object.assign(exports, { removeMember, transferLeadership });

@@ -2,7 +2,7 @@
 
 const native = require('./native.js');
 const { text, nanoseconds, checkOptions, count, run, runOn } = require('./call.js');
-const { backup } = require('./keeping.js');
+const { backup, removeMember, transferLeadership } = require('./keeping.js');
 const { KV } = require('./kv.js');
 
 const EMBEDDED = 0;
@@ -52,6 +52,14 @@ class Node {
   async ticket(options) {
     const validNs = nanoseconds(options?.validMs, 'validMs');
     return this.#run(options, (...call) => native.ticket(...call, validNs));
+  }
+
+  async removeMember(nodeId, options) {
+    return removeMember(this.#handle, nodeId, options);
+  }
+
+  async transferLeadership(nodeId, options) {
+    return transferLeadership(this.#handle, nodeId, options);
   }
 
   async backup(target, options) {

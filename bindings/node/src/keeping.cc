@@ -42,6 +42,29 @@ Napi::Value quota_list(Info info) {
                        });
 }
 
+// memberRemove(node, tag, timeoutNs, consistency, nodeId)
+Napi::Value member_remove(Info info) {
+  auto call = Call::from(info);
+  auto node_id = get_text(info[4]);
+  if (!call || !node_id) return type_error(info.Env(), "memberRemove: arguments");
+  return call->promise(info.Env(), convert_succeeded,
+                       [&](aspen_node_t* node, aspen_cq_t* queue, uint64_t tag, aspen_op_t** op) {
+                         return aspen_member_remove(node, node_id->c_str(), &call->options, queue, tag, op);
+                       });
+}
+
+// leaderTransfer(node, tag, timeoutNs, consistency, nodeId or undefined)
+Napi::Value leader_transfer(Info info) {
+  auto call = Call::from(info);
+  if (!call) return type_error(info.Env(), "leaderTransfer: arguments");
+  auto node_id = get_text(info[4]);
+  return call->promise(info.Env(), convert_text,
+                       [&](aspen_node_t* node, aspen_cq_t* queue, uint64_t tag, aspen_op_t** op) {
+                         return aspen_leader_transfer(node, node_id ? node_id->c_str() : nullptr,
+                                                      &call->options, queue, tag, op);
+                       });
+}
+
 // backup(node, tag, timeoutNs, consistency, dir or undefined, descriptor)
 Napi::Value backup(Info info) {
   auto call = Call::from(info);
@@ -78,6 +101,8 @@ void add_keeping_functions(Napi::Env env, Napi::Object exports) {
   add("compact", compact);
   add("quotaSet", quota_set);
   add("quotaList", quota_list);
+  add("memberRemove", member_remove);
+  add("leaderTransfer", leader_transfer);
   add("backup", backup);
   add("verify", verify);
 }

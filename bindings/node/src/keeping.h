@@ -1,4 +1,4 @@
-// The functions lib/keeping.js calls: history, quotas, backups and their verification.
+// The functions lib/keeping.js calls: history, quotas, members, backups and their verification.
 #pragma once
 
 #include <napi.h>

@@ -86,6 +86,10 @@ Napi::Value convert_text(Napi::Env env, aspen_op_t* op) {
   return Napi::String::New(env, aspen_op_text(op));
 }
 
+Napi::Value convert_succeeded(Napi::Env env, aspen_op_t* op) {
+  return Napi::Boolean::New(env, aspen_op_succeeded(op) != 0);
+}
+
 Napi::Value convert_node(Napi::Env env, aspen_op_t* op) {
   return Instance::of(env).adopt(aspen_op_take_node(op));
 }

@@ -17,6 +17,7 @@ Napi::Value rejected(Napi::Env env, int32_t code, const char* message);
 
 Napi::Value convert_nothing(Napi::Env env, aspen_op_t* op);
 Napi::Value convert_text(Napi::Env env, aspen_op_t* op);
+Napi::Value convert_succeeded(Napi::Env env, aspen_op_t* op);
 // The External of a node.
 Napi::Value convert_node(Napi::Env env, aspen_op_t* op);
 // The External of a transaction or branch.

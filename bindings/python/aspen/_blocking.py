@@ -323,6 +323,26 @@ class Node(_lifetime.NodeBase):
         """
         return run(_calls.ticket(self._native, valid))
 
+    def remove_member(self, node_id: str, *, timeout: float | None = None) -> bool:
+        """Takes a node out of the members: one that is gone for good, or that is not to be a member any more.
+
+        True when it was one. It stops, serves what it is asked through the others, and does not come back by itself;
+        with an empty directory and a ticket the machine can join anew. A leader hands over first. `timeout` is in
+        seconds (10 when None). Errors: InvalidArgument (not a node id, or the only voter), PermissionDenied (this node
+        was not opened with a ticket that lets nodes be members, with all keys), DeadlineExceeded (another change of
+        members is under way, or the voters that would stay have no majority; the message says which).
+        """
+        return run(_keeping.remove_member(self, node_id, timeout))
+
+    def transfer_leadership(self, to: str | None = None, *, timeout: float | None = None) -> str:
+        """Has the voter with this node id lead, or with None any other than who leads now.
+
+        Gives the node id of who leads then; writes wait meanwhile. `timeout` is in seconds (10 when None). Errors:
+        InvalidArgument (not a node id), NotFound (not a voter, or with None: no other one is in contact),
+        PermissionDenied (as `remove_member`), DeadlineExceeded (it could not take over).
+        """
+        return run(_keeping.transfer_leadership(self, to, timeout))
+
     def backup(
         self, target: str | os.PathLike[str] | int, *, stale: bool = False, timeout: float | None = None
     ) -> dict[str, Any]:

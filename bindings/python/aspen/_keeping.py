@@ -1,4 +1,4 @@
-"""What keeps a store in order: its history, quotas, backups and their verification."""
+"""What keeps a store in order: its history, quotas, members, backups and their verification."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from . import _native
 from ._calls import Call, to_nanoseconds, to_number, to_optional_number
-from ._calls import to_text
+from ._calls import to_optional_text, to_text
 from ._keys import to_bytes
 from ._lifetime import NodeBase
 from ._types import Bytes
@@ -72,6 +72,16 @@ def set_quota(
 def quotas(node: NodeBase, timeout: float | None) -> Call[tuple[Quota, ...]]:
     native, timeout_ns = node._native, to_nanoseconds(timeout)
     return Call(lambda queue, tag: native.quota_list(timeout_ns, queue, tag), _quotas)
+
+
+def remove_member(node: NodeBase, node_id: str, timeout: float | None) -> Call[bool]:
+    native, id, timeout_ns = node._native, to_text(node_id, "node_id"), to_nanoseconds(timeout)
+    return Call(lambda queue, tag: native.member_remove(id, timeout_ns, queue, tag), _native.Op.succeeded)
+
+
+def transfer_leadership(node: NodeBase, to: str | None, timeout: float | None) -> Call[str]:
+    native, id, timeout_ns = node._native, to_optional_text(to, "to"), to_nanoseconds(timeout)
+    return Call(lambda queue, tag: native.leader_transfer(id, timeout_ns, queue, tag), _native.Op.text)
 
 
 def backup(

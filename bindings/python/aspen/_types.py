@@ -163,7 +163,7 @@ class Status:
     mode: str
     """embedded, member or client"""
     role: str
-    """leader, follower, learner, candidate or client"""
+    """leader, follower, learner, candidate, client, or failed when its disk has or it was removed"""
     address: str
     """host:port; empty without a network"""
     leader: str

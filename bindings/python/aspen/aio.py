@@ -257,6 +257,14 @@ class Node(_lifetime.NodeBase):
         """As `aspen.Node.ticket`."""
         return await run(_calls.ticket(self._native, valid))
 
+    async def remove_member(self, node_id: str, *, timeout: float | None = None) -> bool:
+        """As `aspen.Node.remove_member`."""
+        return await run(_keeping.remove_member(self, node_id, timeout))
+
+    async def transfer_leadership(self, to: str | None = None, *, timeout: float | None = None) -> str:
+        """As `aspen.Node.transfer_leadership`."""
+        return await run(_keeping.transfer_leadership(self, to, timeout))
+
     async def backup(
         self, target: str | os.PathLike[str] | int, *, stale: bool = False, timeout: float | None = None
     ) -> dict[str, Any]:

@@ -59,6 +59,21 @@ void bind_keeping(py::module_& module, py::class_<Node>& node, py::class_<Op>& o
     aspen_op_t* out = nullptr;
     return made(aspen_quota_list(n.handle(), &c, queue_of({queue, tag}), tag, &out), out, "aspen_quota_list");
   });
+  node.def("member_remove", [](Node& n, const std::string& node_id, int64_t timeout_ns, Queue* queue,
+                               uint64_t tag) {
+    aspen_call_options_t c = c_options({.timeout_ns = timeout_ns});
+    aspen_op_t* out = nullptr;
+    return made(aspen_member_remove(n.handle(), node_id.c_str(), &c, queue_of({queue, tag}), tag, &out), out,
+                "aspen_member_remove");
+  });
+  node.def("leader_transfer", [](Node& n, const std::optional<std::string>& node_id, int64_t timeout_ns,
+                                 Queue* queue, uint64_t tag) {
+    aspen_call_options_t c = c_options({.timeout_ns = timeout_ns});
+    const char* to = node_id ? node_id->c_str() : nullptr;
+    aspen_op_t* out = nullptr;
+    return made(aspen_leader_transfer(n.handle(), to, &c, queue_of({queue, tag}), tag, &out), out,
+                "aspen_leader_transfer");
+  });
   node.def("backup", backup);
   module.def("verify", [](const std::string& dir, Queue* queue, uint64_t tag) {
     aspen_op_t* out = nullptr;

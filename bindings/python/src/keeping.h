@@ -1,4 +1,4 @@
-// What keeps a store in order, as Python sees it: history, quotas, backups and their verification.
+// What keeps a store in order, as Python sees it: history, quotas, members, backups and their verification.
 #pragma once
 
 #include "objects.h"

@@ -82,6 +82,9 @@ export async function every(signal: AbortSignal): Promise<void> {
   }
   const status = await node.status({ timeoutMs: 5 });
   console.log(status.members.map((member) => member.reachable), status.commit - status.applied);
+  const removed: boolean = await node.removeMember(id, { timeoutMs: 5, signal });
+  const leaders: string[] = [await node.transferLeadership(), await node.transferLeadership(id, { signal })];
+  console.log(removed, leaders, status.role === 'failed');
   const ticket: string = await node.ticket({ validMs: 1000 });
   const times = { heartbeatMs: 50, electionMs: 300 };
   const member = await join({ dir: 'd', listen: 'a:1', ticket, advertise: 'b:1', ...times });
