@@ -10,6 +10,8 @@ namespace {
 
 using State = Index::State;
 
+constexpr size_t kCursorBytesMax = kBoundBytesMax;  // of its row (layout.h)
+
 void store_index(Revision& revision, Indexes& indexes, Index index) {
   revision.rows().put(layout::index_key(revision.generation(), index.id), encode(index));
   indexes.set(std::move(index));
@@ -45,21 +47,26 @@ Result<> build_some(Revision& revision, Indexes& indexes, Index index) {
   return {};
 }
 
-Result<> erase_some(Revision& revision, Indexes& indexes, const Index& index) {
+// What the steps before have erased is still passed over by an iterator that begins before it.
+Result<> erase_some(Revision& revision, Indexes& indexes, Index index) {
   const Bytes prefix = layout::index_entry_key(revision.generation(), index.id, {});
   std::vector<Bytes> entries;
   bool more = false;
   {
     std::unique_ptr<store::Iterator> it = revision.rows().iterate();
-    for (it->seek(prefix); it->valid() && it->key().starts_with(prefix); it->next()) {
+    for (it->seek(prefix + index.cursor); it->valid() && it->key().starts_with(prefix); it->next()) {
       more = entries.size() >= limits::kIndexStepRows;
+      if (more) index.cursor = it->key().substr(prefix.size(), kCursorBytesMax);
       if (more) break;
       entries.emplace_back(it->key());
     }
     ASPEN_CHECK(it->status());
   }
   for (Bytes& entry : entries) revision.rows().erase(std::move(entry));
-  if (more && !ASPEN_MUTANT("kv-index-dropped-in-part")) return {};
+  if (more && !ASPEN_MUTANT("kv-index-dropped-in-part")) {
+    store_index(revision, indexes, std::move(index));
+    return {};
+  }
   revision.rows().erase(layout::index_key(revision.generation(), index.id));
   indexes.erase(index.id);
   return {};

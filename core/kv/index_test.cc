@@ -236,6 +236,29 @@ TEST_F(IndexTest, TheLongestEntriesGoThroughASnapshot) {
   EXPECT_EQ(decode_index_scan_reply(encode(reply)), reply);
 }
 
+// Where a step goes on is cut to what a row has room for, in the middle of what these entries have in common.
+TEST_F(IndexTest, EntriesThatAreLongerThanACursorAreErasedInSteps) {
+  done(create("i", "", "json:"));
+  build();
+  const Bytes value = '"' + Bytes(900, 'v') + '"';
+  const Bytes common(limits::kKeyBytesMax - 5, 'k');
+  for (size_t i = 0; i < 2 * limits::kIndexStepRows + 1; ++i) put(common + fmt::format("{:05}", i), value);
+  put("other", "\"z\"");
+  EXPECT_EQ(rows(*store_, layout::RowKind::index_entry), 2 * limits::kIndexStepRows + 2);
+  done(drop("i"));
+  EXPECT_EQ(done(step()), 1u);
+  EXPECT_EQ(machine_->indexes().all().at(0).cursor.size(), kBoundBytesMax);
+  EXPECT_EQ(rows(*store_, layout::RowKind::index_entry), limits::kIndexStepRows + 2);
+  // Also from a snapshot in the middle.
+  auto other = open_machine();
+  ASSERT_TRUE(restore_from(*other, log_.meta(), chunks_of(*machine_)));
+  build();
+  log_.apply(*other);
+  EXPECT_EQ(rows(*store_, layout::RowKind::index_entry), 0u);
+  EXPECT_EQ(rows(*store_, layout::RowKind::index), 0u);
+  EXPECT_EQ(must(other->fingerprint()), must(machine_->fingerprint()));
+}
+
 TEST_F(IndexTest, AStateOfAFormatBeforeIsTakenOver) {
   auto owned = store::open_memory();
   store::Store& store = *owned;

@@ -43,7 +43,7 @@ struct Index {
   Bytes prefix = {};
   Bytes extractor = {};
   State state = State::building;
-  Bytes cursor = {};     // while it is building: keys below it are in
+  Bytes cursor = {};  // while it is building: keys below it are in; while dropping: entries below it are gone
   uint64_t records = 0;  // looked at by its steps
 
   bool operator==(const Index&) const = default;

@@ -106,8 +106,10 @@ struct IndexRow {
   Bytes name = {};
   Bytes prefix = {};
   Bytes extractor = {};
-  uint8_t state = 0;     // kv::Index::State
-  Bytes cursor = {};     // the first key that was not looked at, while it is built
+  uint8_t state = 0;  // kv::Index::State
+  // While it is built, the first key that was not looked at; while it is dropped, the first bytes of the
+  // first entry that is left.
+  Bytes cursor = {};
   uint64_t records = 0;  // looked at
 };
 
