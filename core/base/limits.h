@@ -32,6 +32,7 @@ inline constexpr DurationNs kLeaseTtlMax = 365 * 24 * 3600 * kSecond;
 inline constexpr size_t kLeasesExpireMax = 4096;  // in one command
 inline constexpr size_t kQuotasMax = 1000;
 inline constexpr size_t kRangeEntriesMax = 10'000;  // per reply; a larger range continues
+inline constexpr size_t kRangeRowsMax = 4096;       // passed over at a time, that were put after its revision
 inline constexpr size_t kRangeBytesMax = 4u << 20;  // per reply, at least one entry is always returned
 inline constexpr size_t kAddressBytesMax = 255;     // "host:port"
 inline constexpr size_t kTicketBytesMax = 4096;     // text form

@@ -56,11 +56,13 @@ Result<Record> record_put_at(const store::Reader& rows, uint32_t generation, Byt
   return past.record.copy();
 }
 
-RecordsAt::RecordsAt(const store::Reader& rows, uint32_t generation, const RangeRequest& request)
+RecordsAt::RecordsAt(const store::Reader& rows, uint32_t generation, const RangeRequest& request,
+                     size_t keys_max)
     : generation_(generation),
       reverse_(request.reverse),
       keys_only_(request.keys_only),
       revision_(request.revision),
+      keys_max_(keys_max),
       now_(rows.iterate()) {
   auto place = [this](store::Iterator& it, const Bytes& start, const Bytes& end) {
     if (!reverse_) return it.seek(start);
@@ -100,7 +102,7 @@ Result<std::optional<KeyRecord>> RecordsAt::newest() {
 }
 
 Result<std::optional<KeyRecord>> RecordsAt::at_revision() {
-  for (;;) {
+  for (size_t passed = 0;;) {
     const bool has_now = within(*now_, now_start_, now_end_);
     const bool has_past = within(*past_, past_start_, past_end_) && !ASPEN_MUTANT("kv-range-misses-history");
     // What one of them still has is not the state when the other one has failed.
@@ -126,7 +128,11 @@ Result<std::optional<KeyRecord>> RecordsAt::at_revision() {
       ASPEN_TRY(std::optional<Record> before, pass_history(key));
       if (!found) found = std::move(before);
     }
-    if (!found) continue;
+    if (!found) {
+      if (++passed < keys_max_) continue;
+      stopped_at_ = std::move(key);
+      return std::nullopt;
+    }
     if (keys_only_) found->value.clear();
     return KeyRecord{std::move(key), *std::move(found)};
   }

@@ -22,9 +22,13 @@ Result<Record> record_put_at(const store::Reader& rows, uint32_t generation, Byt
 // The records of a range at a revision, one after the other (0: as they are now).
 class RecordsAt {
  public:
-  RecordsAt(const store::Reader& rows, uint32_t generation, const RangeRequest& request);
-  // None at the end.
+  // Stops after passing over `keys_max` keys in a row that there were not at the revision.
+  RecordsAt(const store::Reader& rows, uint32_t generation, const RangeRequest& request,
+            size_t keys_max = SIZE_MAX);
+  // None at the end, or where it stopped.
   Result<std::optional<KeyRecord>> next();
+  // The last key that was passed over then.
+  const std::optional<Bytes>& stopped_at() const { return stopped_at_; }
 
  private:
   static bool within(const store::Iterator& it, BytesView start, BytesView end);
@@ -37,6 +41,8 @@ class RecordsAt {
   const bool reverse_;
   const bool keys_only_;
   const uint64_t revision_;
+  const size_t keys_max_;
+  std::optional<Bytes> stopped_at_;
   std::unique_ptr<store::Iterator> now_;
   Bytes now_start_, now_end_;
   std::unique_ptr<store::Iterator> past_;  // null: the newest are asked for

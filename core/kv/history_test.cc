@@ -130,6 +130,32 @@ TEST_F(HistoryTest, EveryRevisionCanBeRead) {
             "INVALID_ARGUMENT: revision 9 has not happened yet; the store is at 5");
 }
 
+TEST_F(HistoryTest, ARangeStopsAfterSoManyKeysThatThereWereNot) {
+  auto owned = store::open_memory();
+  const store::Store& store = *owned;
+  machine_ = open_machine(std::move(owned));
+  put("a", "1");
+  put("z", "1");
+  const uint64_t then = log_.last_index();
+  for (char key : {'m', 'n', 'o', 'p'}) put(Bytes(1, key), "2");
+  erase("n");
+  auto step = [&](Bytes start, Bytes end, bool reverse) {
+    RangeRequest request{
+        .start = std::move(start), .end = std::move(end), .reverse = reverse, .revision = then};
+    RangeReply reply = must(read_range(store, 1, request, 2));
+    std::string text = reply.entries.empty() ? "" : reply.entries[0].key;
+    for (size_t i = 1; i < reply.entries.size(); ++i) text += reply.entries[i].key;
+    return text + (reply.more ? "+" + reply.continuation : "");
+  };
+  EXPECT_EQ(step("b", "", false), "+n" + Bytes(1, '\0'));
+  EXPECT_EQ(step("n" + Bytes(1, '\0'), "", false), "+p" + Bytes(1, '\0'));
+  EXPECT_EQ(step("p" + Bytes(1, '\0'), "", false), "z");
+  EXPECT_EQ(step("", "", false), "a+n" + Bytes(1, '\0'));  // what it has found is a page
+  EXPECT_EQ(step("", "y", true), "+o");
+  EXPECT_EQ(step("", "o", true), "+m");
+  EXPECT_EQ(step("", "m", true), "a");
+}
+
 TEST_F(HistoryTest, CompactionEndsReadsBelowIt) {
   put("a", "1");
   put("a", "2");

@@ -7,8 +7,10 @@
 
 namespace aspen::kv {
 
-// The reply's revision is left to the caller. Requires: nothing of the revision asked for is compacted.
-Result<RangeReply> read_range(const store::Reader& rows, uint32_t generation, const RangeRequest& request);
+// The reply's revision is left to the caller. It has no entry, but more to come, when the first `keys_max`
+// keys were not there at the revision asked for. Requires: nothing of that revision is compacted.
+Result<RangeReply> read_range(const store::Reader& rows, uint32_t generation, const RangeRequest& request,
+                              size_t keys_max = SIZE_MAX);
 
 // Calls `each` for the records from `start` to before `end` (empty: no end), in order, while it returns true.
 // The rows must not change meanwhile. Errors: those of the store and of `each`.

@@ -397,7 +397,8 @@ Result<RangeReply> StateMachine::range(const RangeRequest& request) const {
   ASPEN_CHECK(check_revision(request.revision));
   RangeRequest part = request;
   if (ASPEN_BUGGIFY("kv-range-one-entry")) part.limit = 1;  // the caller asks for the rest
-  ASPEN_TRY(RangeReply reply, read_range(*store_, generation_, part));
+  const size_t keys_max = ASPEN_BUGGIFY("kv-range-one-key") ? 1 : limits::kRangeRowsMax;
+  ASPEN_TRY(RangeReply reply, read_range(*store_, generation_, part, keys_max));
   reply.revision = applied();
   return reply;
 }

@@ -48,6 +48,8 @@ class StateMachine final : public raft::StateMachine {
 
   // Errors: INVALID_ARGUMENT, LIMIT_EXCEEDED (validate_key); COMPACTED.
   Result<GetReply> get(const GetRequest& request) const;
+  // A step of a range: one without an entry, but more to come, has passed over limits::kRangeRowsMax keys
+  // that there were not at the revision asked for, and is to go on where its continuation says.
   Result<RangeReply> range(const RangeRequest& request) const;
 
   // Called at the end of every apply() that did something, with all that it changed. A restored snapshot is

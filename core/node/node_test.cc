@@ -47,6 +47,34 @@ TEST_F(NodeTest, RangesGoBothWaysAndContinue) {
             "c");
 }
 
+// Steps that find nothing are not the end of a page: the caller is not told of them.
+TEST_F(NodeTest, ARangeAtARevisionPassesOverMuchThatCameLater) {
+  TestNode node = open(options(Mode::embedded, "db"));
+  ASSERT_TRUE(node.put("a", "1"));
+  ASSERT_TRUE(node.put("z", "2"));
+  const uint64_t then = node.range({})->revision;
+  constexpr size_t kKeys = 2 * limits::kRangeRowsMax + 100;
+  for (size_t i = 0; i < kKeys;) {
+    kv::Command command;
+    for (size_t in_one = 0; in_one < limits::kTransactionOpsMax && i < kKeys; ++in_one, ++i) {
+      command.transaction.then.push_back({.key = fmt::format("m{:06}", i), .value = "v"});
+    }
+    ASSERT_TRUE(node.write(std::move(command)));
+  }
+  for (bool reverse : {false, true}) {
+    auto page = node.range(
+        {.start = reverse ? "" : "b", .end = reverse ? "y" : "", .reverse = reverse, .revision = then});
+    ASSERT_TRUE(page) << page.error().to_string();
+    ASSERT_EQ(page->entries.size(), 1u);
+    EXPECT_EQ(page->entries[0].key, reverse ? "a" : "z");
+    EXPECT_FALSE(page->more);
+  }
+  auto none = node.range({.start = "b", .end = "y", .revision = then});
+  ASSERT_TRUE(none);
+  EXPECT_TRUE(none->entries.empty());
+  EXPECT_FALSE(none->more);
+}
+
 TEST_F(NodeTest, ConditionsHoldOrNothingHappens) {
   TestNode node = embedded();
   kv::Command create{

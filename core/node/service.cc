@@ -102,6 +102,12 @@ Result<> Service::check_scope(const Caller& caller, const Request& request) cons
   }
 }
 
+Service::~Service() {
+  for (Unfinished& one : std::exchange(unfinished_, {})) {
+    one.respond({fail(Code::SHUTDOWN, "the node is closing"), std::nullopt});
+  }
+}
+
 void Service::handle(const Caller& caller, Request request, Respond respond) {
   if (const auto& stopped = replica_.driver().failure()) {
     return respond(failure(Error(stopped->code, Applied::NO, stopped->message)));
@@ -221,8 +227,8 @@ void Service::read(const Caller& caller, Request request, Respond respond) {
     return respond(failure(Error(Code::UNAVAILABLE, "the state is being replaced by a snapshot")));
   }
   const bool scans = request.kind == RequestKind::index_scan;
-  if (scans && ASPEN_MUTANT("node-index-scan-not-confirmed")) return respond(read_now(caller, request));
-  if (fresh_enough(request.freshness)) return respond(read_now(caller, request));
+  const bool unconfirmed = scans && ASPEN_MUTANT("node-index-scan-not-confirmed");
+  if (unconfirmed || fresh_enough(request.freshness)) return answer(caller, request, std::move(respond));
   bool lease = request.freshness.kind == Freshness::Kind::lease;
   TimeNs began = executor_.env().now();
   replica_.read({.lease = lease, .here = stale},
@@ -231,8 +237,36 @@ void Service::read(const Caller& caller, Request request, Respond respond) {
                   if (alive.expired()) return respond({fail(Code::SHUTDOWN, "the node is closing"), {}});
                   if (!ready) return respond(failure(std::move(ready).error()));
                   fresh_as_of_ = std::max(fresh_as_of_, began);
-                  respond(read_now(caller, request));
+                  answer(caller, request, std::move(respond));
                 });
+}
+
+void Service::answer(const Caller& caller, const Request& request, Respond respond) {
+  if (request.kind == RequestKind::range) return answer_range(request.body, std::move(respond));
+  respond(read_now(caller, request));
+}
+
+void Service::answer_range(BytesView body, Respond respond) {
+  auto range = kv::decode_range_request(body);
+  if (!range) return respond(failure(range.error()));
+  unfinished_.push_front({*std::move(range), std::move(respond)});
+  go_on();
+}
+
+void Service::go_on() {
+  Unfinished one = std::move(unfinished_.front());
+  unfinished_.pop_front();
+  Result<kv::RangeReply> reply = fail(Code::UNAVAILABLE, "the state is being replaced by a snapshot");
+  if (!replica_.driver().replacing()) reply = replica_.machine().range(one.range);
+  if (reply && reply->entries.empty() && reply->more && !ASPEN_MUTANT("node-range-ends-early")) {
+    (one.range.reverse ? one.range.end : one.range.start) = std::move(reply->continuation);
+    unfinished_.push_back(std::move(one));
+  } else if (reply) {
+    one.respond({kv::encode(*reply), std::nullopt});
+  } else {
+    one.respond({std::unexpected(std::move(reply).error()), std::nullopt});
+  }
+  if (!unfinished_.empty()) executor_.schedule(go_on_);
 }
 
 void Service::about_leases(const Caller& caller, const Request& request, Respond respond) {
@@ -260,9 +294,7 @@ Response Service::read_now(const Caller& caller, const Request& request) const {
       ASPEN_TRY(kv::GetReply reply, replica_.machine().get(get));
       return kv::encode(reply);
     }
-    ASPEN_TRY(kv::RangeRequest range, kv::decode_range_request(BytesView(request.body)));
-    ASPEN_TRY(kv::RangeReply reply, replica_.machine().range(range));
-    return kv::encode(reply);
+    return fail(Code::INTERNAL, "request kind {} reads nothing", static_cast<int>(request.kind));
   };
   return {answer(), std::nullopt};
 }

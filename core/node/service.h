@@ -15,6 +15,7 @@
 // Thread safety: none; the engine thread.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <unordered_map>
 
@@ -45,6 +46,8 @@ class Service {
         status_(std::move(status)),
         alive_(std::make_shared<bool>(true)) {}
 
+  ~Service();
+
   void handle(const Caller& caller, Request request, Respond respond);
   bool is_voter() const { return replica_.group().is_voter(); }
   // A kStore stream a peer opened.
@@ -56,6 +59,10 @@ class Service {
   void propose(Bytes command, Respond respond);
   void read(const Caller& caller, Request request, Respond respond);
   bool fresh_enough(const Freshness& wanted) const;
+  // Answers once the state may be read.
+  void answer(const Caller& caller, const Request& request, Respond respond);
+  void answer_range(BytesView body, Respond respond);
+  void go_on();
   Response read_now(const Caller& caller, const Request& request) const;
   void about_leases(const Caller& caller, const Request& request, Respond respond);
   void join(const Caller& caller, BytesView body, Respond respond);
@@ -76,7 +83,14 @@ class Service {
   LeaseService leases_;
   std::function<std::string()> status_;
   std::unordered_map<NodeId, size_t> in_flight_;
-  TimeNs fresh_as_of_ = -1;      // what was acknowledged before is in the state; -1: nothing is known
+  TimeNs fresh_as_of_ = -1;  // what was acknowledged before is in the state; -1: nothing is known
+  // Ranges at a revision that have to pass over much, a step of one in each turn.
+  struct Unfinished {
+    kv::RangeRequest range;
+    Respond respond;
+  };
+  std::deque<Unfinished> unfinished_;
+  rt::Deferred go_on_{[this] { go_on(); }};
   std::shared_ptr<bool> alive_;  // replies outlive a service that is closing
 };
 
