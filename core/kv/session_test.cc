@@ -202,6 +202,10 @@ TEST_F(SessionTest, OneNodesRepliesAreAtItsOwnCost) {
   open_another();
   EXPECT_EQ(machine_->session_owner(own[1]), std::nullopt);
   EXPECT_EQ(machine_->session_owner(own[2]), greedy);
+  // Closing one gives back what its replies took.
+  for (SessionId id : std::exchange(own, {})) log_.run_raw(*machine_, close_session(id));
+  while (own.size() < fit) open_another();
+  EXPECT_EQ(machine_->session_owner(own[0]), greedy);
   while (own.size() <= limits::kSessionsReplyBytesMax / limits::kValueBytesMax) open_another();
   EXPECT_EQ(machine_->session_owner(others), one);
 }

@@ -121,7 +121,7 @@ rt::Task<Result<std::shared_ptr<Backups::Source>>> Backups::open_source(rt::Cx& 
   if (!stale && !ASPEN_MUTANT("node-backup-not-confirmed")) ASPEN_CO_CHECK(co_await confirm(cx));
   const raft::Driver& driver = replica_->driver();
   while (driver.replacing()) ASPEN_CO_CHECK(co_await cx.sleep(kPoll));
-  if (driver.failure()) co_return std::unexpected(*driver.failure());
+  if (driver.failure()) co_return std::unexpected(replica_->group().stopped_here(*driver.failure()));
   const raft::Term term = driver.core().snapshot_meta(replica_->machine().applied()).term;
   ASPEN_CO_TRY(auto chunks, replica_->machine().snapshot());
   co_return std::make_shared<Source>(*this, std::move(chunks), BackupOrigin{network_, self_, term});
@@ -136,6 +136,7 @@ rt::Task<Result<>> Backups::confirm(rt::Cx& cx) {
     driver.read(leads ? raft::ReadKind::index : raft::ReadKind::member,
                 [ready](Result<> result) { ready->set(std::move(result)); });
     ASPEN_CO_TRY(Result<> confirmed, co_await ready->recv(cx));
+    if (!confirmed) confirmed = std::unexpected(replica_->group().stopped_here(confirmed.error()));
     if (confirmed || confirmed.error().code != Code::NOT_LEADER) co_return confirmed;
     ASPEN_CO_CHECK(co_await cx.sleep(kPoll));
   }

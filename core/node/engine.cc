@@ -324,14 +324,17 @@ rt::Task<Result<>> Engine::serve(rt::Cx& cx) {
   }
   const bool outside = replica_->driver().core().config().find(replica_->group().peer()) == nullptr;
   if (outside) ASPEN_CO_CHECK(check_invitation());
-  const bool was_voter = identity_->has_log && !replica_->group().empty();
+  // One whose log was lost begins anew, as another incarnation.
+  const bool admitted = identity_->has_log && !replica_->group().empty();
   ASPEN_CO_CHECK(co_await replica_->group().enter(
-      cx, background_, [this](rt::Cx& task, bool again) { return join(task, again); }, was_voter));
-  if (!identity_->has_log) {
-    identity_->has_log = true;
-    ASPEN_CO_CHECK(home_->save(*identity_));
-  }
-  co_return Result<>();
+      cx, background_, [this](rt::Cx& task, bool again) { return join(task, again); }, admitted));
+  co_return remember_log();
+}
+
+Result<> Engine::remember_log() {
+  if (identity_->has_log) return {};
+  identity_->has_log = true;
+  return home_->save(*identity_);
 }
 
 // A founder's first ticket names only the founder.
@@ -350,7 +353,8 @@ Result<> Engine::check_invitation() const {
 rt::Task<Result<>> Engine::join(rt::Cx& cx, bool again) {
   Bytes body = encode(JoinRequest{kStoreGroup, replica_->group().peer(), address_, again});
   ASPEN_CO_CHECK(co_await router_->call(cx, {.kind = RequestKind::join, .body = std::move(body)}));
-  co_return Result<>();
+  // From here on it is a member until it is told otherwise.
+  co_return remember_log();
 }
 
 // The hello checked the membership; it may run out while the connection lives.

@@ -75,6 +75,7 @@ class Engine {
   rt::Task<Result<>> serve(rt::Cx& cx);
   Result<> check_invitation() const;
   rt::Task<Result<>> join(rt::Cx& cx, bool again);
+  Result<> remember_log();
   rt::Task<Result<>> end_expired(rt::Cx& cx);
   std::string member_status() const;
   bool has_replica() const { return options_.mode != Mode::client; }

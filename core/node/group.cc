@@ -12,6 +12,10 @@ constexpr DurationNs kHandOverTimeout = 2 * kSecond;
 constexpr DurationNs kPollPeriod = kMillisecond;
 constexpr DurationNs kLonelyAfter = 1 * kSecond;  // without a leader, a member asks whether it still is one
 
+bool lists(const raft::Config& config, const NodeId& node) {
+  return std::ranges::find(config.members, node, &raft::Member::node) != config.members.end();
+}
+
 Result<> removed() {
   return fail(
       Code::NOT_A_MEMBER,
@@ -72,13 +76,13 @@ void Group::join(const NodeId& node, const JoinRequest& request, raft::Driver::R
   const raft::PeerId peer = request.peer;
   std::vector<raft::Member> members = driver_->core().config().members;
   auto it = std::ranges::find(members, node, &raft::Member::node);
-  if (request.again && (it == members.end() || it->peer != peer) &&
-      !ASPEN_MUTANT("node-removed-comes-back")) {
+  if (request.again && it == members.end() && !ASPEN_MUTANT("node-removed-comes-back")) {
     // This may be a leader of the past, and a removal that is not committed may never be.
-    return driver_->read(raft::ReadKind::index, [this, peer, done = std::move(done)](Result<> leads) mutable {
-      const raft::Core& core = driver_->core();
-      const bool gone = core.committed_config().find(peer) == nullptr && core.config().find(peer) == nullptr;
-      if (leads && gone) leads = removed();
+    return driver_->read(raft::ReadKind::index, [this, node, done = std::move(done)](Result<> leads) mutable {
+      if (leads && !lists(driver_->core().config(), node) &&
+          !lists(driver_->core().committed_config(), node)) {
+        leads = removed();
+      }
       done(std::move(leads));
     });
   }
@@ -101,6 +105,9 @@ void Group::remove(const NodeId& node, std::move_only_function<void(Result<Membe
   if (status.role != raft::Role::leader) return done(fail(Code::NOT_LEADER, "another member leads"));
   Result<std::optional<std::vector<raft::Member>>> members = raft::without(status, node);
   if (!members) return done(std::unexpected(members.error()));
+  if (!*members && lists(driver_->core().committed_config(), node)) {
+    return done(fail(Code::UNAVAILABLE, "{} is being removed", node.to_string()));
+  }
   if (!*members) {
     return driver_->read(raft::ReadKind::index, [done = std::move(done)](Result<> leads) mutable {
       if (!leads) return done(std::unexpected(leads.error()));
@@ -141,7 +148,7 @@ void Group::transfer(const TransferRequest& request, std::move_only_function<voi
   }
   if (transfer_) return done(fail(Code::UNAVAILABLE, "leadership is being handed over already"));
   if (auto begun = driver_->transfer_leadership(to); !begun) return done(std::unexpected(begun.error()));
-  transfer_ = {executor_.now() + kHandOverTimeout, std::move(done)};
+  transfer_ = {request.to, executor_.now() + kHandOverTimeout, std::move(done)};
 }
 
 void Group::finish_transfer() {
@@ -149,9 +156,14 @@ void Group::finish_transfer() {
   const raft::Member* leader = this->leader();
   const bool over = executor_.now() >= transfer_->until || driver_->failure();
   if (!over && (leads() || leader == nullptr)) return;
+  const NodeId to = transfer_->to;
   auto done = std::move(transfer_->done);
   transfer_.reset();
-  if (!leads() && leader != nullptr) return done(NewLeader{leader->node});
+  if (!leads() && leader != nullptr) {
+    // The next leader is to be asked if it is not the right one.
+    if (to != NodeId() && leader->node != to) return done(fail(Code::NOT_LEADER, "a third member leads now"));
+    return done(NewLeader{leader->node});
+  }
   done(std::unexpected(Error(Code::UNAVAILABLE, Applied::MAYBE, "nobody has taken over in time")));
 }
 
@@ -166,13 +178,31 @@ void Group::state_changed(const raft::Status& status, TimeNs now) {
   if (options_.on_state) options_.on_state(status);
 }
 
+// Only a member that was listed can tell from its log that it is no more: one that is catching up has not
+// come to the entry that adds it.
 void Group::notice_removal() {
   const raft::Core& core = driver_->core();
   if (core.committed_config().find(peer()) != nullptr) {
-    was_voter_ |= is_voter();
-  } else if (was_voter_ && core.config().find(peer()) == nullptr) {
+    listed_ = admitted_ = true;
+  } else if (listed_ && core.config().find(peer()) == nullptr) {
     driver_->removed(removed().error());
   }
+}
+
+Error Group::stopped_here(Error error) const {
+  const bool others = std::ranges::any_of(
+      driver_->core().config().members, [this](const raft::Member& member) { return member.peer != peer(); });
+  if (!driver_->failure() || !others) return error;
+  return Error(Code::UNAVAILABLE, error.applied, "this member has stopped: " + error.message);
+}
+
+void Group::close(std::move_only_function<void()> done) {
+  if (transfer_) {
+    auto unanswered = std::move(transfer_->done);
+    transfer_.reset();
+    unanswered(fail(Code::SHUTDOWN, "the group is closing here"));
+  }
+  driver_->close(std::move(done));
 }
 
 void Group::keep(TimeNs now) {
@@ -181,7 +211,7 @@ void Group::keep(TimeNs now) {
   notice_removal();
   if (driver_->leader() != raft::kNobody) {
     led_at_ = now;
-  } else if (was_voter_ && now - led_at_ >= kLonelyAfter) {
+  } else if (admitted_ && now - led_at_ >= kLonelyAfter) {
     led_at_ = now;
     announce();
   }
@@ -201,10 +231,10 @@ void Group::keep(TimeNs now) {
   driver_->change_members(std::move(change->members), done, change->via);
 }
 
-rt::Task<Result<>> Group::enter(rt::Cx& cx, rt::Region& region, Join join, bool was_voter) {
+rt::Task<Result<>> Group::enter(rt::Cx& cx, rt::Region& region, Join join, bool admitted) {
   region_ = &region;
   join_ = std::move(join);
-  was_voter_ = was_voter;
+  admitted_ = admitted;
   led_at_ = cx.now();
   const raft::Member* self = driver_->core().config().find(peer());
   const bool alone = self != nullptr && driver_->core().config().members.size() == 1;
@@ -215,11 +245,11 @@ rt::Task<Result<>> Group::enter(rt::Cx& cx, rt::Region& region, Join join, bool 
   self = driver_->core().config().find(peer());
   const bool moved = self != nullptr && !options_.address.empty() && self->address != options_.address;
   if (self == nullptr || (alone && moved)) {
-    ASPEN_CO_CHECK(co_await join_(cx, was_voter_));
+    ASPEN_CO_CHECK(co_await join_(cx, admitted_));
     co_return co_await wait_for_membership(cx);
   }
   // A learner may have been added by an entry that only its own log still has: nobody else would know of it.
-  if (moved || self->role == raft::MemberRole::learner || (was_voter_ && !alone)) announce();
+  if (moved || self->role == raft::MemberRole::learner || (admitted_ && !alone)) announce();
   co_return Result<>();
 }
 
@@ -230,7 +260,7 @@ void Group::announce() {
 }
 
 rt::Task<Result<>> Group::ask_again(rt::Cx& cx) {
-  Result<> answered = co_await join_(cx, was_voter_);
+  Result<> answered = co_await join_(cx, admitted_);
   announcing_ = false;
   if (!answered && answered.error().code == Code::NOT_A_MEMBER) driver_->removed(answered.error());
   co_return answered;

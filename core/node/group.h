@@ -80,19 +80,22 @@ class Group {
   // This incarnation is a voter in the newest configuration it knows to be committed.
   bool is_voter() const;
   const raft::Member* leader() const;
+  // The error as others are told it: UNAVAILABLE when this member has stopped, which is not the end of the
+  // group as long as there are others.
+  Error stopped_here(Error error) const;
 
   // Takes this node's place in the group, by `join`, which asks its leader for that: returns when this member
   // is a voter, knows who leads, and has applied what is committed. A member that the group may need for a
-  // majority, as it has moved, is there at once and asks meanwhile, in `region`. One that `was_voter` does so
-  // too, and again whenever it has heard no leader for a while: it may have been removed, which nobody tells
-  // who does not ask. Then it stops, NOT_A_MEMBER.
+  // majority, as it has moved, is there at once and asks meanwhile, in `region`. One that was `admitted`
+  // before, by a change that cannot be lost, does so too, and again whenever it has heard no leader for a
+  // while: it may have been removed, which nobody tells who does not ask. Then it stops, NOT_A_MEMBER.
   using Join = std::function<rt::Task<Result<>>(rt::Cx&, bool again)>;
-  rt::Task<Result<>> enter(rt::Cx& cx, rt::Region& region, Join join, bool was_voter);
+  rt::Task<Result<>> enter(rt::Cx& cx, rt::Region& region, Join join, bool admitted);
   // Asks another voter to lead, if this one does; returns when it no longer leads or after a while.
   rt::Task<Result<>> hand_over(rt::Cx& cx);
   // Nothing comes or goes for the group any more.
   void detach() { transport_.attach(nullptr); }
-  void close(std::move_only_function<void()> done) { driver_->close(std::move(done)); }
+  void close(std::move_only_function<void()> done);
 
  private:
   void state_changed(const raft::Status& status, TimeNs now);
@@ -119,6 +122,7 @@ class Group {
   bool needs_care_ = false;  // it leads, and its members are not as they should be or might not stay so
 
   struct Transfer {
+    NodeId to;  // zeros: anybody
     TimeNs until;
     std::move_only_function<void(Result<NewLeader>)> done;
   };
@@ -127,7 +131,8 @@ class Group {
   // Of enter().
   rt::Region* region_ = nullptr;
   Join join_ = {};
-  bool was_voter_ = false;
+  bool admitted_ = false;
+  bool listed_ = false;  // in a configuration that it has known to be committed
   bool announcing_ = false;
   TimeNs led_at_ = 0;  // when it last knew a leader
 };

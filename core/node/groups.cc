@@ -60,6 +60,13 @@ Result<Group*> Groups::need(raft::GroupId id) {
 
 // --- opening and closing ---
 
+// By its log, of which it may not know yet what is committed: who is to be a voter was added before, for
+// good.
+bool is_voter_in(const Group& group) {
+  const raft::Member* self = group.driver().core().config().find(group.peer());
+  return self != nullptr && self->role == raft::MemberRole::voter;
+}
+
 Result<Group*> Groups::open_part(GroupSpec spec) {
   if (spec.id <= kStoreGroup || spec.id > raft::kNumberMax || spec.machine == nullptr) {
     return fail(Code::INVALID_ARGUMENT,
@@ -91,7 +98,7 @@ rt::Task<Result<>> Groups::open(rt::Cx& cx, GroupSpec spec) {
   ASPEN_CO_TRY(Group * group, open_part(std::move(spec)));
   Result<> entered = co_await group->enter(
       cx, parts_.at(id)->region, [this, id](rt::Cx& task, bool again) { return join(task, id, again); },
-      group->is_voter());
+      is_voter_in(*group));
   parts_.at(id)->opening = false;
   if (!entered) (void)co_await begin_to_end(cx, id);
   co_return entered;
@@ -170,6 +177,8 @@ rt::Task<Result<Bytes>> Groups::propose(rt::Cx& cx, raft::GroupId id, Bytes comm
   DurationNs pause = kAskAgainMin;
   for (;;) {
     ASPEN_CO_TRY(Group * group, need(id));
+    if (const auto& stopped = group->driver().failure())
+      co_return std::unexpected(Error(stopped->code, Applied::NO, stopped->message));
     Result<Bytes> reply = std::unexpected(Error(Code::NOT_LEADER, Applied::NO, "nobody leads the group"));
     const raft::Member* leader = group->leader();
     if (group->leads()) {

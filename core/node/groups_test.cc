@@ -156,6 +156,61 @@ TEST_F(GroupsTest, AMemberIsRemovedAndAnotherLeads) {
   EXPECT_EQ(nodes[0].status()["members"].size(), 4u);
 }
 
+// Also by a part that has stopped, which answers for itself alone.
+TEST_F(GroupsTest, OnlyWhoWasRemovedIsToldSo) {
+  auto nodes = cluster(4);
+  found(nodes, kOrders);
+  auto id = [&](size_t i) { return *NodeId::parse(nodes[i].facts.id); };
+  ASSERT_TRUE(wait_for<NodeId>(
+      [&](auto done) { nodes[0].node->transfer_leadership(kOrders, id(3), kCallTimeout, std::move(done)); }));
+  auto remove = [&](size_t by, size_t node) {
+    return wait_for<bool>(
+        [&](auto done) { nodes[by].node->remove_member(kOrders, id(node), kCallTimeout, std::move(done)); });
+  };
+  auto told = [&](size_t i) {
+    auto reply =
+        wait_for<Bytes>([&](auto done) { nodes[i].node->propose(kOrders, "x", kSecond, std::move(done)); });
+    return !reply && reply.error().code == Code::NOT_A_MEMBER;
+  };
+  ASSERT_TRUE(*remove(3, 0));
+  EXPECT_TRUE(eventually([&] { return told(0); }));
+  // 1 alone of 1, 2, 3, and asks.
+  ASSERT_TRUE(close_group(nodes[2], kOrders));
+  ASSERT_TRUE(close_group(nodes[3], kOrders));
+  std::this_thread::sleep_for(std::chrono::seconds(3));
+  EXPECT_FALSE(told(1));
+  ASSERT_TRUE(open_group(nodes[3], kOrders));
+  ASSERT_TRUE(propose(nodes[1], kOrders, "after"));
+  // One that was away hears of it when it is opened.
+  ASSERT_TRUE(*remove(1, 2));
+  (void)open_group(nodes[2], kOrders);
+  EXPECT_TRUE(eventually([&] { return told(2) || !status(nodes[2], kOrders); }));
+  EXPECT_EQ(status(nodes[1], kOrders)->config.members.size(), 2u);
+}
+
+TEST_F(GroupsTest, ATransferUnderWayIsAnsweredWhenTheGroupCloses) {
+  auto nodes = cluster(3);
+  found(nodes, kOrders);
+  const size_t leader = leader_of_group(nodes, kOrders);
+  const size_t away = (leader + 1) % 3;
+  ASSERT_TRUE(close_group(nodes[away], kOrders));
+  auto transfer = [&] {
+    auto answered = std::make_shared<std::promise<Result<NodeId>>>();
+    nodes[leader].node->transfer_leadership(
+        kOrders, *NodeId::parse(nodes[away].facts.id), 50 * kSecond,
+        [answered](Result<NodeId> result) { answered->set_value(std::move(result)); });
+    return answered->get_future();
+  };
+  auto first = transfer();
+  auto second = transfer();
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  ASSERT_TRUE(close_group(nodes[leader], kOrders));
+  for (auto* waiting : {&first, &second}) {
+    ASSERT_EQ(waiting->wait_for(std::chrono::seconds(20)), std::future_status::ready);
+    EXPECT_FALSE(waiting->get());
+  }
+}
+
 TEST_F(GroupsTest, AllOfItComesBackFromTheLogs) {
   auto nodes = cluster(3);
   found(nodes, kOrders);

@@ -56,7 +56,12 @@ TEST_F(MembersTest, WhoWasRemovedStopsAndSaysSo) {
   EXPECT_EQ(nodes[gone].value("a"), "1");
   EXPECT_TRUE(nodes[gone].put("b", "2"));
   EXPECT_EQ(nodes[leader].value("b"), "2");
+  EXPECT_EQ(nodes[gone].value("a", kAnyAge), "1");
   EXPECT_EQ(members_of(nodes[leader]), 2u);
+  BackupOptions backup{.dir = root_.path("backup")};
+  auto made = wait_for<BackupManifest>(
+      [&](auto done) { nodes[gone].node->backup(backup, kCallTimeout, std::move(done)); });
+  EXPECT_TRUE(made || made.error().code == Code::UNAVAILABLE) << made.error().to_string();
 
   nodes[gone].close();
   NodeOptions options = nodes[gone].options;
@@ -117,6 +122,64 @@ TEST_F(MembersTest, AMajorityIsLeft) {
   EXPECT_EQ(last.error().code, Code::INVALID_ARGUMENT) << last.error().to_string();
   EXPECT_EQ(last.error().applied, Applied::NO);
   EXPECT_TRUE(nodes[leader].put("a", "2"));
+}
+
+// It takes everybody for alive at first.
+TEST_F(MembersTest, ANewLeaderDoesNotRelyOnTheDead) {
+  auto nodes = cluster(3);
+  ASSERT_TRUE(nodes[0].put("a", "1"));
+  const size_t leader = leader_of(nodes);
+  const size_t dead = (leader + 1) % 3;
+  const size_t other = (leader + 2) % 3;
+  nodes[dead].close();
+  std::this_thread::sleep_for(std::chrono::nanoseconds(3 * nodes[leader].options.election));
+  ASSERT_TRUE(transfer(nodes[leader], id_of(nodes[other])));
+  EXPECT_FALSE(remove(nodes[other], id_of(nodes[leader]), kSecond));
+  EXPECT_TRUE(nodes[other].put("a", "2"));
+}
+
+// One that lost its data and catches up has a log that does not name it yet.
+TEST_F(MembersTest, WhoCatchesUpWasNotRemoved) {
+  auto nodes = cluster(3);
+  for (int i = 0; i < 40; ++i) ASSERT_TRUE(nodes[0].put(fmt::format("k{}", i), Bytes(1u << 20, 'x')));
+  const size_t victim = (leader_of(nodes) + 1) % 3;
+  TestNode& node = nodes[victim];
+  NodeOptions options = node.options;
+  options.listen = node.facts.address;
+  for (int delay : {30, 60, 100}) {
+    node.close();
+    std::filesystem::remove_all(options.dir + "/journal");
+    std::filesystem::remove_all(options.dir + "/state");
+    std::unique_ptr<Node> first = Node::start(options, [](Result<NodeFacts>) {});
+    std::this_thread::sleep_for(std::chrono::milliseconds(delay));
+    (void)wait_for<void>([&](auto done) { first->close(std::move(done)); });
+    first.reset();
+    node = open(options);
+    EXPECT_NE(node.status()["role"], "failed");
+  }
+}
+
+TEST_F(MembersTest, ALearnerThatWasRemovedStaysAway) {
+  auto nodes = cluster(3);
+  for (int i = 0; i < 60; ++i) ASSERT_TRUE(nodes[0].put(fmt::format("k{}", i), Bytes(1u << 20, 'x')));
+  const size_t leader = leader_of(nodes);
+  const NodeOptions joiner = options(Mode::join, "9", ticket_);
+  std::unique_ptr<Node> first = Node::start(joiner, [](Result<NodeFacts>) {});
+  NodeId id;
+  ASSERT_TRUE(eventually([&] {
+    for (const auto& member : nodes[leader].status()["members"]) {
+      if (member["role"] == "learner") id = *NodeId::parse(member["node_id"].get<std::string>());
+    }
+    return id != NodeId();
+  }));
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));  // it has its answer
+  (void)wait_for<void>([&](auto done) { first->close(std::move(done)); });
+  first.reset();
+  ASSERT_TRUE(*remove(nodes[leader], id));
+  auto again = try_open(joiner);
+  EXPECT_TRUE(again || again.error().code == Code::NOT_A_MEMBER) << again.error().to_string();
+  EXPECT_TRUE(!again || eventually([&] { return again->status()["role"] == "failed"; }));
+  EXPECT_EQ(members_of(nodes[leader]), 3u);
 }
 
 TEST_F(MembersTest, LeadershipIsHandedOn) {

@@ -293,7 +293,7 @@ rt::Task<Result<Bytes>> Router::route(rt::Cx& cx, Request request, bool& maybe_a
     bool first_here = reads_here_ && reads_keys(request.kind) && attempt == 0;
     // This member may be cut off from those who know what is fresh enough.
     bool stale_here = request.freshness.stale() && (request.freshness.age_max == 0 || attempt == 0);
-    bool here = (stale_here || first_here) && local_ != nullptr;
+    bool here = (stale_here || first_here) && local_ != nullptr && !local_->has_stopped();
     NodeId target = here ? self_ : pick(attempt);
     if (target == self_ && local_ == nullptr) co_return fail(Code::UNAVAILABLE, "this node knows no member");
     bool reached = false;

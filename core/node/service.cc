@@ -59,18 +59,11 @@ bool within(const kv::Command& command, BytesView scope) {
 }  // namespace
 
 Response Service::failure(Error error) const {
-  // A member that has stopped is not the end of the store as long as there are others.
-  const auto& members = replica_.driver().core().config().members;
-  const bool others = std::ranges::any_of(
-      members, [self = replica_.group().peer()](const raft::Member& member) { return member.peer != self; });
-  if (replica_.driver().failure() && others) {
-    error = Error(Code::UNAVAILABLE, error.applied, "this member has stopped: " + error.message);
-  }
   return failure(replica_.group(), std::move(error));
 }
 
 Response Service::failure(const Group& group, Error error) {
-  Response response{std::unexpected(std::move(error)), std::nullopt};
+  Response response{std::unexpected(group.stopped_here(std::move(error))), std::nullopt};
   if (response.body.error().code == Code::NOT_LEADER) {
     if (const raft::Member* leader = group.leader())
       response.leader = LeaderHint{leader->node, leader->address};
@@ -109,7 +102,9 @@ Service::~Service() {
 }
 
 void Service::handle(const Caller& caller, Request request, Respond respond) {
-  if (const auto& stopped = replica_.driver().failure()) {
+  // One that has stopped still says who the others are.
+  const auto& stopped = replica_.driver().failure();
+  if (stopped && request.kind != RequestKind::members) {
     return respond(failure(Error(stopped->code, Applied::NO, stopped->message)));
   }
   if (auto allowed = check_scope(caller, request); !allowed) return respond(failure(allowed.error()));
@@ -194,6 +189,9 @@ void Service::write(const Caller& caller, Bytes command, Respond respond) {
 // ones are nobody's yet, even if the next entry opens one.
 void Service::propose_in_session(const NodeId& caller, kv::SessionId session, Bytes command,
                                  Respond respond) {
+  if (replica_.driver().replacing()) {
+    return respond(failure(Error(Code::UNAVAILABLE, "the state is being replaced by a snapshot")));
+  }
   if (session > replica_.machine().applied() && !ASPEN_MUTANT("node-session-to-come")) {
     return respond(
         failure(Error(Code::SESSION_EXPIRED, Applied::NO, fmt::format("session {} is not open", session))));

@@ -50,6 +50,7 @@ class Service {
 
   void handle(const Caller& caller, Request request, Respond respond);
   bool is_voter() const { return replica_.group().is_voter(); }
+  bool has_stopped() const { return replica_.driver().failure().has_value(); }
   // A kStore stream a peer opened.
   void accept(net::Stream& stream);
 
