@@ -6,13 +6,14 @@ namespace aspen::tools {
 namespace {
 
 constexpr const char* kFooter =
-    R"(Members hold the data and vote. A node becomes one by `aspen node --ticket`; `aspen status` lists them. The
-ticket has to be one that lets nodes be members.)";
+    R"(Members hold the data and vote. A node becomes one by `aspen node --join`; `aspen status` lists them.
+The ticket has to be one that lets nodes be members.)";
 
 constexpr const char* kRemoveExamples =
-    R"(For a machine that is gone for good, or shall not be a member any more. Until it is removed it counts for every
-majority: of three members of which one is dead, no second may fail. A node that runs stops being a member and
-does not come back by itself. Refused while no majority of those that would stay can be reached.
+    R"(For a machine that is gone for good, or shall not be a member any more. Until it is removed it counts
+for every majority: of three members of which one is dead, no second may fail. A node that runs stops
+being a member and does not come back by itself. Refused while no majority of those that would stay can
+be reached.
 
 To replace a machine: remove the old one, then let the new one join (docs/operation.md).
 
@@ -21,8 +22,8 @@ Examples:
   aspen member remove $(aspen status -o json | jq -r '.members[] | select(.reachable | not) | .node_id'))";
 
 constexpr const char* kLeadExamples =
-    R"(Before the leader's machine is taken down, say. Writes wait for the few milliseconds that it takes. A node that is
-closed in order hands over by itself.
+    R"(Before the leader's machine is taken down, say. Writes wait for the few milliseconds that it takes. A
+node that is closed in order hands over by itself.
 
 Examples:
   aspen member lead                        any other member

@@ -29,6 +29,13 @@ Answer<T> awaited() {
   return std::make_shared<rt::Oneshot<Result<T>>>();
 }
 
+// By its log, of which it may not know yet what is committed: who is to be a voter was added before, for
+// good.
+bool is_voter_in(const Group& group) {
+  const raft::Member* self = group.driver().core().config().find(group.peer());
+  return self != nullptr && self->role == raft::MemberRole::voter;
+}
+
 }  // namespace
 
 Groups::Groups(Platform& platform, GroupLinks& links, LogHost& logs, Router& router, GroupOptions defaults)
@@ -59,13 +66,6 @@ Result<Group*> Groups::need(raft::GroupId id) {
 }
 
 // --- opening and closing ---
-
-// By its log, of which it may not know yet what is committed: who is to be a voter was added before, for
-// good.
-bool is_voter_in(const Group& group) {
-  const raft::Member* self = group.driver().core().config().find(group.peer());
-  return self != nullptr && self->role == raft::MemberRole::voter;
-}
 
 Result<Group*> Groups::open_part(GroupSpec spec) {
   if (spec.id <= kStoreGroup || spec.id > raft::kNumberMax || spec.machine == nullptr) {
